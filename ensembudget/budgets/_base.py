@@ -1,0 +1,90 @@
+"""What a budget kind is: a cost measured on the built network, and how people write it."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ..catalog import BUDGETS
+from ..errors import PlanError
+from ..families._base import Task
+
+DTYPES = {"float32": 4, "float16": 2, "bfloat16": 2, "int8": 1}  # bytes a value
+_PREFIXES = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "B": 10**9, "T": 10**12}
+_BINARY = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+_WRITTEN = re.compile(r"\s*([0-9_,]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?)\s*([a-zA-Z]*)\s*")
+
+
+@dataclass(frozen=True)
+class Budget:
+    """One kind of cost.
+
+    Attributes:
+        measure: `measure(network, task, dtype)` is the cost of one network on the meta device.
+        unit: What it is counted in, as a table says it.
+        suffixes: What may follow the number and its prefix; "" where nothing need.
+    """
+
+    measure: Callable[[nn.Module, Task, str], int]
+    unit: str
+    suffixes: tuple[str, ...] = ("",)
+
+
+def one_sample(task: Task) -> Tensor:
+    """An image on the meta device: (1, channel, row, column), float32."""
+    return torch.empty(1, task.channels, task.image_size, task.image_size, device="meta")
+
+
+def parse_budget(text: str | int, kind: str | None = None) -> tuple[int, str]:
+    """A budget as people write it, as a whole number and its kind.
+
+    Args:
+        text: Say `36.8M`, `250k`, `40MB`, `1GiB`, `5.2GFLOP`, or a number.
+        kind: `parameters`, `bytes`, `flops` or `activations`; when None the unit decides.
+
+    Raises:
+        PlanError: No such number, prefix or unit, a unit of another kind, or less than 1.
+
+    Example:
+        >>> parse_budget("36.8M"), parse_budget("40MB"), parse_budget("5.2GFLOP")
+        ((36800000, 'parameters'), (40000000, 'bytes'), (5200000000, 'flops'))
+    """
+    match = _WRITTEN.fullmatch(str(text))
+    if not match:
+        raise PlanError(
+            f"budget {text!r} is not a number with a unit. Write it like 36.8M, 250k, 40MB or 5.2GFLOP."
+        )
+    number, letters = float(match[1].replace(",", "").replace("_", "")), match[2]
+    readings = {
+        other: factor
+        for other in BUDGETS
+        for suffix in BUDGETS[other].suffixes
+        if (factor := _factor(letters, suffix, "B" in BUDGETS[other].suffixes)) is not None
+    }
+    if not readings:
+        raise PlanError(
+            f"budget {text!r} has an unknown unit {letters!r}. Known: k, M, G or T, alone or before"
+            " B (bytes) or FLOP; Ki, Mi, Gi before B. For example 36.8M, 40MB, 5.2GFLOP."
+        )
+    if kind is None:
+        kind = "parameters" if "parameters" in readings else next(iter(readings))
+    if kind not in readings:
+        BUDGETS[kind]  # an unknown kind is the first thing wrong
+        raise PlanError(
+            f"budget {text!r} is in {BUDGETS[next(iter(readings))].unit}, but its kind is {kind!r}."
+            f" Use --budget-kind {next(iter(readings))}, or write it in {BUDGETS[kind].unit}."
+        )
+    value = round(number * readings[kind])
+    if value < 1:
+        raise PlanError(f"budget {text!r} is {value} {BUDGETS[kind].unit}; it must be at least 1.")
+    return value, kind
+
+
+def _factor(letters: str, suffix: str, binary: bool) -> int | None:
+    if not letters.lower().endswith(suffix.lower()):
+        return None
+    prefix = letters[: len(letters) - len(suffix)]
+    # A lone B is a billion of what has no unit, and bytes of what is counted in bytes.
+    return _PREFIXES.get(prefix, _BINARY.get(prefix) if binary else None)

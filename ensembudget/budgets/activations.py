@@ -1,0 +1,59 @@
+"""Peak number of values alive at once in one sample's forward pass, the image counted in.
+
+Measured by running the network and following what it allocates and frees. Members of an ensemble
+count together, as when all run at once: at equal parameters the sum grows like the root of n.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.multiprocessing.reductions import StorageWeakRef
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from ..families._base import Task
+from ._base import Budget, one_sample
+
+
+class PeakBytes(TorchDispatchMode):
+    """Follows the storages that operations return: `peak` is the most bytes alive at one time."""
+
+    def __init__(self, *alive: Tensor) -> None:
+        super().__init__()
+        self._alive: dict[StorageWeakRef, int] = {}
+        self.peak = 0
+        self._count(alive)
+
+    def _count(self, outputs: Any) -> None:
+        for tensor in tree_leaves(outputs):
+            if isinstance(tensor, Tensor):
+                storage = tensor.untyped_storage()
+                self._alive[StorageWeakRef(storage)] = storage.nbytes()
+        self._alive = {ref: size for ref, size in self._alive.items() if not ref.expired()}
+        self.peak = max(self.peak, sum(self._alive.values()))
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        outputs = func(*args, **(kwargs or {}))
+        # Views of parameters are not activations: they were alive before.
+        owned = {
+            StorageWeakRef(t.untyped_storage()) for t in tree_leaves(args) if isinstance(t, nn.Parameter)
+        }
+        fresh = [
+            t
+            for t in tree_leaves(outputs)
+            if isinstance(t, Tensor) and StorageWeakRef(t.untyped_storage()) not in owned
+        ]
+        self._count(fresh)
+        return outputs
+
+
+def measure(network: nn.Module, task: Task, dtype: str) -> int:
+    network.eval()
+    image = one_sample(task)
+    with torch.no_grad(), PeakBytes(image) as follower:
+        network(image)
+    return follower.peak // image.element_size()
+
+
+budget = Budget(measure, "activations")

@@ -1,0 +1,14 @@
+"""What a deployed network occupies: parameters and batch-norm statistics at the given dtype."""
+
+from torch import nn
+
+from ..families._base import Task
+from ._base import DTYPES, Budget
+
+
+def measure(network: nn.Module, task: Task, dtype: str) -> int:
+    numbers = [*network.parameters(), *(b for b in network.buffers() if b.is_floating_point())]
+    return DTYPES[dtype] * sum(tensor.numel() for tensor in numbers)
+
+
+budget = Budget(measure, "bytes", ("B", "bytes"))

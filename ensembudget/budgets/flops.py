@@ -1,0 +1,21 @@
+"""Floating-point operations of one sample's forward pass: matrix products and convolutions.
+
+A multiplication and an addition are two operations. Counted by torch's own counter as it runs.
+"""
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from ..families._base import Task
+from ._base import Budget, one_sample
+
+
+def measure(network: nn.Module, task: Task, dtype: str) -> int:
+    network.eval()
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network(one_sample(task))
+    return counter.get_total_flops()
+
+
+budget = Budget(measure, "FLOP", ("FLOP", "FLOPs"))

@@ -1,0 +1,17 @@
+"""Fashion-MNIST: 70,000 grey images of 28x28 in 10 classes (Xiao et al. 2017), by torchvision."""
+
+from typing import Any
+
+from ..families._base import Task
+from ._torchvision import torchvision_dataset
+
+
+def _make() -> Any:
+    from torchvision.datasets import FashionMNIST
+
+    return FashionMNIST
+
+
+dataset = torchvision_dataset(
+    Task(10, 1, 28), _make, splits=({"train": True}, {"train": False}), folder="FashionMNIST/raw"
+)

@@ -1,0 +1,17 @@
+"""SVHN: 99,289 colour images of house numbers, 32x32 (Netzer et al. 2011), by torchvision."""
+
+from typing import Any
+
+from ..families._base import Task
+from ._torchvision import torchvision_dataset
+
+
+def _make() -> Any:
+    from torchvision.datasets import SVHN
+
+    return SVHN
+
+
+dataset = torchvision_dataset(
+    Task(10, 3, 32), _make, splits=({"split": "train"}, {"split": "test"}), folder="svhn"
+)

@@ -1,0 +1,52 @@
+"""What goes wrong, said once: what was asked, why it cannot be, the numbers, the nearest that can."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class EnsembudgetError(Exception):
+    """A request that cannot be met. Its message is the whole of what a user sees."""
+
+    exit_code = 2
+
+
+class PlanError(EnsembudgetError):
+    """A budget, split, family or width that cannot be."""
+
+
+class StudyError(EnsembudgetError):
+    """A study file that says something impossible; lists every fault at once."""
+
+
+class DatasetError(EnsembudgetError):
+    """Images or labels that are missing, damaged or of the wrong kind."""
+
+
+class StoreError(EnsembudgetError):
+    """A store that cannot be read or written."""
+
+
+class ScoreError(EnsembudgetError):
+    """Logits or labels that cannot be scored."""
+
+
+class FitError(EnsembudgetError):
+    """Points that no law can be fitted to."""
+
+
+class IncompleteError(EnsembudgetError):
+    """Results are asked for that are not there yet."""
+
+    exit_code = 3
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A sentence with the closest known word, or nothing.
+
+    >>> did_you_mean("wide_resnt", ["vgg", "wide_resnet"])
+    " Did you mean 'wide_resnet'?"
+    >>> did_you_mean("zzz", ["vgg"])
+    ''
+    """
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f" Did you mean {near[0]!r}?" if near else ""

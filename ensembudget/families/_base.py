@@ -1,0 +1,121 @@
+"""What a family is, and how a network of it is made: described on the meta device, then filled."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch
+from torch import Generator, Tensor, nn
+
+from ..catalog import FAMILIES
+from ..errors import PlanError, did_you_mean
+
+Option = int | bool
+SMALLEST_IMAGE = 8
+
+
+class Task(NamedTuple):
+    """What a network must fit: number of classes, image channels, and pixels along a side."""
+
+    classes: int
+    channels: int
+    image_size: int
+
+
+@dataclass(frozen=True)
+class Family:
+    """One architecture at every width.
+
+    Attributes:
+        build: `build(width, task, members, **options)` makes the network. It maps images
+            (sample, members x channel, row, column) to logits (sample, members x class); every
+            parameter and buffer stacks its members along dimension 0.
+        options: What else is free, with defaults (say depth).
+        fault: Why these options cannot be, as a sentence, or nothing.
+    """
+
+    build: Callable[..., nn.Module]
+    options: Mapping[str, Option] = field(default_factory=dict)
+    fault: Callable[[Mapping[str, Option]], str | None] = lambda options: None
+
+
+def resolve_options(family: str, given: Mapping[str, Option]) -> dict[str, Option]:
+    """The family's options with `given` laid over the defaults.
+
+    Raises:
+        PlanError: An option the family does not have, of another type, or of a bad value.
+    """
+    part = FAMILIES[family]
+    for name, value in given.items():
+        if name not in part.options:
+            known = ", ".join(part.options) or "none"
+            raise PlanError(
+                f"family {family!r} has no option {name!r}.{did_you_mean(name, part.options)} Known: {known}."
+            )
+        if type(value) is not type(part.options[name]):
+            wanted = type(part.options[name]).__name__
+            raise PlanError(f"option {name} = {value!r} of family {family!r} must be of type {wanted}.")
+    options = {**part.options, **given}
+    if fault := part.fault(options):
+        raise PlanError(fault)
+    return options
+
+
+def describe(
+    family: str, width: int, task: Task, *, members: int = 1, options: Mapping[str, Option] | None = None
+) -> nn.Module:
+    """A network on the meta device: shapes without memory, for counting.
+
+    Args:
+        family: A family's name.
+        width: Its width factor, at least 1.
+        task: Classes, channels and image size (at least 8).
+        members: Networks side by side in one, at least 1.
+        options: Over the family's defaults, say `{"depth": 28}`.
+
+    Raises:
+        PlanError: A name, width, size, count or option that cannot be.
+
+    Example:
+        >>> network = describe("wide_resnet", 160, Task(100, 3, 32), options={"depth": 28})
+        >>> sum(p.numel() for p in network.parameters())
+        36755940
+    """
+    resolved = resolve_options(family, options or {})
+    for name, value, least in (
+        ("width", width, 1),
+        ("members", members, 1),
+        ("classes", task.classes, 2),
+        ("channels", task.channels, 1),
+        ("image size", task.image_size, SMALLEST_IMAGE),
+    ):
+        if value < least:
+            raise PlanError(f"{name} {value} of family {family!r} is below {least}, the smallest that works.")
+    with torch.device("meta"):
+        return FAMILIES[family].build(width, task, members, **resolved)
+
+
+def materialise(
+    network: nn.Module, generators: Sequence[Generator], device: torch.device | str = "cpu"
+) -> nn.Module:
+    """Memory and initial weights for a described network, in place, one generator a member.
+
+    Each member draws from its own generator in the order of the modules, so a packed network
+    starts as the stack of the single networks with the same generators.
+    """
+    network.to_empty(device=device)
+    with torch.no_grad():
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.reset_parameters()
+            elif hasattr(module, "initialise"):
+                module.initialise(generators)
+    return network
+
+
+def member_state(network: nn.Module, index: int, members: int) -> dict[str, Tensor]:
+    """One member's parameters and buffers out of a packed network, as the single network names them."""
+    return {
+        name: tensor.clone() if tensor.ndim == 0 else tensor.chunk(members)[index].clone()
+        for name, tensor in network.state_dict().items()
+    }

@@ -1,0 +1,114 @@
+"""Layers with a member dimension: n networks side by side are one network with n-fold channels."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+
+Initialiser = Callable[[Tensor, Tensor | None, Generator], None]
+
+
+def torch_default(weight: Tensor, bias: Tensor | None, generator: Generator) -> None:
+    """Uniform within 1/sqrt(fan in), weight and bias: what PyTorch gives convolutions and linears."""
+    bound = 1 / math.sqrt(weight[0].numel())
+    weight.uniform_(-bound, bound, generator=generator)
+    if bias is not None:
+        bias.uniform_(-bound, bound, generator=generator)
+
+
+def he_fan_out(weight: Tensor, bias: Tensor | None, generator: Generator) -> None:
+    """Normal with variance 2 / (kernel area x output channels), zero bias: the papers' VGG."""
+    weight.normal_(0, math.sqrt(2 / (weight[0, 0].numel() * weight.shape[0])), generator=generator)
+    if bias is not None:
+        bias.zero_()
+
+
+def _initialise(
+    weight: Tensor, bias: Tensor | None, rule: Initialiser, generators: Sequence[Generator]
+) -> None:
+    members = len(generators)
+    biases = bias.chunk(members) if bias is not None else (None,) * members
+    for one, its_bias, generator in zip(weight.chunk(members), biases, generators, strict=True):
+        # Drawn on the CPU so that a member starts alike on every device.
+        drawn = torch.empty(one.shape), None if its_bias is None else torch.empty(its_bias.shape)
+        rule(*drawn, generator)
+        one.copy_(drawn[0])
+        if its_bias is not None and drawn[1] is not None:
+            its_bias.copy_(drawn[1])
+
+
+class Conv2d(nn.Conv2d):
+    """A "same" convolution for each member: (sample, members x c_in, row, column) to c_out."""
+
+    def __init__(
+        self,
+        c_in: int,
+        c_out: int,
+        kernel: int,
+        *,
+        members: int,
+        stride: int = 1,
+        rule: Initialiser = torch_default,
+    ) -> None:
+        super().__init__(members * c_in, members * c_out, kernel, stride, padding=kernel // 2, groups=members)
+        self._rule = rule
+
+    def initialise(self, generators: Sequence[Generator]) -> None:
+        _initialise(self.weight, self.bias, self._rule, generators)
+
+
+class Linear(nn.Module):
+    """A linear layer for each member: (sample, members x c_in) to (sample, members x c_out)."""
+
+    def __init__(self, c_in: int, c_out: int, *, members: int) -> None:
+        super().__init__()
+        self.members = members
+        self.weight = nn.Parameter(torch.empty(members * c_out, c_in))
+        self.bias = nn.Parameter(torch.empty(members * c_out))
+
+    def initialise(self, generators: Sequence[Generator]) -> None:
+        _initialise(self.weight, self.bias, torch_default, generators)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.members == 1:
+            return F.linear(x, self.weight, self.bias)
+        stacked = x.unflatten(1, (self.members, -1)).transpose(0, 1)
+        weight = self.weight.unflatten(0, (self.members, -1)).transpose(1, 2)
+        bias = self.bias.unflatten(0, (self.members, 1, -1))
+        return torch.baddbmm(bias, stacked, weight).transpose(0, 1).flatten(1)
+
+
+class BatchNorm2d(nn.BatchNorm2d):
+    """Batch norm of every member's channels; statistics are a channel's, so members stay apart."""
+
+    def __init__(self, channels: int, *, members: int) -> None:
+        super().__init__(members * channels)
+
+
+class Dropout(nn.Module):
+    """Dropout whose masks come from one generator a member, set by the trainer; else from torch's."""
+
+    def __init__(self, *, members: int) -> None:
+        super().__init__()
+        self.rate = 0.0
+        self.generators: Sequence[Generator | None] = (None,) * members
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.rate == 0:
+            return x
+        # Drawn on the CPU, where the generators are, so that masks are alike on every device.
+        shape = (x.shape[0], x.shape[1] // len(self.generators), *x.shape[2:])
+        keep = [torch.rand(shape, generator=g) >= self.rate for g in self.generators]
+        return x * torch.cat(keep, 1).to(x.device, x.dtype) / (1 - self.rate)
+
+
+def set_dropout(
+    network: nn.Module, rate: float, generators: Sequence[Generator | None] | None = None
+) -> None:
+    """Gives every dropout layer its rate and, when given, its members' generators."""
+    for module in network.modules():
+        if isinstance(module, Dropout):
+            module.rate = rate
+            module.generators = generators or module.generators

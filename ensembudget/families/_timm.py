@@ -1,0 +1,51 @@
+"""Every family as a timm model: `timm.create_model("wide_resnet", width=40, num_classes=100)`."""
+
+from typing import Any
+
+import torch
+from timm.models import register_model
+from torch import Generator, nn
+
+from ..catalog import FAMILIES
+from ._base import Task, describe, materialise
+from ._layers import set_dropout
+
+
+def register() -> None:
+    """Makes every family known to timm under its own name."""
+    for name in FAMILIES:
+        register_model(_entrypoint(name))
+
+
+def _entrypoint(name: str) -> Any:
+    def create(
+        pretrained: bool = False,
+        *,
+        width: int,
+        num_classes: int = 10,
+        in_chans: int = 3,
+        img_size: int = 32,
+        drop_rate: float = 0.0,
+        members: int = 1,
+        pretrained_cfg: object = None,
+        pretrained_cfg_overlay: object = None,
+        cache_dir: object = None,
+        **options: int | bool,
+    ) -> nn.Module:
+        if pretrained:
+            raise ValueError(
+                f"there are no pretrained weights of {name!r}: it is made to be trained at any width."
+            )
+        network = describe(
+            name, width, Task(num_classes, in_chans, img_size), members=members, options=options
+        )
+        # timm users expect torch.manual_seed to decide the weights.
+        seeds = torch.randint(2**62, (members,)).tolist()
+        materialise(network, [Generator().manual_seed(seed) for seed in seeds])
+        set_dropout(network, drop_rate)
+        network.num_classes = num_classes  # type: ignore[assignment]
+        return network
+
+    create.__name__ = create.__qualname__ = name
+    create.__doc__ = FAMILIES.summary(name)
+    return create

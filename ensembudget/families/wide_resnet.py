@@ -1,0 +1,76 @@
+"""Wide residual networks as in "On Power Laws in Deep Ensembles": stages of k, 2k and 4k channels.
+
+Depth is 6n+4 with n pre-activation blocks a stage. Unlike the usual WRN-d-k the first convolution
+scales too, convolutions have biases, and a biased 1x1 shortcut stands only where shapes change.
+WRN-28 has 1432 k^2 + (204 + 4C) k + C parameters for C classes and 3 channels.
+
+Source: Lobacheva et al. 2020, arXiv:2007.08483, and its code; Zagoruyko & Komodakis 2016,
+arXiv:1605.07146. The code's momentum of 0.9 in the last batch norm is not copied: a fault.
+"""
+
+from collections.abc import Mapping
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ._base import Family, Option, Task
+from ._layers import BatchNorm2d, Conv2d, Dropout, Linear
+
+
+class Block(nn.Module):
+    """Batch norm, ReLU, convolution, twice, beside a shortcut; the second convolution strides."""
+
+    def __init__(self, c_in: int, c_out: int, stride: int, members: int) -> None:
+        super().__init__()
+        self.bn1 = BatchNorm2d(c_in, members=members)
+        self.conv1 = Conv2d(c_in, c_out, 3, members=members)
+        self.dropout = Dropout(members=members)
+        self.bn2 = BatchNorm2d(c_out, members=members)
+        self.conv2 = Conv2d(c_out, c_out, 3, members=members, stride=stride)
+        same = c_in == c_out and stride == 1
+        self.shortcut = nn.Identity() if same else Conv2d(c_in, c_out, 1, members=members, stride=stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        inner = self.dropout(self.conv1(F.relu(self.bn1(x), inplace=True)))
+        inner = self.conv2(F.relu(self.bn2(inner), inplace=True))
+        out: Tensor = inner + self.shortcut(x)
+        return out
+
+
+class WideResNet(nn.Module):
+    """Three stages of residual blocks, then global average pooling and a linear head."""
+
+    def __init__(self, width: int, task: Task, members: int, depth: int) -> None:
+        super().__init__()
+        self.stem = Conv2d(task.channels, width, 3, members=members)
+        blocks, c_in = [], width
+        for stage, c_out in enumerate((width, 2 * width, 4 * width)):
+            for position in range((depth - 4) // 6):
+                stride = 2 if stage > 0 and position == 0 else 1
+                blocks.append(Block(c_in, c_out, stride, members))
+                c_in = c_out
+        self.blocks = nn.Sequential(*blocks)
+        self.bn = BatchNorm2d(c_in, members=members)
+        self.head = Linear(c_in, task.classes, members=members)
+
+    def forward_features(self, x: Tensor) -> Tensor:
+        return F.relu(self.bn(self.blocks(self.stem(x))), inplace=True)
+
+    def forward_head(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.head(x.mean((2, 3)))
+        return logits
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.forward_head(self.forward_features(x))
+
+
+def _fault(options: Mapping[str, Option]) -> str | None:
+    depth = int(options["depth"])
+    if depth >= 10 and depth % 6 == 4:
+        return None
+    below = max(10, depth - (depth - 4) % 6)
+    near = str(below) if depth <= below else f"{below} or {below + 6}"
+    return f"depth {depth} of family 'wide_resnet' is not 6n+4 with n >= 1. The nearest is {near}."
+
+
+family = Family(build=WideResNet, options={"depth": 28}, fault=_fault)

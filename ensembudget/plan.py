@@ -1,0 +1,240 @@
+"""From a budget to the widths that spend it, and from a study to the runs that it needs."""
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+
+from . import recipes
+from .budgets._base import parse_budget
+from .catalog import BUDGETS, FAMILIES, MODES
+from .errors import EnsembudgetError, PlanError, StudyError
+from .families._base import Option, Task, describe, resolve_options
+from .records import Cell, Plan, PlannedCell, Split, Study
+
+WIDEST = 2**16  # wider than anything trained; above it torch's own counts overflow
+TOLERANCE = 0.05  # a split that misses its budget by more than this fraction is not that budget's
+
+
+@lru_cache(maxsize=4096)
+def _cost(
+    family: str, options: tuple[tuple[str, Option], ...], task: Task, width: int, kind: str, dtype: str
+) -> int:
+    network = describe(family, width, task, options=dict(options))
+    return BUDGETS[kind].measure(network, task, dtype)
+
+
+def cost(
+    family: str,
+    width: int,
+    task: Task,
+    kind: str = "parameters",
+    *,
+    options: Mapping[str, Option] | None = None,
+    dtype: str = "float32",
+) -> int:
+    """What one network costs, measured on the network built without memory.
+
+    Args:
+        family: A family's name.
+        width: Its width, at least 1.
+        task: Classes, channels, image size.
+        kind: `parameters`, `bytes`, `flops` (forward, per sample) or `activations` (per sample).
+        options: Over the family's defaults.
+        dtype: How a number is stored; only `bytes` depends on it.
+
+    Raises:
+        PlanError: An unknown family or kind, or a network that cannot be.
+
+    Example:
+        >>> cost("vgg", 64, Task(100, 3, 32))
+        15291300
+    """
+    return _cost(family, tuple(sorted((options or {}).items())), task, width, kind, dtype)
+
+
+def split(
+    family: str,
+    task: Task,
+    budget: int,
+    members: int,
+    kind: str = "parameters",
+    *,
+    options: Mapping[str, Option] | None = None,
+    multiple_of: int = 1,
+    dtype: str = "float32",
+) -> Split:
+    """The width whose `members` networks together come nearest to a budget.
+
+    Args:
+        family: A family's name.
+        task: Classes, channels, image size.
+        budget: What all members may cost together, in the unit of `kind`.
+        members: How many, at least 1.
+        kind: Of the budget: `parameters`, `bytes`, `flops` or `activations`.
+        options: Over the family's defaults, say `{"depth": 28}`.
+        multiple_of: Only widths that are a multiple of this, at least 1.
+        dtype: How a number is stored; only `bytes` depends on it.
+
+    Raises:
+        PlanError: The budget cannot hold so many members even at the narrowest width.
+
+    Example:
+        >>> split("wide_resnet", Task(100, 3, 32), 36_755_940, 16, options={"depth": 28}).width
+        40
+    """
+    for name, value in (("members", members), ("multiple_of", multiple_of), ("budget", budget)):
+        if value < 1:
+            raise PlanError(f"{name} {value} is below 1, the least that can be.")
+
+    def total(width: int) -> int:
+        return members * cost(family, width, task, kind, options=options, dtype=dtype)
+
+    narrowest = total(multiple_of)
+    if narrowest > budget * (1 + TOLERANCE):
+        one = narrowest // members
+        fit = budget // one
+        instead = f"at most {fit:,} members, or " if fit else ""
+        raise PlanError(
+            f"a budget of {budget:,} {BUDGETS[kind].unit} cannot hold {members:,} members of {family!r}:"
+            f" at its narrowest (width {multiple_of}) each has {one:,}, {narrowest:,} in all."
+            f" Ask for {instead}a budget of at least {narrowest:,}."
+        )
+    width = _nearest(total, budget, multiple_of)
+    described = describe(family, width, task, options=options)
+    flops, activations, parameters = (
+        BUDGETS[k].measure(described, task, dtype) for k in ("flops", "activations", "parameters")
+    )
+    return Split(
+        budget=budget,
+        budget_kind=kind,
+        members=members,
+        width=width,
+        parameters_per_member=parameters,
+        parameters_total=members * parameters,
+        error_percent=100 * (total(width) - budget) / budget,
+        flops_per_sample=members * flops,
+        bytes_total=members * BUDGETS["bytes"].measure(described, task, dtype),
+        activations_per_sample=members * activations,
+    )
+
+
+def _nearest(total, budget: int, step: int) -> int:  # type: ignore[no-untyped-def]
+    """The multiple of `step` at which the increasing `total` is nearest to `budget`."""
+    low, high = 1, 2
+    while total(high * step) < budget:
+        low, high = high, 2 * high
+        if high * step > WIDEST:
+            raise PlanError(
+                f"a budget of {budget:,} asks for a width above {WIDEST:,}, which costs"
+                f" {total(WIDEST // step * step):,}. Ask for more members or a smaller budget."
+            )
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if total(middle * step) < budget else (low, middle)
+    return min(low * step, high * step, key=lambda width: abs(total(width) - budget))
+
+
+def plan(study: Study, task: Task, *, digest: str, dataset: str, train_images: int) -> Plan:
+    """A study's splits, and the pools of members that serve them all.
+
+    Args:
+        study: What is asked.
+        task: What the dataset asks of a network.
+        digest: The decoded images' own hash.
+        dataset: What tables call the dataset.
+        train_images: How many training images it has.
+
+    Raises:
+        StudyError: Faults that show only beside the data or the widths, all at once.
+    """
+    train_size = study.train_size or train_images - study.validation_size
+    faults: list[str] = []
+    if train_size < 1 or train_size + study.validation_size > train_images:
+        faults.append(
+            f"train_size {train_size:,} and validation_size {study.validation_size:,} need more than"
+            f" the {train_images:,} training images of {dataset!r}."
+            f" Ask for train_size at most {max(0, train_images - study.validation_size):,}."
+        )
+    splits: list[Split] = []
+    for written in study.budgets:
+        for members in study.members:
+            try:
+                found = _study_split(study, task, written, members)
+            except EnsembudgetError as error:
+                faults.append(f"budgets {written!r}, members {members}: {error}")
+                continue
+            if found:
+                splits.append(found)
+    if not faults and not splits and not study.widths:
+        faults.append(f"narrowest {study.narrowest}: every split is narrower. Lower it, or raise budgets.")
+    if faults:
+        raise StudyError(_faults(study.name, faults))
+
+    pools = dict.fromkeys(study.widths, study.pool)
+    for each in splits:
+        pools[each.width] = max(pools.get(each.width, study.pool), each.members * study.replicates)
+    cells = []
+    for width, members in sorted(pools.items()):
+        found_recipe = recipes.resolve(
+            study.recipe.base, study.recipe.overrides, family=study.family, dataset=dataset, width=width
+        )
+        cell = Cell(
+            family=study.family,
+            options=resolve_options(study.family, study.options),
+            width=width,
+            dataset=dataset,
+            dataset_digest=digest,
+            train_size=train_size,
+            validation_size=study.validation_size,
+            mode=study.mode,
+            recipe=found_recipe.recipe,
+        )
+        cells.append(PlannedCell(cell=cell, members=members, origin=found_recipe.origin))
+    return Plan(study=study, splits=splits, cells=cells)
+
+
+def _study_split(study: Study, task: Task, written: str | int, members: int) -> Split | None:
+    """One split of a study, or None where it is narrower than the study goes."""
+    budget, kind = parse_budget(written, study.budget_kind)
+    least = members * cost(
+        study.family, study.narrowest, task, kind, options=study.options, dtype=study.dtype
+    )
+    if study.narrowest > 1 and least > budget * (1 + study.tolerance):
+        return None
+    found = split(
+        study.family, task, budget, members, kind,
+        options=study.options, multiple_of=study.multiple_of, dtype=study.dtype,
+    )  # fmt: skip
+    if found.width < study.narrowest:
+        return None
+    if abs(found.error_percent) > 100 * study.tolerance:
+        raise PlanError(
+            f"the nearest width, {found.width}, misses the budget by {found.error_percent:+.1f}%, more than"
+            f" the tolerance of {100 * study.tolerance:.0f}%. Ask for a budget of"
+            f" {round(budget * (1 + found.error_percent / 100)):,}, or a larger tolerance."
+        )
+    return found
+
+
+def check_names(study: Study) -> Sequence[str]:
+    """Faults of a study that need no data: names, options and budgets, one sentence each."""
+    faults = []
+    for field, look in (
+        ("family", lambda: FAMILIES[study.family]),
+        ("options", lambda: study.family in FAMILIES and resolve_options(study.family, study.options)),
+        ("mode", lambda: MODES[study.mode]),
+        ("budget_kind", lambda: BUDGETS[study.budget_kind]),
+        ("recipe", lambda: recipes.resolve(
+            study.recipe.base, study.recipe.overrides,
+            family=study.family, dataset=study.dataset, width=1)),
+        *((f"budgets {b!r}", lambda b=b: study.budget_kind in BUDGETS and parse_budget(b, study.budget_kind))
+          for b in study.budgets),
+    ):  # fmt: skip
+        try:
+            look()
+        except EnsembudgetError as error:
+            faults.append(f"{field}: {error}")
+    return faults
+
+
+def _faults(name: str, faults: Sequence[str]) -> str:
+    return f"study {name!r} cannot be planned:\n" + "\n".join(f"  - {fault}" for fault in faults)

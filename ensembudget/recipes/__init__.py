@@ -1,0 +1,68 @@
+"""Published hyperparameters as versioned data, one TOML a source, and how a cell finds its own."""
+
+import math
+import tomllib
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import Any, Literal, NamedTuple
+
+from ..errors import StudyError, did_you_mean
+from ..records import Recipe
+
+Origin = Literal["tuned", "transferred", "default"]
+
+
+class Resolved(NamedTuple):
+    """A cell's recipe and where it comes from.
+
+    `origin` is "tuned" for this family, dataset and width, "transferred" from the nearest of them,
+    or "default" where the source tuned nothing like it.
+    """
+
+    recipe: Recipe
+    origin: Origin
+
+
+def names() -> list[str]:
+    """The recipes that can be a study's `recipe.base`."""
+    found = (path.name for path in files(__package__).iterdir())
+    return sorted(name.removesuffix(".toml") for name in found if name.endswith(".toml"))
+
+
+def resolve(base: str, overrides: Mapping[str, Any], *, family: str, dataset: str, width: int) -> Resolved:
+    """The recipe of one cell: the source's defaults, its row for this cell, then the overrides.
+
+    Raises:
+        StudyError: No recipe of that name.
+
+    Example:
+        >>> found = resolve("lobacheva2020", {}, family="vgg", dataset="cifar100", width=64)
+        >>> found.origin, found.recipe.dropout, found.recipe.learning_rate
+        ('tuned', 0.5, 0.05)
+    """
+    if base not in names():
+        raise StudyError(
+            f"recipe.base: no recipe {base!r}.{did_you_mean(base, names())} Known: {', '.join(names())}."
+        )
+    table = tomllib.loads((files(__package__) / f"{base}.toml").read_text())
+    row, origin = _nearest_row(table.get("tuned", []), family, dataset, width)
+    fields = table["defaults"] | table.get("family", {}).get(family, {}) | row | dict(overrides)
+    return Resolved(Recipe.model_validate(fields), origin)
+
+
+def _nearest_row(
+    rows: list[dict[str, Any]], family: str, dataset: str, width: int
+) -> tuple[dict[str, Any], Origin]:
+    """The tuned row nearest in dataset, then in log width; no widths means all of them."""
+
+    def distance(row: dict[str, Any]) -> tuple[bool, float]:
+        return row["dataset"] != dataset, min(
+            (abs(math.log(width / w)) for w in row.get("widths", [])), default=0.0
+        )
+
+    rows = [row for row in rows if row["family"] == family]
+    if not rows:
+        return {}, "default"
+    best = min(rows, key=distance)
+    values = {k: v for k, v in best.items() if k not in ("family", "dataset", "widths")}
+    return values, "tuned" if distance(best) == (False, 0.0) else "transferred"

@@ -1,0 +1,240 @@
+"""What flows from verb to verb: frozen, checked, and equal after a round trip through JSON."""
+
+import hashlib
+from functools import cached_property
+from typing import Annotated, Any, Literal, Self
+
+import rfc8785
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
+
+# What the numbers mean, not how the code is written: raised when the same run would train to other
+# logits, so that a store never mixes the two. A golden-logits test fails when it should be raised.
+TRAINING_ABI = 1
+
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Options = dict[str, int | bool]
+
+
+class Record(BaseModel):
+    """A frozen record; unknown fields and wrong types are faults."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    def to_json(self) -> str:
+        """Canonical JSON (RFC 8785): equal records, equal bytes."""
+        return rfc8785.dumps(self.model_dump(mode="json")).decode()
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        return cls.model_validate_json(text)
+
+
+class Recipe(Record):
+    """How a member is trained; rates are per step, `weight_decay` acts on all parameters."""
+
+    epochs: PositiveInt
+    batch_size: PositiveInt = 128
+    learning_rate: Annotated[float, Field(gt=0)]
+    weight_decay: Annotated[float, Field(ge=0)]
+    momentum: Fraction = 0.9
+    dropout: Fraction = 0.0
+    schedule: Literal["plateau_linear", "cosine", "constant"] = "plateau_linear"
+    crop_padding: NonNegativeInt = 4
+    flip: bool = True
+    normalisation: Literal["dataset", "cifar10", "imagenet"] = "dataset"
+    precision: Literal["float32"] = "float32"
+
+
+class Cell(Record):
+    """Everything that determines a member but its seed."""
+
+    family: str
+    options: Options
+    width: PositiveInt
+    dataset: str
+    dataset_digest: str
+    train_size: PositiveInt
+    validation_size: NonNegativeInt
+    mode: str
+    recipe: Recipe
+
+    @cached_property
+    def key(self) -> str:
+        """A content hash of what decides the logits: of the images, not of what they are called."""
+        return _key(self.model_dump(mode="json", exclude={"dataset"}))
+
+
+class Run(Record):
+    """One member to be trained: a cell and a seed. Cache key, remote payload and provenance."""
+
+    cell: Cell
+    seed: NonNegativeInt
+
+    @cached_property
+    def key(self) -> str:
+        """The member's name in a store: SHA-256 in hexadecimal."""
+        return _key({"cell": self.cell.key, "seed": self.seed})
+
+
+def _key(facts: dict[str, Any]) -> str:
+    return hashlib.sha256(rfc8785.dumps({"training_abi": TRAINING_ABI, **facts})).hexdigest()
+
+
+class Split(Record):
+    """One way to spend a budget: `members` networks of one `width`, with what they cost."""
+
+    budget: PositiveInt
+    budget_kind: str
+    members: PositiveInt
+    width: PositiveInt
+    parameters_per_member: int
+    parameters_total: int
+    error_percent: float
+    flops_per_sample: int
+    bytes_total: int
+    activations_per_sample: int
+
+
+class Environment(Record):
+    """Where a member was trained: recorded with it, not part of its key."""
+
+    ensembudget: str
+    torch: str
+    device: str
+    threads: PositiveInt
+    pack: PositiveInt
+
+
+class Member(Record):
+    """A trained network as the store describes it; its arrays lie beside."""
+
+    run: Run
+    status: Literal["done", "diverged"]
+    diverged_at: NonNegativeInt | None = None
+    parameters: PositiveInt
+    seconds: float
+    environment: Environment
+
+
+class Interval(Record):
+    """A value and the ends of its interval, absent where one value is all there is."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+class Score(Record):
+    """One ensemble: which members of a pool, and how good they are together."""
+
+    cell: str
+    members: PositiveInt
+    replicate: NonNegativeInt
+    accuracy: float
+    nll: float
+    cnll: float
+    cnll_before: float
+    temperature: float
+    temperature_before: float
+    brier: float
+    ece: float
+    disagreement: float | None = None
+
+
+class Fit(Record):
+    """A law y = c + b m^a fitted to points, or the reason why there is none.
+
+    `status` is "ok" or a sentence; the parameters are absent where it is a sentence that says so.
+    """
+
+    law: str
+    objective: str
+    a: Interval | None = None
+    b: Interval | None = None
+    c: Interval | None = None
+    residual: float | None = None
+    held_out_error: float | None = None
+    points: int
+    smallest: float | None = None
+    largest: float | None = None
+    status: str
+
+
+class RecipeChoice(Record):
+    """A study's recipe: a published table by name, with some fields laid over it."""
+
+    base: str = "default"
+    epochs: PositiveInt | None = None
+    batch_size: PositiveInt | None = None
+    learning_rate: Annotated[float, Field(gt=0)] | None = None
+    weight_decay: Annotated[float, Field(ge=0)] | None = None
+    momentum: Fraction | None = None
+    dropout: Fraction | None = None
+    schedule: Literal["plateau_linear", "cosine", "constant"] | None = None
+    crop_padding: NonNegativeInt | None = None
+    flip: bool | None = None
+    normalisation: Literal["dataset", "cifar10", "imagenet"] | None = None
+
+    @property
+    def overrides(self) -> dict[str, Any]:
+        return self.model_dump(exclude={"base"}, exclude_none=True)
+
+
+class Study(Record):
+    """A grid of splits: which networks to train on what, for which budgets and ensemble sizes.
+
+    `pool` members at least are trained of every width, and enough for `replicates` disjoint
+    ensembles of every size; `widths` adds cells beyond those the budgets call for. A split
+    narrower than `narrowest` is left out, and one that misses its budget by more than `tolerance`
+    (a fraction) is refused.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+    description: str
+    source: str = ""
+    family: str
+    options: Options = {}
+    dataset: str
+    train_size: PositiveInt | None = None
+    validation_size: NonNegativeInt = 0
+    mode: str = "bn_wd"
+    budget_kind: str = "parameters"
+    budgets: list[str | int]
+    dtype: Literal["float32", "float16", "bfloat16", "int8"] = "float32"
+    members: Annotated[list[PositiveInt], Field(min_length=1)]
+    multiple_of: PositiveInt = 1
+    narrowest: PositiveInt = 1
+    tolerance: Annotated[float, Field(gt=0, le=1)] = 0.05
+    replicates: PositiveInt = 2
+    pool: PositiveInt = 2
+    widths: list[PositiveInt] = []
+    keep_weights: bool = False
+    pack: PositiveInt = 1
+    recipe: RecipeChoice = RecipeChoice()
+
+
+class PlannedCell(Record):
+    """A cell, how many members its pool holds, and where its hyperparameters come from."""
+
+    cell: Cell
+    members: PositiveInt
+    origin: Literal["tuned", "transferred", "default"]
+
+    @property
+    def runs(self) -> list[Run]:
+        return [Run(cell=self.cell, seed=seed) for seed in range(self.members)]
+
+
+class Plan(Record):
+    """What a study comes to: the splits of its budgets, and the pools that serve them."""
+
+    study: Study
+    splits: list[Split]
+    cells: list[PlannedCell]
+
+    @property
+    def runs(self) -> list[Run]:
+        return [run for planned in self.cells for run in planned.runs]
+
+    def cell_of(self, split: Split) -> PlannedCell:
+        return next(planned for planned in self.cells if planned.cell.width == split.width)

@@ -1,0 +1,1 @@
+"""How good members and ensembles are, from logits alone; arrays are (member, sample, class)."""

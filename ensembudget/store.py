@@ -1,0 +1,287 @@
+"""Members on disk: one immutable folder each, under a content hash, published by renaming.
+
+    store.json                   the format
+    members/ab/<key>/            member.json, logits.safetensors, perhaps weights.safetensors
+    plans/<study>.json           what a study came to, so that a report needs no dataset
+    failures/<key>.json          the last exception of a run that raised one; a success removes it
+    quarantine/<key>-<n>/        what did not match its digests; never used, never overwritten
+    tmp/<uuid>/                  staging; anything in it was never published
+
+A member is written to tmp/, synced, and renamed into place. Renaming onto a folder that is there
+fails, so of two who trained the same member the first wins. Its digests are checked at every read.
+"""
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import safetensors.numpy
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from .errors import StoreError
+from .records import Environment, Member, Plan, Run, Study
+from .training.loop import Trained
+
+FORMAT = 1
+
+Tensors = Mapping[str, NDArray[np.generic]]
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A member with its arrays, as they were published.
+
+    Attributes:
+        member: What it is and how it went.
+        validation_logits: (sample, class), float32.
+        validation_labels: (sample,).
+        test_logits: (sample, class), float32.
+        test_labels: (sample,).
+        train_loss: (epoch,), nats.
+        digest: Of everything published.
+    """
+
+    member: Member
+    validation_logits: NDArray[np.float32]
+    validation_labels: NDArray[np.int64]
+    test_logits: NDArray[np.float32]
+    test_labels: NDArray[np.int64]
+    train_loss: NDArray[np.float32]
+    digest: str
+
+
+class Store:
+    """A folder of members.
+
+    Raises:
+        StoreError: It cannot be made or written, or a newer version made it.
+    """
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root)
+        header = self.root / "store.json"
+        with _explained(self.root):
+            if not header.exists():
+                self.root.mkdir(parents=True, exist_ok=True)
+                self._put("store.json", json.dumps({"format": FORMAT}).encode())
+            try:
+                found = json.loads(header.read_text())["format"]
+            except (ValueError, KeyError, TypeError):
+                raise StoreError(f"{str(header)!r} is not a store's header. Name another --store.") from None
+            if not isinstance(found, int) or found > FORMAT:
+                raise StoreError(
+                    f"store {str(self.root)!r} has format {found}; this version reads up to {FORMAT}."
+                    " Update ensembudget, or name another --store."
+                )
+
+    def __contains__(self, key: str) -> bool:
+        return self._folder(key).is_dir()
+
+    def read(self, key: str) -> Stored:
+        """A member, after checking every byte against its digest.
+
+        Raises:
+            StoreError: It is not there; or it is damaged, and has been moved to quarantine.
+        """
+        folder = self._folder(key)
+        if not folder.is_dir():
+            raise StoreError(f"store {str(self.root)!r} has no member {key}.")
+        try:
+            return _checked(folder, key)
+        except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
+            moved = self._quarantine(folder)
+            reason = str(error).splitlines()[0]
+            raise StoreError(
+                f"member {key} of store {str(self.root)!r} is damaged ({reason}) and was moved to"
+                f" {str(moved)!r}. The same `run` trains it anew; its logits stay there to be looked at."
+            ) from None
+
+    def publish(
+        self, trained: Trained, labels: tuple[NDArray[np.int64], NDArray[np.int64]], environment: Environment
+    ) -> bool:
+        """Makes a member part of the store, all of it or nothing.
+
+        Args:
+            trained: What training gave.
+            labels: Of validation and of test.
+            environment: Where it was trained.
+
+        Returns:
+            Whether this one was published; False where the member was already there.
+
+        Raises:
+            StoreError: The disk is full or cannot be written; nothing was published.
+        """
+        member = Member(
+            run=trained.run,
+            status="done" if trained.diverged_at is None else "diverged",
+            diverged_at=trained.diverged_at,
+            parameters=trained.parameters,
+            seconds=trained.seconds,
+            environment=environment,
+        )
+        arrays = {
+            "validation_logits": trained.validation_logits,
+            "validation_labels": labels[0],
+            "test_logits": trained.test_logits,
+            "test_labels": labels[1],
+            "train_loss": trained.train_loss,
+        }
+        files = {"logits.safetensors": _serialise(arrays)}
+        if trained.weights is not None:
+            files["weights.safetensors"] = _serialise(trained.weights)
+        listing = {name: {"bytes": len(b), "sha256": _sha256(b)} for name, b in files.items()}
+        body = {"member": json.loads(member.to_json()), "files": listing}
+        files["member.json"] = json.dumps(body | {"sha256": _sha256(_canonical(body))}).encode()
+        with _explained(self.root):
+            published = self._publish_folder(self._folder(trained.run.key), files)
+            (self.root / "failures" / f"{trained.run.key}.json").unlink(missing_ok=True)
+        return published
+
+    def record_failure(self, run: Run, reason: str) -> None:
+        """Remembers why a run raised; the run is tried again next time."""
+        with _explained(self.root):
+            self._put(f"failures/{run.key}.json", json.dumps({"reason": reason}).encode())
+
+    def failure(self, key: str) -> str | None:
+        """Why a run raised when last tried, or None."""
+        path = self.root / "failures" / f"{key}.json"
+        return str(json.loads(path.read_text())["reason"]) if path.exists() else None
+
+    def save_plan(self, plan: Plan) -> None:
+        """Keeps what a study came to beside the members that it needs."""
+        with _explained(self.root):
+            self._put(f"plans/{_study_key(plan.study)}.json", plan.to_json().encode())
+
+    def saved_plan(self, study: Study) -> Plan | None:
+        """What exactly this study came to when it was run here, or None."""
+        path = self.root / "plans" / f"{_study_key(study)}.json"
+        try:
+            return Plan.from_json(path.read_bytes())
+        except (OSError, ValidationError):
+            return None
+
+    def sweep(self) -> None:
+        """Removes staging that crashed runs left; call while nobody else writes."""
+        shutil.rmtree(self.root / "tmp", ignore_errors=True)
+
+    def _folder(self, key: str) -> Path:
+        if len(key) != 64 or not set(key) <= set("0123456789abcdef"):
+            raise StoreError(f"{key!r} is not a member's key: 64 hexadecimal digits.")
+        return self.root / "members" / key[:2] / key
+
+    def _publish_folder(self, folder: Path, files: Mapping[str, bytes]) -> bool:
+        staging = self.root / "tmp" / uuid.uuid4().hex
+        staging.mkdir(parents=True)
+        try:
+            for name, content in files.items():
+                _write_synced(staging / name, content)
+            _sync_folder(staging)
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                staging.rename(folder)
+            except OSError as error:
+                if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+                    return False
+                raise
+            for parent in (folder.parent, folder.parent.parent, staging.parent):
+                _sync_folder(parent)
+            return True
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+
+    def _put(self, name: str, content: bytes) -> None:
+        """A small file, replaced whole."""
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        staged = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+        try:
+            _write_synced(staged, content)
+            staged.replace(path)
+            _sync_folder(path.parent)
+        finally:
+            staged.unlink(missing_ok=True)
+
+    def _quarantine(self, folder: Path) -> Path:
+        place = self.root / "quarantine" / f"{folder.name}-{uuid.uuid4().hex[:8]}"
+        with _explained(self.root):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            folder.rename(place)
+        return place
+
+
+def _checked(folder: Path, key: str) -> Stored:
+    """A member's folder, read and compared with what it says of itself."""
+    document = json.loads((folder / "member.json").read_bytes())
+    digest = document.pop("sha256")
+    if digest != _sha256(_canonical(document)):
+        raise ValueError("member.json does not match its digest")
+    member = Member.from_json(_canonical(document["member"]))
+    if member.run.key != key:
+        raise ValueError("it is another member's")
+    listed, present = set(document["files"]), {p.name for p in folder.iterdir()} - {"member.json"}
+    if listed != present:
+        raise ValueError(f"files {sorted(present)}, but {sorted(listed)} were published")
+    for name, facts in document["files"].items():
+        path = folder / name
+        if path.stat().st_size != facts["bytes"]:
+            raise ValueError(f"{name} has {path.stat().st_size} bytes instead of {facts['bytes']}")
+        content = path.read_bytes()
+        if _sha256(content) != facts["sha256"]:
+            raise ValueError(f"{name} does not match its digest")
+        if name == "logits.safetensors":
+            arrays = safetensors.numpy.load(content)
+    return Stored(member, **arrays, digest=digest)
+
+
+def _serialise(arrays: Tensors) -> bytes:
+    return safetensors.numpy.save({k: np.ascontiguousarray(v) for k, v in arrays.items()})
+
+
+def _canonical(document: object) -> bytes:
+    return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _study_key(study: Study) -> str:
+    return _sha256(study.to_json().encode())[:32]
+
+
+def _write_synced(path: Path, content: bytes) -> None:
+    with path.open("xb", buffering=0) as file:
+        view = memoryview(content)
+        while view:  # an unbuffered write may be short
+            view = view[file.write(view) or 0 :]
+        os.fsync(file.fileno())
+
+
+def _sync_folder(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def _explained(root: Path) -> Iterator[None]:
+    """What the disk refuses, as a message that names the store."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            f"store {str(root)!r} cannot be written: {error.strerror or error}. Free or name another"
+            " place with --store; what is published stays, and the same command goes on from there."
+        ) from None

@@ -1,0 +1,203 @@
+"""Trains the members of a pack side by side and returns their logits."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ..catalog import MODES
+from ..datasets._base import Arrays, Data, permutation
+from ..families._base import describe, materialise, member_state
+from ..families._layers import set_dropout
+from ..records import Cell, Run
+from .batches import Scale, draw, epoch_batches, pack_images, scale_of, unpack_logits
+from .schedules import SCHEDULES
+from .streams import stream
+
+EVALUATION_BATCH = 500
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training gave one member.
+
+    Attributes:
+        run: Which member.
+        diverged_at: The first step with a non-finite loss, or None. Steps count from 0; one past
+            the last means that the logits are not finite although the losses were.
+        train_loss: Mean loss an epoch, in nats, (epoch,), float32.
+        validation_logits: (sample, class), float32; no samples where nothing is held out.
+        test_logits: (sample, class), float32.
+        weights: The network's tensors, when asked for.
+        parameters: How many it has.
+        seconds: Its share of the pack's time.
+    """
+
+    run: Run
+    diverged_at: int | None
+    train_loss: NDArray[np.float32]
+    validation_logits: NDArray[np.float32]
+    test_logits: NDArray[np.float32]
+    weights: dict[str, NDArray[np.float32]] | None
+    parameters: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A cell's share of a dataset, as tensors: images (sample, row, column, channel) uint8."""
+
+    images: Tensor
+    labels: Tensor
+    validation_images: Tensor
+    validation_labels: Tensor
+    test_images: Tensor
+    test_labels: Tensor
+
+
+def parts_of(cell: Cell, arrays: Arrays) -> Parts:
+    """What a cell trains, validates and tests on.
+
+    Validation is the last `validation_size` training images, as in the papers' code; training is
+    the first `train_size` of a fixed random order of the others, so smaller sets nest in larger.
+    """
+    kept = len(arrays.train_images) - cell.validation_size
+    train = permutation(kept)[: cell.train_size]
+    return Parts(
+        *map(torch.from_numpy, (arrays.train_images[train], arrays.train_labels[train])),
+        *map(torch.from_numpy, (arrays.train_images[kept:], arrays.train_labels[kept:])),
+        *map(torch.from_numpy, (arrays.test_images, arrays.test_labels)),
+    )
+
+
+def build_network(runs: Sequence[Run], data: Data, device: torch.device) -> nn.Module:
+    """The packed network of some runs of one cell, initialised, each member from its own stream."""
+    cell = runs[0].cell
+    network = describe(cell.family, cell.width, data.task, members=len(runs), options=cell.options)
+    materialise(network, [stream(run.key, "weights") for run in runs], device)
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+def train(
+    runs: Sequence[Run],
+    data: Data,
+    *,
+    device: str = "cpu",
+    keep_weights: bool = False,
+    on_epoch: Callable[[int], None] = lambda epoch: None,
+) -> list[Trained]:
+    """Trains members of one cell side by side, each as it would be trained alone.
+
+    Args:
+        runs: Members of one cell.
+        data: The cell's dataset.
+        device: A torch device.
+        keep_weights: Whether to return the weights too.
+        on_epoch: Called with the number of epochs done, after each.
+
+    Returns:
+        One result a run, in order. A member that diverges is one of them, with its step.
+    """
+    began = time.perf_counter()
+    cell, recipe, place = runs[0].cell, runs[0].cell.recipe, torch.device(device)
+    parts = parts_of(cell, data.arrays)
+    scale = scale_of(recipe.normalisation, parts.images).to(place)
+    images, labels = parts.images.to(place), parts.labels.to(place)
+    network = build_network(runs, data, place)
+    optimizer = MODES[cell.mode].optimizer(network, recipe)
+    losses: list[Tensor] = []
+    for epoch in range(recipe.epochs):
+        rate = recipe.learning_rate * SCHEDULES[recipe.schedule](epoch / recipe.epochs)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        set_dropout(network, recipe.dropout, [stream(run.key, "dropout", epoch) for run in runs])
+        draws = [
+            draw(len(labels), recipe.crop_padding, recipe.flip, stream(run.key, "data", epoch))
+            for run in runs
+        ]
+        losses.append(
+            _train_epoch(
+                network,
+                optimizer,
+                epoch_batches(images, labels, draws, recipe.batch_size, recipe.crop_padding, scale),
+                len(runs),
+            )
+        )
+        on_epoch(epoch + 1)
+        if not losses[-1][-1].isfinite().any():
+            break  # nobody is left to train
+    validation, test = (
+        predict(network, part, scale, len(runs)) for part in (parts.validation_images, parts.test_images)
+    )
+    seconds = (time.perf_counter() - began) / len(runs)
+    steps = torch.cat(losses)  # (step, member)
+    return [
+        Trained(
+            run=run,
+            diverged_at=_first_fault(steps[:, i], validation[i], test[i]),
+            train_loss=torch.stack([epoch[:, i].mean() for epoch in losses]).numpy(),
+            validation_logits=validation[i].numpy(),
+            test_logits=test[i].numpy(),
+            weights=_weights(network, i, len(runs)) if keep_weights else None,
+            parameters=sum(p.numel() for p in network.parameters()) // len(runs),
+            seconds=seconds,
+        )
+        for i, run in enumerate(runs)
+    ]
+
+
+def _train_epoch(network: nn.Module, optimizer, batches, members: int) -> Tensor:  # type: ignore[no-untyped-def]
+    """One pass; every member's loss at every step, (step, member), on the CPU."""
+    network.train()
+    losses = []
+    for images, labels in batches:
+        logits = unpack_logits(network(images), members)
+        each = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
+        each = each.unflatten(0, labels.shape).mean(1)
+        optimizer.zero_grad(set_to_none=True)
+        # Members share no parameter: the sum's gradient is each one's own.
+        each.sum().backward()
+        optimizer.step()
+        losses.append(each.detach())
+    return torch.stack(losses).cpu()
+
+
+@torch.no_grad()
+def predict(network: nn.Module, images: Tensor, scale: Scale, members: int) -> Tensor:
+    """Logits of every member on the same images, in evaluation mode.
+
+    Args:
+        network: A packed network of `members`.
+        images: uint8, (sample, row, column, channel), anywhere.
+        scale: Normalises; where it lies is where the network does.
+        members: How many are packed.
+
+    Returns:
+        float32 on the CPU, (member, sample, class).
+    """
+    network.eval()
+    device = scale.mean.device
+    logits = [
+        unpack_logits(
+            network(pack_images(scale(some.to(device)).expand(members, *some.shape))), members
+        ).cpu()
+        for some in images.split(EVALUATION_BATCH)
+        if len(some)
+    ]
+    return torch.cat(logits, 1) if logits else torch.empty(members, 0, 1)
+
+
+def _first_fault(losses: Tensor, *logits: Tensor) -> int | None:
+    wrong = (~losses.isfinite()).nonzero()
+    if len(wrong):
+        return int(wrong[0])
+    return None if all(bool(some.isfinite().all()) for some in logits) else len(losses)
+
+
+def _weights(network: nn.Module, index: int, members: int) -> dict[str, NDArray[np.float32]]:
+    return {k: v.cpu().contiguous().numpy() for k, v in member_state(network, index, members).items()}

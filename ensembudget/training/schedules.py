@@ -1,0 +1,38 @@
+"""How the learning rate goes: a factor on it for every epoch, as a function of epoch / epochs."""
+
+import math
+from collections.abc import Callable
+
+
+def plateau_linear(progress: float) -> float:
+    """Constant for half the time, then linear to a hundredth at nine tenths, and constant again.
+
+    Source: the code of Lobacheva et al. 2020, arXiv:2007.08483.
+
+    >>> [round(plateau_linear(p), 3) for p in (0, 0.5, 0.7, 0.9, 1)]
+    [1.0, 1.0, 0.505, 0.01, 0.01]
+    """
+    if progress <= 0.5:
+        return 1.0
+    return 1 - 0.99 * (progress - 0.5) / 0.4 if progress <= 0.9 else 0.01
+
+
+def cosine(progress: float) -> float:
+    """Half a cosine from 1 to 0. Source: Loshchilov & Hutter 2017, arXiv:1608.03983.
+
+    >>> [round(cosine(p), 3) for p in (0, 0.5, 1)]
+    [1.0, 0.5, 0.0]
+    """
+    return (1 + math.cos(math.pi * progress)) / 2
+
+
+def constant(progress: float) -> float:
+    """1 throughout."""
+    return 1.0
+
+
+SCHEDULES: dict[str, Callable[[float], float]] = {
+    "plateau_linear": plateau_linear,
+    "cosine": cosine,
+    "constant": constant,
+}
