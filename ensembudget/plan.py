@@ -1,11 +1,12 @@
 """From a budget to the widths that spend it, and from a study to the runs that it needs."""
 
-from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache, partial
 
 from . import recipes
 from .budgets._base import parse_budget
 from .catalog import BUDGETS, FAMILIES, MODES
+from .datasets._base import split_name
 from .errors import EnsembudgetError, PlanError, StudyError
 from .families._base import Option, Task, describe, resolve_options
 from .records import Cell, Plan, PlannedCell, Split, Study
@@ -117,7 +118,7 @@ def split(
     )
 
 
-def _nearest(total, budget: int, step: int) -> int:  # type: ignore[no-untyped-def]
+def _nearest(total: Callable[[int], int], budget: int, step: int) -> int:
     """The multiple of `step` at which the increasing `total` is nearest to `budget`."""
     low, high = 1, 2
     while total(high * step) < budget:
@@ -158,12 +159,12 @@ def plan(study: Study, task: Task, *, digest: str, dataset: str, train_images: i
     for written in study.budgets:
         for members in study.members:
             try:
-                found = _study_split(study, task, written, members)
+                one = _study_split(study, task, written, members)
             except EnsembudgetError as error:
                 faults.append(f"budgets {written!r}, members {members}: {error}")
                 continue
-            if found:
-                splits.append(found)
+            if one:
+                splits.append(one)
     if not faults and not splits and not study.widths:
         faults.append(f"narrowest {study.narrowest}: every split is narrower. Lower it, or raise budgets.")
     if faults:
@@ -174,9 +175,7 @@ def plan(study: Study, task: Task, *, digest: str, dataset: str, train_images: i
         pools[each.width] = max(pools.get(each.width, study.pool), each.members * study.replicates)
     cells = []
     for width, members in sorted(pools.items()):
-        found_recipe = recipes.resolve(
-            study.recipe.base, study.recipe.overrides, family=study.family, dataset=dataset, width=width
-        )
+        found = _recipe(study, dataset, width)
         cell = Cell(
             family=study.family,
             options=resolve_options(study.family, study.options),
@@ -186,9 +185,9 @@ def plan(study: Study, task: Task, *, digest: str, dataset: str, train_images: i
             train_size=train_size,
             validation_size=study.validation_size,
             mode=study.mode,
-            recipe=found_recipe.recipe,
+            recipe=found.recipe,
         )
-        cells.append(PlannedCell(cell=cell, members=members, origin=found_recipe.origin))
+        cells.append(PlannedCell(cell=cell, members=members, origin=found.origin))
     return Plan(study=study, splits=splits, cells=cells)
 
 
@@ -217,23 +216,33 @@ def _study_split(study: Study, task: Task, written: str | int, members: int) -> 
 
 def check_names(study: Study) -> Sequence[str]:
     """Faults of a study that need no data: names, options and budgets, one sentence each."""
-    faults = []
-    for field, look in (
+    known = study.family in FAMILIES
+    looks: list[tuple[str, Callable[[], object]]] = [
         ("family", lambda: FAMILIES[study.family]),
-        ("options", lambda: study.family in FAMILIES and resolve_options(study.family, study.options)),
+        ("options", lambda: known and resolve_options(study.family, study.options)),
         ("mode", lambda: MODES[study.mode]),
+        ("dataset", lambda: split_name(study.dataset)),
         ("budget_kind", lambda: BUDGETS[study.budget_kind]),
-        ("recipe", lambda: recipes.resolve(
-            study.recipe.base, study.recipe.overrides,
-            family=study.family, dataset=study.dataset, width=1)),
-        *((f"budgets {b!r}", lambda b=b: study.budget_kind in BUDGETS and parse_budget(b, study.budget_kind))
-          for b in study.budgets),
-    ):  # fmt: skip
+        ("recipe", lambda: _recipe(study, study.dataset, 1)),
+    ]
+    if study.budget_kind in BUDGETS:
+        looks += [
+            (f"budgets {budget!r}", partial(parse_budget, budget, study.budget_kind))
+            for budget in study.budgets
+        ]
+    faults = []
+    for field, look in looks:
         try:
             look()
         except EnsembudgetError as error:
             faults.append(f"{field}: {error}")
     return faults
+
+
+def _recipe(study: Study, dataset: str, width: int) -> recipes.Resolved:
+    return recipes.resolve(
+        study.recipe.base, study.recipe.overrides, family=study.family, dataset=dataset, width=width
+    )
 
 
 def _faults(name: str, faults: Sequence[str]) -> str:

@@ -21,6 +21,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import safetensors.numpy
@@ -33,7 +34,7 @@ from .training.loop import Trained
 
 FORMAT = 1
 
-Tensors = Mapping[str, NDArray[np.generic]]
+Tensors = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ class Store:
             seconds=trained.seconds,
             environment=environment,
         )
-        arrays = {
+        arrays: Tensors = {
             "validation_logits": trained.validation_logits,
             "validation_labels": labels[0],
             "test_logits": trained.test_logits,

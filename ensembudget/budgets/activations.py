@@ -20,7 +20,7 @@ class PeakBytes(TorchDispatchMode):
     """Follows the storages that operations return: `peak` is the most bytes alive at one time."""
 
     def __init__(self, *alive: Tensor) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._alive: dict[StorageWeakRef, int] = {}
         self.peak = 0
         self._count(alive)
@@ -53,7 +53,7 @@ def measure(network: nn.Module, task: Task, dtype: str) -> int:
     image = one_sample(task)
     with torch.no_grad(), PeakBytes(image) as follower:
         network(image)
-    return follower.peak // image.element_size()
+    return int(follower.peak // image.element_size())
 
 
 budget = Budget(measure, "activations")

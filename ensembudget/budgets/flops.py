@@ -15,7 +15,7 @@ def measure(network: nn.Module, task: Task, dtype: str) -> int:
     network.eval()
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network(one_sample(task))
-    return counter.get_total_flops()
+    return int(counter.get_total_flops())
 
 
 budget = Budget(measure, "FLOP", ("FLOP", "FLOPs"))

@@ -159,7 +159,7 @@ def digest_of(arrays: Arrays) -> str:
     whole = hashlib.sha256(str(arrays.classes).encode())
     for array in arrays[:4]:
         whole.update(str(array.shape).encode())
-        whole.update(np.ascontiguousarray(array))
+        whole.update(np.ascontiguousarray(array).data)
     return whole.hexdigest()
 
 

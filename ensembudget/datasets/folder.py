@@ -25,7 +25,8 @@ def decode(place: str) -> Arrays:
     names = [folder.name for folder in _classes(roots[0])]
     if len(names) < 2:
         raise DatasetError(
-            f"dataset 'folder:{place}' has {len(names)} class folders in {str(roots[0])!r}; at least two are needed."
+            f"dataset 'folder:{place}' has {len(names)} class folders in {str(roots[0])!r}; at least two"
+            " are needed."
         )
     read = [_read(root, names, place) for root in roots]
     if len(read) == 2:
@@ -61,7 +62,8 @@ def _read(root: Path, names: list[str], place: str) -> tuple[Images, Labels]:
         found = _images(folder)
         if not found:
             raise DatasetError(
-                f"dataset 'folder:{place}': no images in {str(folder)!r}. Read are {', '.join(sorted(KINDS))}."
+                f"dataset 'folder:{place}': no images in {str(folder)!r}. Read are"
+                f" {', '.join(sorted(KINDS))}."
             )
         paths += found
         labels += [names.index(folder.name)] * len(found)

@@ -85,7 +85,7 @@ def _table(path: Path, place: str) -> tuple[Iterator[tuple[str, Images]], Labels
 
 
 def _is_image(kind: Any) -> bool:
-    return pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0
+    return bool(pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0)
 
 
 def _named_classes(path: Path) -> int | None:

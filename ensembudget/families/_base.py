@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Generator, Tensor, nn
@@ -20,6 +20,13 @@ class Task(NamedTuple):
     classes: int
     channels: int
     image_size: int
+
+
+@runtime_checkable
+class Initialised(Protocol):
+    """A layer that draws its own weights, one generator a member."""
+
+    def initialise(self, generators: Sequence[Generator]) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -108,7 +115,7 @@ def materialise(
         for module in network.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.reset_parameters()
-            elif hasattr(module, "initialise"):
+            elif isinstance(module, Initialised):
                 module.initialise(generators)
     return network
 

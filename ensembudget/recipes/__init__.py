@@ -29,6 +29,15 @@ def names() -> list[str]:
     return sorted(name.removesuffix(".toml") for name in found if name.endswith(".toml"))
 
 
+def source(name: str) -> str:
+    """Where a recipe's numbers come from."""
+    return str(_table(name)["source"])
+
+
+def _table(name: str) -> dict[str, Any]:
+    return tomllib.loads((files(__package__) / f"{name}.toml").read_text())
+
+
 def resolve(base: str, overrides: Mapping[str, Any], *, family: str, dataset: str, width: int) -> Resolved:
     """The recipe of one cell: the source's defaults, its row for this cell, then the overrides.
 
@@ -44,7 +53,7 @@ def resolve(base: str, overrides: Mapping[str, Any], *, family: str, dataset: st
         raise StudyError(
             f"recipe.base: no recipe {base!r}.{did_you_mean(base, names())} Known: {', '.join(names())}."
         )
-    table = tomllib.loads((files(__package__) / f"{base}.toml").read_text())
+    table = _table(base)
     row, origin = _nearest_row(table.get("tuned", []), family, dataset, width)
     fields = table["defaults"] | table.get("family", {}).get(family, {}) | row | dict(overrides)
     return Resolved(Recipe.model_validate(fields), origin)

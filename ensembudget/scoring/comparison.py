@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -19,6 +20,14 @@ _AT_ONCE = 2**24  # numbers held at one time while resampling
 Draws = NDArray[np.float64]
 
 
+class Spread(NamedTuple):
+    """How the means of three metrics move when members are redrawn, each (draw,), of mean zero."""
+
+    accuracy: Draws
+    nll: Draws
+    cnll: Draws
+
+
 @dataclass(frozen=True)
 class Contender:
     """One split's measured side: its calibrated losses, and how they move with the members.
@@ -26,31 +35,25 @@ class Contender:
     Attributes:
         members: Ensemble size.
         losses: Calibrated loss of every test sample, mean over the groups, (sample,), nats.
-        deviations: How the mean moves when members are redrawn, (draw,); None for one member.
+        spread: Over redrawn members; None for a pool of one, which shows none.
     """
 
     members: int
-    losses: NDArray[np.float64]
-    deviations: Draws | None
-
-    @property
-    def interval(self) -> Interval:
-        """The mean loss, with its interval over members."""
-        return spread(float(self.losses.mean()), self.deviations)
+    losses: Draws
+    spread: Spread | None
 
 
 @dataclass(frozen=True)
 class Compared:
     """How a split stands among the splits of its budget."""
 
-    cnll: Interval
     difference: Interval | None  # from the smallest ensemble, over members and test samples
     verdict: str  # beside the smallest: "better", "worse" or "tie"; "" for itself
     best: str  # "best", "tie" with the best, or ""
     frequency_best: float  # share of the draws in which it is lowest
 
 
-def spread(value: float, deviations: Draws | None) -> Interval:
+def interval(value: float, deviations: Draws | None) -> Interval:
     """A value with the central 95% of its deviations about it; bare where there are none."""
     if deviations is None:
         return Interval(value=value)
@@ -69,14 +72,14 @@ def contender(logits: Tensor, labels: Tensor, scores: PoolScores, size: int, see
         seed: Draws the members.
     """
     losses = scores.losses[size].mean(0).numpy()
-    deviations = member_deviations(logits, labels, size, scores.temperatures[size], seed=seed)
-    return Contender(size, losses, deviations)
+    moved = member_deviations(logits, labels, size, scores.temperatures[size], seed=seed)
+    return Contender(size, losses, moved)
 
 
 def member_deviations(
     logits: Tensor, labels: Tensor, size: int, temperature: float, *, draws: int = DRAWS, seed: int = 0
-) -> Draws | None:
-    """How the mean CNLL of disjoint ensembles moves when the pool's members are drawn anew.
+) -> Spread | None:
+    """How the means of disjoint ensembles move when the pool's members are drawn anew.
 
     A bootstrap over members, because ensembles out of one pool share them: each draw takes as many
     members as the pool has, with replacement, and groups them anew. A member drawn twice makes its
@@ -87,9 +90,11 @@ def member_deviations(
         labels: (sample,).
         size: Members a group.
         temperature: Held fixed, after averaging.
+        draws: How many.
+        seed: Of the draws.
 
     Returns:
-        (draw,) in nats, of mean zero; None for a pool of one, which shows no spread.
+        Deviations of mean zero; None for a pool of one, which shows no spread.
     """
     pool, samples, classes = logits.shape
     if pool == 1:
@@ -101,16 +106,16 @@ def member_deviations(
     # Few members make few different groups: each is scored once.
     distinct, which = np.unique(weights, axis=0, return_inverse=True)
     probs = logits.float().softmax(-1).flatten(1)
-    at_once = max(1, _AT_ONCE // (samples * classes))
-    means = torch.cat([
-        label_losses(
-            ((some @ probs).clamp_min(1e-38).log() / temperature).unflatten(1, (samples, classes)).log_softmax(-1),
-            labels.long(),
-        ).double().mean(1)
-        for some in torch.from_numpy(distinct).split(at_once)
-    ]).numpy()  # fmt: skip
-    values: Draws = means[which].reshape(draws, count).mean(1)
-    return values - values.mean()
+    means = []
+    for some in torch.from_numpy(distinct).split(max(1, _AT_ONCE // (samples * classes))):
+        log_probs = (some @ probs).clamp_min_(1e-38).log_().unflatten(1, (samples, classes))
+        right = (log_probs.argmax(-1) == labels).double().mean(1)
+        nll = label_losses(log_probs, labels.long()).double().mean(1)
+        log_probs = log_probs.div_(temperature).log_softmax(-1)
+        means.append(torch.stack([right, nll, label_losses(log_probs, labels.long()).double().mean(1)]))
+    by_group = torch.cat(means, 1).numpy()[:, which.ravel()]  # (metric, draw x group)
+    values = by_group.reshape(3, draws, count).mean(2)
+    return Spread(*(values - values.mean(1, keepdims=True)))
 
 
 def sample_deviations(losses: NDArray[np.float64], *, draws: int = DRAWS, seed: int = 0) -> Draws:
@@ -121,7 +126,8 @@ def sample_deviations(losses: NDArray[np.float64], *, draws: int = DRAWS, seed: 
     samples = losses.shape[1]
     rng = np.random.default_rng(seed)
     moved = np.stack([losses[:, rng.integers(samples, size=samples)].mean(1) for _ in range(draws)], 1)
-    return moved - losses.mean(1, keepdims=True)
+    deviations: Draws = moved - losses.mean(1, keepdims=True)
+    return deviations
 
 
 def compare(contenders: Sequence[Contender], seed: int = 0) -> list[Compared]:
@@ -141,23 +147,22 @@ def compare(contenders: Sequence[Contender], seed: int = 0) -> list[Compared]:
     means = losses.mean(1)
     moves = sample_deviations(losses, seed=seed)
     for row, one in zip(moves, contenders, strict=True):
-        row += 0 if one.deviations is None else one.deviations
+        row += 0 if one.spread is None else one.spread.cnll
     first = min(range(len(contenders)), key=lambda i: contenders[i].members)
     best = int(means.argmin())
     lowest = (means[:, None] + moves).argmin(0)
 
     def difference(i: int, j: int) -> Interval:
-        return spread(float(means[i] - means[j]), moves[i] - moves[j])
+        return interval(float(means[i] - means[j]), moves[i] - moves[j])
 
     return [
         Compared(
-            cnll=one.interval,
             difference=None if i == first else difference(i, first),
             verdict="" if i == first else _verdict(difference(i, first)),
             best="best" if i == best else "tie" * (_verdict(difference(i, best)) == "tie"),
             frequency_best=float((lowest == i).mean()),
         )
-        for i, one in enumerate(contenders)
+        for i in range(len(contenders))
     ]
 
 

@@ -1,5 +1,6 @@
 """Every ensemble size out of one pool, over all disjoint groups."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -26,7 +27,7 @@ class PoolScores:
 
     def mean(self, size: int, metric: str) -> float:
         """A metric's mean over the groups of one size."""
-        values = [getattr(score, metric) for score in self.scores if score.members == size]
+        values: list[float] = [getattr(score, metric) for score in self.scores if score.members == size]
         return sum(values) / len(values)
 
 
@@ -106,7 +107,7 @@ def deep_ensemble_equivalent(cnll: float, curve: dict[int, float]) -> float | No
         >>> deep_ensemble_equivalent(0.9, {1: 1.0, 2: 0.8})
         1.5
     """
-    if cnll == curve[1]:
+    if math.isclose(cnll, curve[1], rel_tol=1e-12):
         return 1.0
     for size in range(1, max(curve)):
         if curve[size] > cnll >= curve[size + 1]:

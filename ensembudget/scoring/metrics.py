@@ -114,7 +114,7 @@ def disagreement(log_probs: Tensor) -> float | None:
     >>> disagreement(torch.tensor([[[1.0, 0.0]], [[0.0, 1.0]]]).log_softmax(-1))
     1.0
     """
-    members, samples, classes = log_probs.shape
+    members, _, classes = log_probs.shape
     if members == 1:
         return None
     votes = torch.nn.functional.one_hot(log_probs.argmax(-1), classes).sum(0).double()  # (sample, class)

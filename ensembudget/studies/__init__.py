@@ -1,6 +1,7 @@
 """Preset studies, one TOML each, and how a study is read from a preset's name or a path."""
 
 import tomllib
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, get_args, get_origin
@@ -59,7 +60,7 @@ def parse(text: str, name: str) -> Study:
     return study
 
 
-def _message(name: str, faults: list[str]) -> str:
+def _message(name: str, faults: Sequence[str]) -> str:
     return f"study {name!r} has {len(faults)} fault{'s' * (len(faults) > 1)}:\n" + "\n".join(
         f"  - {fault}" for fault in faults
     )

@@ -134,9 +134,11 @@ def epoch_batches(
 def pack_images(images: Tensor) -> Tensor:
     """(member, sample, row, column, channel) to (sample, members x channel, row, column)."""
     together = images.permute(1, 2, 3, 0, 4).flatten(3)  # channels last, as convolutions like them
-    return together.permute(0, 3, 1, 2)
+    packed: Tensor = together.permute(0, 3, 1, 2)
+    return packed
 
 
 def unpack_logits(logits: Tensor, members: int) -> Tensor:
     """(sample, members x class) to (member, sample, class)."""
-    return logits.unflatten(1, (members, -1)).transpose(0, 1)
+    unpacked: Tensor = logits.unflatten(1, (members, -1)).transpose(0, 1)
+    return unpacked

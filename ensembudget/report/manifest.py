@@ -1,0 +1,80 @@
+"""Where every number of a report comes from: members, code, machine, command, exclusions."""
+
+import hashlib
+import platform
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..evaluate import Pool, Results
+
+PACKAGES = ("ensembudget", "torch", "numpy", "pandas", "scipy", "scikit-learn", "timm")
+
+
+def manifest(results: Results, notes: dict[str, list[str]]) -> dict[str, Any]:
+    """Provenance of a report, as JSON. Places on this machine are left out: they say nothing."""
+    study = results.plan.study.model_dump(mode="json")
+    study["dataset"] = results.plan.cells[0].cell.dataset
+    pools = list(results.pools.values())
+    return {
+        "study": study,
+        "dataset": {
+            "name": results.plan.cells[0].cell.dataset,
+            "digest": results.plan.cells[0].cell.dataset_digest,
+        },
+        "cells": [_cell(pool) for pool in pools],
+        "exclusions": {
+            "diverged": {s.member.run.key: s.member.diverged_at for p in pools for s in p.stored
+                         if s.member.status == "diverged"},
+            "missing": [run.key for p in pools for run in p.planned.runs
+                        if run.key not in {s.member.run.key for s in p.stored}],
+        },
+        "environments": sorted({s.member.environment.to_json() for p in pools for s in p.stored}),
+        "code": {"packages": {name: version(name) for name in PACKAGES}, "python": platform.python_version(),
+                 "source_sha256": source_digest(), "commit": _commit()},
+        "scored_on": {"machine": platform.machine(), "threads": torch.get_num_threads()},
+        "command": " ".join(["ensembudget", *(_bare(word) for word in sys.argv[1:])]),
+        "notes": notes,
+    }  # fmt: skip
+
+
+def source_digest() -> str:
+    """SHA-256 over the package's own source files."""
+    whole = hashlib.sha256()
+    package = Path(__file__).parents[1]
+    for path in sorted(package.rglob("*.py")):
+        whole.update(path.relative_to(package).as_posix().encode() + path.read_bytes())
+    return whole.hexdigest()
+
+
+def _cell(pool: Pool) -> dict[str, Any]:
+    return {
+        "cell": pool.planned.cell.model_dump(mode="json"),
+        "key": pool.planned.cell.key,
+        "hyperparameters": pool.planned.origin,
+        "planned": pool.planned.members,
+        "done": len(pool.trained),
+        "diverged": pool.diverged,
+        "members": {one.member.run.key: one.digest for one in pool.stored},
+    }
+
+
+def _commit() -> str | None:
+    """The commit this source is at, with a + where files were changed since."""
+    try:
+        found = subprocess.run(
+            ["git", "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"],
+            cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10, check=True,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return found.stdout.strip()
+
+
+def _bare(word: str) -> str:
+    """A word of the command line without the folders of whoever typed it."""
+    return Path(word).name if "/" in word else word

@@ -1,0 +1,122 @@
+"""A table's CSV is the truth; everything that people read is rendered from it."""
+
+import html
+import io
+import math
+from collections.abc import Callable, Sequence
+
+import pandas as pd
+from tabulate import tabulate
+
+from ..tables._base import Column, Layout, Row
+
+FORMATS = {"md": "github", "tex": "latex_raw", "html": "unsafehtml", "txt": "simple"}
+_DASH = "\N{EN DASH}"
+_TEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+        "★": r"$\star$", _DASH: "--", **{c: f"\\{c}" for c in "&%$#_{}"}}  # fmt: skip
+
+
+def to_csv(layout: Layout, rows: Sequence[Row]) -> str:
+    """Every column, numbers in full; text that a spreadsheet would run is made inert."""
+    names = [name for name in layout.names if any(name in row for row in rows)] or layout.names
+    frame = pd.DataFrame([{n: _inert(row.get(n)) for n in names} for row in rows], columns=names)
+    for name in names:
+        # A whole number beside a gap must not become 3.0.
+        if all(isinstance(v, int) or v is None for v in (row.get(name) for row in rows)):
+            frame[name] = frame[name].astype("Int64")
+    return frame.to_csv(index=False, lineterminator="\n")
+
+
+def from_csv(text: str) -> list[Row]:
+    """Rows as `to_csv` wrote them."""
+    frame = pd.read_csv(
+        io.StringIO(text), dtype_backend="numpy_nullable", keep_default_na=False, na_values=[""]
+    )
+    return [
+        {str(k): None if pd.isna(v) else _plain(v) for k, v in row.items()}
+        for row in frame.to_dict("records")
+    ]
+
+
+def render(layout: Layout, rows: Sequence[Row], kind: str, notes: Sequence[str] = ()) -> str:
+    """A table for people.
+
+    Args:
+        layout: Its columns.
+        rows: As read from its CSV.
+        kind: `md`, `tex`, `html` or `txt`.
+        notes: Sentences below the table, after the layout's own rules.
+
+    Returns:
+        The whole document part: title, table, rules and notes.
+    """
+    columns = [c for c in layout.columns if c.heading and any(row.get(c.name) is not None for row in rows)]
+    escape = _ESCAPES.get(kind, str)
+    cells = [[escape(_cell(layout, column, row)) for column in columns] for row in rows]
+    headings = [escape(column.heading) for column in columns]
+    align = ["right" if column.form else "left" for column in columns]
+    body = tabulate(
+        cells, headings, tablefmt=FORMATS[kind], colalign=align if cells else None, disable_numparse=True
+    )
+    below = [*layout.rules, *notes]
+    if any(_DASH in cell for row in cells for cell in row) or kind == "tex":
+        below.append(f"{_DASH} stands where there is nothing to say, never for zero.")
+    return _document(kind, escape(layout.title), body, [escape(line) for line in below])
+
+
+def _cell(layout: Layout, column: Column, row: Row) -> str:
+    value = row.get(column.name)
+    refused = layout.name == "power_laws" and row.get("status") != "ok"
+    if value is None or (refused and column.interval):
+        return _DASH
+    text = _written(value, column.form)
+    low, high = row.get(f"{column.name}_low"), row.get(f"{column.name}_high")
+    if column.interval and low is not None and high is not None:
+        text += f" [{_written(low, column.form)}, {_written(high, column.form)}]"
+    return text + " ★" * (column.name == layout.marked and row.get("best") == "best")
+
+
+def _written(value: str | int | float, form: str) -> str:
+    if not form or isinstance(value, str):
+        return str(value)
+    return format(round(value) if form.endswith("d") else value, form)
+
+
+def _document(kind: str, title: str, body: str, below: Sequence[str]) -> str:
+    if kind == "md":
+        return f"### {title}\n\n{body}\n\n" + "\n".join(f"- {line}" for line in below) + "\n"
+    if kind == "tex":
+        notes = "\\\\\n".join(below)
+        caption = f"\\caption{{{title}}}\n\\small"
+        return f"\\begin{{table}}\n{caption}\n{body}\n\\par\\footnotesize\n{notes}\n\\end{{table}}\n"
+    if kind == "html":
+        notes = "\n".join(f"<li>{line}</li>" for line in below)
+        return f"<h3>{title}</h3>\n{body}\n<ul>\n{notes}\n</ul>\n"
+    return f"{title}\n\n{body}\n"
+
+
+def _inert(value: object) -> object:
+    if isinstance(value, str) and value.lstrip()[:1] in ("=", "+", "-", "@", "\t", "\r"):
+        return "'" + value
+    return value
+
+
+def _plain(value: object) -> str | int | float:
+    item = value.item() if hasattr(value, "item") else value
+    assert isinstance(item, str | int | float)
+    return item if not isinstance(item, float) or math.isfinite(item) else str(item)
+
+
+def _escape_tex(text: str) -> str:
+    return "".join(_TEX.get(c, c) for c in text)
+
+
+def _escape_markdown(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
+
+
+_ESCAPES: dict[str, Callable[[str], str]] = {
+    "tex": _escape_tex,
+    "html": html.escape,
+    "md": _escape_markdown,
+}

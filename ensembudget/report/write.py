@@ -1,0 +1,134 @@
+"""Writes a report: every table in every format, every figure, and the manifest."""
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from ..errors import ScoreError
+from ..evaluate import Results
+from ..tables import members, memory_split, plane, power_laws, scores
+from ..tables._base import Layout, Row
+from .figures import figures
+from .manifest import manifest
+from .render import from_csv, render, to_csv
+
+CostKey = tuple[int, int]  # (budget, members)
+
+
+def report(results: Results, out: str | Path, costs: Mapping[CostKey, Row] | None = None) -> list[Row]:
+    """Writes every file of a report.
+
+    Args:
+        results: What to report.
+        out: A folder, made where it is not there; files of the same names are replaced.
+        costs: Measured time and memory of splits, joined to the memory-split table.
+
+    Returns:
+        The rows of the memory-split table.
+
+    Raises:
+        ScoreError: The folder cannot be written.
+    """
+    folder, notes = open_folder(out), notes_of(results)
+    splits = [
+        row | (costs or {}).get((_int(row["budget"]), _int(row["members"])), {})
+        for row in memory_split.rows(results)
+    ]
+    split_notes = [*memory_split.verdicts(splits), *notes]
+    all_notes = {"memory_split": split_notes, "power_laws": notes}
+    write(folder, "members.csv", to_csv(members.layout, members.rows(results)))
+    write(folder, "scores.csv", to_csv(scores.layout, scores.rows(results)))
+    plane_rows = plane.rows(results)
+    write(folder, "plane.csv", to_csv(plane.layout, plane_rows))
+    write_table(folder, memory_split.layout, splits, split_notes)
+    write_table(folder, power_laws.layout, power_laws.rows(results), notes)
+    for name, figure in figures(splits, list(power_laws.series(results)), plane_rows):
+        write_figure(folder, name, figure)
+    write(folder, "manifest.json", json.dumps(manifest(results, all_notes), indent=1) + "\n")
+    return splits
+
+
+def notes_of(results: Results) -> list[str]:
+    """What a reader must know about these results: where from, how many, what is left out."""
+    cell, pools = results.plan.cells[0].cell, list(results.pools.values())
+    done, diverged = sum(len(p.trained) for p in pools), sum(p.diverged for p in pools)
+    planned = sum(p.planned.members for p in pools)
+    tests = len(next(s for p in pools for s in p.stored).test_labels)
+    notes = [
+        f"{cell.family} ({', '.join(f'{k} {v}' for k, v in cell.options.items())}) on {cell.dataset}:"
+        f" {cell.train_size:,} training and {tests:,} test images, {cell.recipe.epochs} epochs, mode"
+        f" {cell.mode}. {planned} members planned, {done} done, {diverged} diverged."
+    ]
+    if results.partial:
+        missing = planned - done - diverged
+        notes.append(f"PARTIAL: {missing} of {planned} members are missing; numbers will change.")
+    where = {(s.member.environment.torch, s.member.environment.device) for p in pools for s in p.stored}
+    if len(where) > 1:
+        notes.append(
+            f"Members were trained in {len(where)} environments: {'; '.join(map(', '.join, sorted(where)))}."
+        )
+    off = [s for s in results.plan.splits if abs(s.error_percent) > 1]
+    if off:
+        worst = max(off, key=lambda s: abs(s.error_percent))
+        notes.append(
+            f"{len(off)} of {len(results.plan.splits)} splits miss their budget by more than 1%, at most"
+            f" {worst.error_percent:+.1f}% (n = {worst.members} at {worst.budget:,}): widths are whole"
+            " numbers."
+        )
+    return notes
+
+
+def open_folder(out: str | Path) -> Path:
+    """The folder, made and found writable.
+
+    Raises:
+        ScoreError: It is not to be had.
+    """
+    folder = Path(out)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".ensembudget"
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise ScoreError(
+            f"output folder {str(out)!r} cannot be written: {error.strerror or error}."
+            " Name another with --out."
+        ) from None
+    return folder
+
+
+def write_table(folder: Path, layout: Layout, rows: Sequence[Row], notes: Sequence[str]) -> None:
+    """A table in every format, the readable ones rendered from the CSV as it was written."""
+    text = to_csv(layout, rows)
+    write(folder, f"{layout.name}.csv", text)
+    for kind in ("md", "tex", "html"):
+        write(folder, f"{layout.name}.{kind}", render(layout, from_csv(text), kind, notes))
+
+
+def write_figure(folder: Path, name: str, figure: Figure) -> None:
+    for kind in ("svg", "png"):
+        buffer = io.BytesIO()
+        metadata = {"Date": None} if kind == "svg" else None
+        figure.savefig(buffer, format=kind, dpi=160, metadata=metadata)
+        write(folder, f"{name}.{kind}", buffer.getvalue())
+
+
+def write(folder: Path, name: str, content: str | bytes) -> None:
+    """One file, replaced whole or not at all."""
+    data = content.encode() if isinstance(content, str) else content
+    staged = folder / f".{name}"
+    try:
+        staged.write_bytes(data)
+        staged.replace(folder / name)
+    except OSError as error:
+        staged.unlink(missing_ok=True)
+        raise ScoreError(f"{str(folder / name)!r} cannot be written: {error.strerror or error}.") from None
+
+
+def _int(value: object) -> int:
+    assert isinstance(value, int)
+    return value

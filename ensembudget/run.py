@@ -1,0 +1,212 @@
+"""Trains what a study lacks, and says how far it is."""
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import torch
+
+from .catalog import EXECUTORS
+from .datasets._base import load, task_of
+from .errors import PlanError
+from .executors._base import Job, Outcome
+from .plan import cost, plan
+from .records import Plan, PlannedCell, Run, Study
+from .store import Store
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a `run` is: members ended of those that were missing, share of the work, seconds."""
+
+    ended: int
+    missing: int
+    share: float
+    seconds: float
+
+    @property
+    def seconds_left(self) -> float | None:
+        """An estimate from the work done so far; None before there is any."""
+        return self.seconds * (1 - self.share) / self.share if self.share > 0 else None
+
+
+@dataclass(frozen=True)
+class CellStatus:
+    """How many members of a cell's pool there are, and what the rest would take."""
+
+    planned: PlannedCell
+    done: int
+    diverged: int
+    failed: int
+    seconds_each: float | None = None
+    reasons: list[str] = field(default_factory=list)
+
+    @property
+    def missing(self) -> int:
+        return self.planned.members - self.done - self.diverged
+
+
+def plan_study(study: Study) -> Plan:
+    """A study's plan, from its dataset as it is now."""
+    data = load(study.dataset)
+    return plan(
+        study,
+        data.task,
+        digest=data.digest,
+        dataset=data.name,
+        train_images=len(data.arrays.train_images),
+    )
+
+
+def stored_plan(study: Study, store: Store) -> Plan:
+    """A study's plan as it was run in this store; planned anew where it was not."""
+    return store.saved_plan(study) or plan_study(study)
+
+
+def missing_jobs(planned: Plan, store: Store, *, device: str = "cpu", threads: int = 1) -> list[Job]:
+    """The packs with anything missing, the costliest first, so that workers end together.
+
+    Packs are fixed by the study (members 0 to 7, 8 to 15, and so on), whatever is there already.
+    """
+    size = planned.study.pack
+    packs = [
+        cell.runs[first : first + size] for cell in planned.cells for first in range(0, cell.members, size)
+    ]
+    work = _work_of(planned)
+    jobs = [
+        Job(
+            runs=runs,
+            store=str(store.root.resolve()),
+            device=device,
+            threads=threads,
+            keep_weights=planned.study.keep_weights,
+        )
+        for runs in packs
+        if not all(run.key in store for run in runs)
+    ]
+    return sorted(jobs, key=lambda job: -len(job.runs) * work[job.runs[0].cell.width])
+
+
+def run(
+    study: Study,
+    store: Store,
+    *,
+    executor: str = "processes",
+    workers: int | None = None,
+    device: str = "cpu",
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+) -> list[Outcome]:
+    """Trains every member that a study plans and the store lacks.
+
+    Args:
+        study: What to train.
+        store: Where members are published.
+        executor: `serial`, `processes` or `ray`.
+        workers: How many jobs at one time; None leaves it to the executor.
+        device: A torch device, as `cpu` or `cuda`.
+        on_progress: Called as epochs and jobs end.
+
+    Returns:
+        One outcome a member that was trained now; members that were there are not among them.
+
+    Raises:
+        PlanError: No such executor or device, or fewer than one worker.
+        EnsembudgetError: What the study, the dataset or the store is at fault for.
+    """
+    part = EXECUTORS[executor]
+    check_device(device)
+    workers = part.workers(device) if workers is None else workers
+    if workers < 1:
+        raise PlanError(f"workers {workers} is below 1.")
+    planned = plan_study(study)
+    store.save_plan(planned)
+    # Each of several workers on a CPU gets one thread; a lone one gets torch's own number.
+    threads = 1 if workers > 1 else torch.get_num_threads()
+    jobs = missing_jobs(planned, store, device=device, threads=threads)
+    follower = _Follower(jobs, planned, on_progress)
+    return [outcome for _, outcomes in part.execute(jobs, workers, follower) for outcome in outcomes]
+
+
+def check_device(device: str) -> None:
+    """Refuses a device that torch cannot use here."""
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise PlanError(f"device {device!r} cannot be used here: {reason}. Use --device cpu.") from None
+
+
+def status(planned: Plan, store: Store) -> list[CellStatus]:
+    """How far each cell of a plan is, from the store alone."""
+    rows = []
+    for cell in planned.cells:
+        found = [store.read(run.key).member for run in cell.runs if run.key in store]
+        reasons = [why for run in cell.runs if run.key not in store and (why := store.failure(run.key))]
+        seconds = sum(member.seconds for member in found) / len(found) if found else None
+        rows.append(
+            CellStatus(
+                planned=cell,
+                done=sum(member.status == "done" for member in found),
+                diverged=sum(member.status == "diverged" for member in found),
+                failed=len(reasons),
+                seconds_each=seconds,
+                reasons=reasons,
+            )
+        )
+    return rows
+
+
+def seconds_left(rows: list[CellStatus], planned: Plan) -> float | None:
+    """What the missing members would take one after another, from the members there are.
+
+    A cell without members is taken to cost what the others do, in proportion to its operations;
+    None where there is nothing to judge by.
+    """
+    work = _work_of(planned)
+    known = [(row.seconds_each, work[row.planned.cell.width]) for row in rows if row.seconds_each]
+    if not known:
+        return None
+    rate = sum(seconds for seconds, _ in known) / sum(amount for _, amount in known)
+    return sum(row.missing * (row.seconds_each or rate * work[row.planned.cell.width]) for row in rows)
+
+
+def training_flops(planned: Plan, runs: Iterable[Run]) -> float:
+    """Operations that training these runs takes: forward, and twice that for backward."""
+    work = _work_of(planned)
+    return sum(work[run.cell.width] for run in runs)
+
+
+def _work_of(planned: Plan) -> dict[int, float]:
+    """Training operations of one member of each width."""
+    study, task = planned.study, task_of(planned.study.dataset)
+    return {
+        p.cell.width: 3.0
+        * cost(study.family, p.cell.width, task, "flops", options=study.options)
+        * p.cell.train_size
+        * p.cell.recipe.epochs
+        for p in planned.cells
+    }
+
+
+class _Follower:
+    """Sums the epochs that jobs report into the share of the work that is done."""
+
+    def __init__(self, jobs: list[Job], planned: Plan, on_progress: Callable[[Progress], None]) -> None:
+        work = _work_of(planned)
+        self._weights = [len(job.runs) * work[job.runs[0].cell.width] for job in jobs]
+        self._epochs = [job.runs[0].cell.recipe.epochs for job in jobs]
+        self._sizes = [len(job.runs) for job in jobs]
+        self._done = [0] * len(jobs)
+        self._began, self._on_progress = time.monotonic(), on_progress
+
+    def __call__(self, job: int, epoch: int) -> None:
+        self._done[job] = epoch
+        shares = [done / epochs for done, epochs in zip(self._done, self._epochs, strict=True)]
+        self._on_progress(
+            Progress(
+                ended=sum(size for size, share in zip(self._sizes, shares, strict=True) if share == 1),
+                missing=sum(self._sizes),
+                share=sum(w * s for w, s in zip(self._weights, shares, strict=True)) / sum(self._weights),
+                seconds=time.monotonic() - self._began,
+            )
+        )

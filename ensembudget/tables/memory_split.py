@@ -1,0 +1,147 @@
+"""The answer: for every budget, each split beside the wide network, with intervals and a verdict."""
+
+from collections.abc import Sequence
+
+from ..evaluate import Pool, Results
+from ..records import Split
+from ..scoring.comparison import Compared, Contender, compare, interval
+from ..scoring.ensembles import deep_ensemble_equivalent
+from ._base import Column, Layout, Row, spread_out
+
+COSTS = (
+    Column("train_step_ms", "train step, ms", ".1f"),
+    Column("evaluate_ms_per_sample", "evaluation, ms/sample", ".3f"),
+    Column("inference_ms_batch_1", "inference, ms (1)", ".2f"),
+    Column("inference_ms_batch_128", "inference, ms (128)", ".1f"),
+    Column("peak_memory_bytes", "peak memory, bytes", ",d"),
+)
+
+layout = Layout(
+    "memory_split",
+    "Memory split",
+    (
+        Column("dataset"),
+        Column("family"),
+        Column("budget_kind"),
+        Column("budget", "budget", ",d"),
+        Column("members", "n", "d"),
+        Column("width", "width", "d"),
+        Column("parameters_per_member"),
+        Column("parameters_total", "parameters", ",d"),
+        Column("error_percent", "off budget, %", "+.1f"),
+        Column("groups", "groups", "d"),
+        Column("accuracy", "accuracy", ".4f", interval=True),
+        Column("nll", "NLL", ".4f", interval=True),
+        Column("cnll", "CNLL", ".4f", interval=True),
+        Column("difference", "CNLL minus wide", "+.4f", interval=True),
+        Column("verdict", "beside wide"),
+        Column("best", "beside best"),
+        Column("frequency_best", "share best", ".2f"),
+        Column("temperature"),
+        Column("brier"),
+        Column("ece", "ECE", ".4f"),
+        Column("disagreement", "disagreement", ".3f"),
+        Column("deep_ensemble_equivalent", "wide nets worth", ".1f"),
+        Column("flops_per_sample"),
+        Column("activations_per_sample"),
+        Column("bytes_total"),
+        Column("hyperparameters"),
+        *COSTS,
+    ),
+    rules=(
+        "CNLL: negative log-likelihood of the averaged probabilities, nats per sample, at a temperature"
+        " applied after averaging, fitted on one half of the test samples and scored on the other,"
+        " both ways, 5 random halvings. Values are means over the disjoint groups of a pool.",
+        "Intervals are 95%: of accuracy, NLL and CNLL over members (500 bootstrap draws of each pool);"
+        " of the difference over members and, paired, over test samples.",
+        "★ marks the lowest CNLL at a budget, selected on the test set as in the papers; a tie cannot"
+        " be told from it by such an interval. Share best: in how many of the draws it is lowest.",
+        "Wide nets worth: how many members of the wide network have that CNLL (deep-ensemble equivalent).",
+    ),
+    marked="members",
+)
+
+
+def rows(results: Results) -> list[Row]:
+    found: list[Row] = []
+    for budget in dict.fromkeys(split.budget for split in results.plan.splits):
+        splits = sorted((s for s in results.plan.splits if s.budget == budget), key=lambda s: s.members)
+        found += _of_budget(splits, results)
+    return found
+
+
+def verdicts(table: Sequence[Row]) -> list[str]:
+    """One sentence a budget: which split is best, by how much, and what it is tied with."""
+    return [
+        _verdict([row for row in table if row["budget"] == budget])
+        for budget in dict.fromkeys(row["budget"] for row in table)
+    ]
+
+
+def _of_budget(splits: list[Split], results: Results) -> list[Row]:
+    pools = [results.pools[split.width] for split in splits]
+    contenders = [pool.contender(s.members) for s, pool in zip(splits, pools, strict=True)]
+    there = [one for one in contenders if one is not None]
+    compared = dict(zip([c.members for c in there], compare(there) if there else [], strict=True))
+    wide = pools[0].scores
+    curve = {size: float(losses.mean()) for size, losses in wide.losses.items()} if wide else {}
+    return [
+        _row(split, pool, one, compared.get(split.members), curve if splits[0].members == 1 else {})
+        for split, pool, one in zip(splits, pools, contenders, strict=True)
+    ]
+
+
+def _row(
+    split: Split, pool: Pool, one: Contender | None, compared: Compared | None, curve: dict[int, float]
+) -> Row:
+    row: Row = {
+        "dataset": pool.planned.cell.dataset,
+        "family": pool.planned.cell.family,
+        "hyperparameters": pool.planned.origin,
+        **split.model_dump(exclude={"budget_kind"}),
+        "budget_kind": split.budget_kind,
+    }
+    scores, size = pool.scores, split.members
+    if one is None or compared is None or scores is None:
+        return row | {"verdict": f"{len(pool.trained)} members only"}
+    cnll = float(one.losses.mean())
+    for metric, value in (
+        ("accuracy", scores.mean(size, "accuracy")),
+        ("nll", scores.mean(size, "nll")),
+        ("cnll", cnll),
+    ):
+        row |= spread_out(metric, interval(value, one.spread and getattr(one.spread, metric)))
+    return (
+        row
+        | spread_out("difference", compared.difference)
+        | {
+            "groups": len(scores.losses[size]),
+            "verdict": compared.verdict,
+            "best": compared.best,
+            "frequency_best": compared.frequency_best,
+            "temperature": scores.temperatures[size],
+            "brier": scores.mean(size, "brier"),
+            "ece": scores.mean(size, "ece"),
+            "disagreement": scores.mean(size, "disagreement") if size > 1 else None,
+            "deep_ensemble_equivalent": deep_ensemble_equivalent(cnll, curve) if curve else None,
+        }
+    )
+
+
+def _verdict(rows: list[Row]) -> str:
+    scored = [row for row in rows if row.get("cnll") is not None]
+    if not scored:
+        return f"At {rows[0]['budget']:,} {rows[0]['budget_kind']}: nothing to compare yet."
+    best = next(row for row in scored if row["best"] == "best")
+    ties = [str(row["members"]) for row in scored if row["best"] == "tie"]
+    text = (
+        f"At {best['budget']:,} {best['budget_kind']} the lowest CNLL is that of n = {best['members']}"
+        f" (width {best['width']}): {best['cnll']:.4f}"
+    )
+    if best.get("difference") is not None:
+        text += (
+            f", {best['difference']:+.4f} [{best['difference_low']:+.4f}, {best['difference_high']:+.4f}]"
+            " from the wide network:"
+            f" {'a memory split advantage' if best['verdict'] == 'better' else 'a tie'}"
+        )
+    return f"{text}. {'Tied with it: n = ' + ', '.join(ties) if ties else 'Nothing ties with it'}."
