@@ -31,7 +31,7 @@ def data(plan: Plan) -> Data:
 @pytest.fixture(scope="session", autouse=True)
 def trained(plan: Plan, store: Store, device: str) -> None:
     """Quality needs members: what the store lacks is trained before anything is timed."""
-    outcomes = run(plan.study, store, device=device)
+    outcomes = run(plan, store, device=device)
     assert all(one.status == "done" for one in outcomes)
 
 
@@ -104,9 +104,8 @@ def test_training_step(benchmark, plan, split, data, device, costs) -> None:
 @pytest.fixture
 def ensemble(plan: Plan, split: Split, data: Data, device: str) -> list[tuple[nn.Module, int]]:
     """The split's networks as they would be served, with how many members each holds."""
-    return [
-        (build_network(runs, data, torch.device(device)).eval(), len(runs)) for runs in packs(plan, split)
-    ]
+    place = torch.device(device)
+    return [(build_network(runs, data, place).eval(), len(runs)) for runs in packs(plan, split)]
 
 
 @pytest.mark.benchmark(group="evaluation")

@@ -20,10 +20,19 @@ from .evaluate import evaluate, read_logits
 from .laws._base import fit_points
 from .plan import split
 from .progress import duration, shown
-from .records import Plan, Split, Study
+from .records import Plan, Split
 from .report.render import from_csv, render, to_csv
 from .report.write import open_folder, report, write_table
-from .run import missing_jobs, plan_study, run, seconds_left, status, stored_plan, training_flops
+from .run import (
+    check_device,
+    missing_jobs,
+    plan_study,
+    run,
+    seconds_left,
+    status,
+    stored_plan,
+    training_flops,
+)
 from .scoring.ensembles import score_pool
 from .store import Store
 from .tables import memory_split, power_laws, scores
@@ -218,10 +227,9 @@ def _add_family_options(one: Parser) -> None:
 
 def _quickstart(args: argparse.Namespace) -> int:
     out = open_folder(args.out)
-    study, store = studies.load("digits"), Store(out / "store")
-    planned = plan_study(study)
+    planned, store = plan_study(studies.load("digits")), Store(out / "store")
     print(render(SPLITS, [_split_row(s) for s in planned.splits], "txt"))
-    failed = _train(study, store, "processes", None, "cpu")
+    failed = _train(planned, store, "processes", None, "cpu")
     _print_report(planned, store, out / "report", None, allow_partial=False)
     return failed
 
@@ -266,9 +274,13 @@ def _plan(args: argparse.Namespace) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     study = studies.load(args.study)
+    EXECUTORS[args.executor]
+    check_device(args.device)
+    if args.workers is not None and args.workers < 1:
+        raise PlanError(f"--workers {args.workers} is below 1, the least that can work.")
+    planned = plan_study(study)  # every fault of the request, before a store is made
     store = Store(_store_path(args))
     if args.dry_run:
-        planned = plan_study(study)
         runs = [run for job in missing_jobs(planned, store) for run in job.runs if run.key not in store]
         print(render(SPLITS, [_split_row(s) for s in planned.splits], "txt"))
         left = seconds_left(status(planned, store), planned)
@@ -280,18 +292,19 @@ def _run(args: argparse.Namespace) -> int:
             + ". Nothing was trained."
         )
         return 0
-    return _train(study, store, args.executor, args.workers, args.device)
+    return _train(planned, store, args.executor, args.workers, args.device)
 
 
-def _train(study: Study, store: Store, executor: str, workers: int | None, device: str) -> int:
-    with shown(study.name) as on_progress:
+def _train(planned: Plan, store: Store, executor: str, workers: int | None, device: str) -> int:
+    name = planned.study.name
+    with shown(name) as on_progress:
         outcomes = run(
-            study, store, executor=executor, workers=workers, device=device, on_progress=on_progress
+            planned, store, executor=executor, workers=workers, device=device, on_progress=on_progress
         )
     failed = [one for one in outcomes if one.status == "failed"]
     diverged = sum(one.status == "diverged" for one in outcomes)
     print(
-        f"{study.name}: {len(outcomes) - len(failed)} members trained now"
+        f"{name}: {len(outcomes) - len(failed)} members trained now"
         + (f", {diverged} of them diverged" if diverged else "")
         + (f"; {len(failed)} failed" if failed else ""),
         file=sys.stderr,

@@ -88,7 +88,7 @@ def missing_jobs(planned: Plan, store: Store, *, device: str = "cpu", threads: i
 
 
 def run(
-    study: Study,
+    planned: Plan,
     store: Store,
     *,
     executor: str = "processes",
@@ -96,10 +96,10 @@ def run(
     device: str = "cpu",
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> list[Outcome]:
-    """Trains every member that a study plans and the store lacks.
+    """Trains every member that is planned and that the store lacks.
 
     Args:
-        study: What to train.
+        planned: What to train.
         store: Where members are published.
         executor: `serial`, `processes` or `ray`.
         workers: How many jobs at one time; None leaves it to the executor.
@@ -111,14 +111,13 @@ def run(
 
     Raises:
         PlanError: No such executor or device, or fewer than one worker.
-        EnsembudgetError: What the study, the dataset or the store is at fault for.
+        StoreError: The store cannot be written.
     """
     part = EXECUTORS[executor]
     check_device(device)
     workers = part.workers(device) if workers is None else workers
     if workers < 1:
         raise PlanError(f"workers {workers} is below 1.")
-    planned = plan_study(study)
     store.save_plan(planned)
     # Each of several workers on a CPU gets one thread; a lone one gets torch's own number.
     threads = 1 if workers > 1 else torch.get_num_threads()

@@ -64,7 +64,7 @@ class Store:
     """A folder of members.
 
     Raises:
-        StoreError: It cannot be made or written, or a newer version made it.
+        StoreError: It cannot be read, or a newer version made it.
     """
 
     def __init__(self, root: str | Path) -> None:
@@ -72,8 +72,7 @@ class Store:
         header = self.root / "store.json"
         with _explained(self.root):
             if not header.exists():
-                self.root.mkdir(parents=True, exist_ok=True)
-                self._put("store.json", json.dumps({"format": FORMAT}).encode())
+                return  # made by the first who writes: asking must not make one
             try:
                 found = json.loads(header.read_text())["format"]
             except (ValueError, KeyError, TypeError):
@@ -98,13 +97,25 @@ class Store:
             raise StoreError(f"store {str(self.root)!r} has no member {key}.")
         try:
             return _checked(folder, key)
-        except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
-            moved = self._quarantine(folder)
-            reason = str(error).splitlines()[0]
-            raise StoreError(
-                f"member {key} of store {str(self.root)!r} is damaged ({reason}) and was moved to"
-                f" {str(moved)!r}. The same `run` trains it anew; its logits stay there to be looked at."
-            ) from None
+        except OSError as error:
+            if not isinstance(error, FileNotFoundError):  # a disk that fails says nothing of the member
+                raise StoreError(
+                    f"member {key} of store {str(self.root)!r} cannot be read: {error.strerror}."
+                ) from None
+            raise self._damaged(folder, key, error) from None
+        except (ValueError, KeyError, TypeError, AttributeError, safetensors.SafetensorError) as error:
+            raise self._damaged(folder, key, error) from None
+
+    def _damaged(self, folder: Path, key: str, error: Exception) -> StoreError:
+        """Moves a member that is not what was published out of the way."""
+        place = self.root / "quarantine" / f"{folder.name}-{uuid.uuid4().hex[:8]}"
+        with _explained(self.root):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            folder.rename(place)
+        return StoreError(
+            f"member {key} of store {str(self.root)!r} is damaged ({str(error).splitlines()[0]}) and was"
+            f" moved to {str(place)!r}. The same `run` trains it anew; its files stay there to be looked at."
+        )
 
     def publish(
         self, trained: Trained, labels: tuple[NDArray[np.int64], NDArray[np.int64]], environment: Environment
@@ -143,14 +154,14 @@ class Store:
         listing = {name: {"bytes": len(b), "sha256": _sha256(b)} for name, b in files.items()}
         body = {"member": json.loads(member.to_json()), "files": listing}
         files["member.json"] = json.dumps(body | {"sha256": _sha256(_canonical(body))}).encode()
-        with _explained(self.root):
+        with self._writing():
             published = self._publish_folder(self._folder(trained.run.key), files)
             (self.root / "failures" / f"{trained.run.key}.json").unlink(missing_ok=True)
         return published
 
     def record_failure(self, run: Run, reason: str) -> None:
         """Remembers why a run raised; the run is tried again next time."""
-        with _explained(self.root):
+        with self._writing():
             self._put(f"failures/{run.key}.json", json.dumps({"reason": reason}).encode())
 
     def failure(self, key: str) -> str | None:
@@ -160,7 +171,7 @@ class Store:
 
     def save_plan(self, plan: Plan) -> None:
         """Keeps what a study came to beside the members that it needs."""
-        with _explained(self.root):
+        with self._writing():
             self._put(f"plans/{_study_key(plan.study)}.json", plan.to_json().encode())
 
     def saved_plan(self, study: Study) -> Plan | None:
@@ -174,6 +185,15 @@ class Store:
     def sweep(self) -> None:
         """Removes staging that crashed runs left; call while nobody else writes."""
         shutil.rmtree(self.root / "tmp", ignore_errors=True)
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Around everything that writes: the header is there, and refusals name the store."""
+        with _explained(self.root):
+            if not (self.root / "store.json").exists():
+                self.root.mkdir(parents=True, exist_ok=True)
+                self._put("store.json", json.dumps({"format": FORMAT}).encode())
+            yield
 
     def _folder(self, key: str) -> Path:
         if len(key) != 64 or not set(key) <= set("0123456789abcdef"):
@@ -211,13 +231,6 @@ class Store:
             _sync_folder(path.parent)
         finally:
             staged.unlink(missing_ok=True)
-
-    def _quarantine(self, folder: Path) -> Path:
-        place = self.root / "quarantine" / f"{folder.name}-{uuid.uuid4().hex[:8]}"
-        with _explained(self.root):
-            place.parent.mkdir(parents=True, exist_ok=True)
-            folder.rename(place)
-        return place
 
 
 def _checked(folder: Path, key: str) -> Stored:

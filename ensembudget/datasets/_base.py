@@ -119,7 +119,7 @@ def load(spec: str) -> Data:
     if files and pointer.exists():
         try:
             return open_cached(pointer.read_text(), label(spec))
-        except DatasetError:
+        except (DatasetError, OSError, ValueError):
             pass  # the cache is disposable: a damaged entry is decoded anew
     arrays = part.decode(place)
     check(arrays, spec)
@@ -219,11 +219,13 @@ def permutation(count: int) -> NDArray[np.int64]:
     return np.random.default_rng(0).permutation(count)
 
 
-def _fingerprint(files: Iterable[Path]) -> Iterator[str]:
+def _fingerprint(files: list[Path]) -> Iterator[str]:
+    # Relative to the folder they have in common: which part a file is of counts, where it lies does not.
+    root = os.path.commonpath([path.parent for path in files]) if files else ""
     for path in files:
         try:
             with path.open("rb") as file:
-                yield f"{path.parent.name}/{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()}"
+                yield f"{path.relative_to(root).as_posix()} {hashlib.file_digest(file, 'sha256').hexdigest()}"
         except OSError as error:
             raise DatasetError(f"cannot read {str(path)!r}: {error.strerror}.") from None
 

@@ -23,7 +23,10 @@ def decode_image(content: bytes, name: str) -> Images:
                 raise DatasetError(
                     f"{name} has {image.width}x{image.height} pixels; at most {MOST_PIXELS:,} are read."
                 )
-            pixels = np.asarray(image.convert("L" if image.mode in ("1", "L") else "RGB"))
+            if image.mode.startswith("I;16"):  # Pillow would clip it
+                pixels = (np.asarray(image) >> 8).astype(np.uint8)
+            else:
+                pixels = np.asarray(image.convert("L" if image.mode in ("1", "L") else "RGB"))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise DatasetError(f"{name} cannot be decoded ({len(content)} bytes): {error}.") from None
     return pixels[..., None] if pixels.ndim == 2 else pixels

@@ -18,7 +18,7 @@ def data_folder() -> Path:
 
 
 def torchvision_dataset(
-    task: Task, make: Callable[..., Any], *, splits: tuple[dict[str, Any], dict[str, Any]], folder: str
+    task: Task, make: Callable[..., Any], *, splits: tuple[dict[str, Any], dict[str, Any]], files: str
 ) -> Dataset:
     """A dataset of torchvision's as one of ours.
 
@@ -26,21 +26,22 @@ def torchvision_dataset(
         task: Classes, channels and image size.
         make: Returns torchvision's class; a function, so that nothing is imported before its use.
         splits: The arguments that choose the training and the test images.
-        folder: Where its files lie below the data folder, as torchvision places them.
+        files: A pattern of its files below the data folder, as torchvision places them.
     """
 
     def open_split(arguments: dict[str, Any]) -> Any:
         cls, root = make(), data_folder()
         try:
             return cls(root, download=False, **arguments)
-        except RuntimeError:
+        except (RuntimeError, ValueError, AssertionError):
             pass  # not there, or damaged: torchvision checks before it reads
         try:
             root.mkdir(parents=True, exist_ok=True)
             return cls(root, download=True, **arguments)
-        except (OSError, RuntimeError) as error:
+        except (OSError, RuntimeError, ValueError, AssertionError) as error:
             raise DatasetError(
-                f"dataset {cls.__name__} is not in {str(root)!r} and cannot be downloaded: {error}."
+                f"dataset {cls.__name__} is not in {str(root)!r} and cannot be downloaded:"
+                f" {' '.join(str(error).split())}."
                 " Put torchvision's files there, or name their folder in ENSEMBUDGET_DATA."
             ) from None
 
@@ -48,10 +49,10 @@ def torchvision_dataset(
         train, test = (_arrays(open_split(arguments)) for arguments in splits)
         return Arrays(*train, *test, classes=task.classes)
 
-    def files(place: str) -> list[Path]:
-        return [path for path in (data_folder() / folder).rglob("*") if path.is_file()]
+    def found(place: str) -> list[Path]:
+        return [path for path in data_folder().glob(files) if path.is_file()]
 
-    return Dataset(decode, files, task)
+    return Dataset(decode, found, task)
 
 
 def _arrays(source: Any) -> tuple[Images, Labels]:

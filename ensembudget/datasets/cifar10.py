@@ -13,5 +13,5 @@ def _make() -> Any:
 
 
 dataset = torchvision_dataset(
-    Task(10, 3, 32), _make, splits=({"train": True}, {"train": False}), folder="cifar-10-batches-py"
+    Task(10, 3, 32), _make, splits=({"train": True}, {"train": False}), files="cifar-10-batches-py/*"
 )

@@ -13,5 +13,5 @@ def _make() -> Any:
 
 
 dataset = torchvision_dataset(
-    Task(100, 3, 32), _make, splits=({"train": True}, {"train": False}), folder="cifar-100-python"
+    Task(100, 3, 32), _make, splits=({"train": True}, {"train": False}), files="cifar-100-python/*"
 )

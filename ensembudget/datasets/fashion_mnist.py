@@ -13,5 +13,5 @@ def _make() -> Any:
 
 
 dataset = torchvision_dataset(
-    Task(10, 1, 28), _make, splits=({"train": True}, {"train": False}), folder="FashionMNIST/raw"
+    Task(10, 1, 28), _make, splits=({"train": True}, {"train": False}), files="FashionMNIST/raw/*-ubyte"
 )

@@ -26,7 +26,9 @@ def files(place: str) -> list[Path]:
 
 def decode(place: str) -> Arrays:
     train, test = _read(_split_files(place, "train"), place), _read(_test_files(place), place)
-    classes = _named_classes(files(place)[0]) or int(max(train[1].max(), test[1].max())) + 1
+    classes = (
+        _named_classes(files(place)[0]) or int(max(train[1].max(initial=-1), test[1].max(initial=-1))) + 1
+    )
     return Arrays(*train, *test, classes=classes)
 
 

@@ -13,5 +13,5 @@ def _make() -> Any:
 
 
 dataset = torchvision_dataset(
-    Task(10, 3, 32), _make, splits=({"split": "train"}, {"split": "test"}), folder="svhn"
+    Task(10, 3, 32), _make, splits=({"split": "train"}, {"split": "test"}), files="*_32x32.mat"
 )

@@ -16,6 +16,7 @@ from .metrics import check_logits, label_losses, pooled
 REPEATS = 5
 HOTTEST = 1e3  # temperatures are sought in [1 / HOTTEST, HOTTEST]
 GRID = 28  # points, a factor of 1.67 apart
+FLAT = 1e-12  # nats: less than this is rounding
 PLATEAU = 1e-9  # nats: a loss that is this flat down to the coldest has no bottom
 SETTLED = 1e-6  # a Newton step in log T after which the error is its square
 _AT_ONCE = 2**18  # numbers handled at one time: what stays in a core's cache
@@ -125,26 +126,36 @@ def fit_temperatures(log_probs: Tensor, labels: Tensor, fits: Sequence[Indices])
         >>> round(fit_temperatures(log_probs, torch.tensor([0, 0, 1]), [np.arange(3)]).item(), 9)
         2.0
     """
-    grid = torch.linspace(math.log(HOTTEST), -math.log(HOTTEST), GRID, dtype=torch.float64)
+    # One point beyond each end, so that a bottom near an end has a neighbour on either side.
+    edge = math.log(HOTTEST) * (GRID + 1) / (GRID - 1)
+    grid = torch.linspace(edge, -edge, GRID + 2, dtype=torch.float64)
     losses = torch.stack([
         label_losses(tempered(log_probs[None], (-x).exp()[None])[0], labels) for x in grid
     ])  # (grid, sample), coldest first  # fmt: skip
     means = torch.stack([losses[:, fit].mean(1) for fit in fits])
-    lowest, best = means.min(1)
     answer = torch.full((len(fits),), HOTTEST, dtype=torch.float64)
-    answer[means[:, 0] <= lowest + PLATEAU] = UNDETERMINED
-    inside = ((means[:, 0] > lowest + PLATEAU) & (best < GRID - 1)).nonzero()[:, 0]
+    depth = means[:, -2].clone()  # the least loss found so far, here at the hottest
+    middle, around = means[:, 1:-1], torch.maximum(means[:, :-2], means[:, 2:])
+    valley = (middle <= means[:, :-2]) & (middle <= means[:, 2:]) & (middle < around - FLAT)
     longest = max(len(fit) for fit in fits)
-    for some in inside.split(max(1, _AT_ONCE // (log_probs[:, 0].numel() * longest))):
-        index, weights = _stacked([fits[i] for i in some.tolist()])
-        left, middle, right = (means[some, best[some] + step] for step in (-1, 0, 1))
+    for some in valley.nonzero().split(max(1, _AT_ONCE // (log_probs[:, 0].numel() * longest))):
+        if not len(some):  # split gives one empty part of nothing
+            break
+        which, place = some[:, 0], some[:, 1] + 1
+        index, weights = _stacked([fits[i] for i in which.tolist()])
+        left, here, right = (means[which, place + step] for step in (-1, 0, 1))
         # Where a parabola through the three points has its bottom.
-        shift = (right - left) / (2 * (left - 2 * middle + right)).clamp_min(1e-300)
+        shift = (right - left) / (2 * (left - 2 * here + right)).clamp_min(1e-300)
         stride = grid[0] - grid[1]
-        start = grid[best[some]] + shift.clamp(-0.9, 0.9) * stride
-        problems = log_probs[:, index].transpose(0, 1)  # (set, member, sample, class)
-        answer[some] = _bottom(problems, labels[index], weights, start, stride)
-    return answer
+        start = grid[place] + shift.clamp(-0.9, 0.9) * stride
+        problems = log_probs[:, index].transpose(0, 1)  # (valley, member, sample, class)
+        found = _bottom(problems, labels[index], weights, start, stride)
+        reached = (weights * label_losses(tempered(problems, found), labels[index])).sum(1)
+        for row, temperature, loss in zip(which.tolist(), found, reached, strict=True):
+            if loss < depth[row] and temperature < HOTTEST:
+                answer[row], depth[row] = temperature, loss
+    coldest = means[:, 1] <= depth + PLATEAU
+    return answer.where(~coldest & (answer > 1 / HOTTEST), UNDETERMINED)
 
 
 def _bottom(log_probs: Tensor, labels: Tensor, weights: Tensor, start: Tensor, stride: Tensor) -> Tensor:

@@ -103,7 +103,8 @@ def ece(log_probs: Tensor, labels: Tensor, bins: int = ECE_BINS) -> float:
     """
     confidence, predicted = log_probs.exp().max(1)
     right = (predicted == labels).double()
-    place = (confidence * bins).ceil().long().clamp(1, bins) - 1
+    # A confidence on an edge belongs below it, whichever way it was rounded.
+    place = (confidence * bins - 1e-9).ceil().long().clamp(1, bins) - 1
     gap = torch.zeros(bins, dtype=torch.float64).index_add_(0, place, confidence.double() - right)
     return float(gap.abs().sum() / len(labels))
 
