@@ -43,6 +43,11 @@ def _plan(config: pytest.Config) -> Plan:
     return config.study_plan  # type: ignore[attr-defined,no-any-return]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache() -> None:
+    """The user's own: decoding a large dataset is no part of any figure."""
+
+
 @pytest.fixture(scope="session")
 def plan(request: pytest.FixtureRequest) -> Plan:
     return _plan(request.config)

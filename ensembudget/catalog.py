@@ -25,7 +25,7 @@ class Catalog(Generic[Part]):
     True
     >>> FAMILIES["vg"]
     Traceback (most recent call last):
-    ensembudget.errors.PlanError: no family 'vg'. Did you mean 'vgg'? Known: vgg, wide_resnet.
+    ensembudget.errors.PlanError: no family 'vg'. Did you mean 'vgg'? Known: ...
     """
 
     def __init__(self, folder: str, part: str) -> None:

@@ -350,7 +350,7 @@ def _report(args: argparse.Namespace) -> int:
 def _print_report(planned: Plan, store: Store, out: Path, costs: str | None, *, allow_partial: bool) -> None:
     results = evaluate(planned, store, allow_partial=allow_partial)
     rows = report(results, out, read_costs(costs) if costs else None)
-    print(render(memory_split.layout, rows, "txt"))
+    print(render(memory_split.summary, rows, "txt"))
     for sentence in memory_split.verdicts(rows):
         print(sentence)
     print()

@@ -15,7 +15,7 @@ WIDEST = 2**16  # wider than anything trained; above it torch's own counts overf
 TOLERANCE = 0.05  # a split that misses its budget by more than this fraction is not that budget's
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=4096, typed=True)
 def _cost(
     family: str, options: tuple[tuple[str, Option], ...], task: Task, width: int, kind: str, dtype: str
 ) -> int:
@@ -49,7 +49,10 @@ def cost(
         >>> cost("vgg", 64, Task(100, 3, 32))
         15291300
     """
-    return _cost(family, tuple(sorted((options or {}).items())), task, width, kind, dtype)
+    if width > WIDEST:
+        raise PlanError(f"width {width:,} is above {WIDEST:,}, the widest that is counted.")
+    resolved = resolve_options(family, options or {})
+    return _cost(family, tuple(sorted(resolved.items())), task, width, kind, dtype)
 
 
 def split(
@@ -155,8 +158,10 @@ def plan(study: Study, task: Task, *, digest: str, dataset: str, train_images: i
             f" the {train_images:,} training images of {dataset!r}."
             f" Ask for train_size at most {max(0, train_images - study.validation_size):,}."
         )
+    if study.narrowest > WIDEST:
+        faults.append(f"narrowest {study.narrowest:,} is above {WIDEST:,}, the widest that is counted.")
     splits: list[Split] = []
-    for written in study.budgets:
+    for written in study.budgets if study.narrowest <= WIDEST else []:
         for members in study.members:
             try:
                 one = _study_split(study, task, written, members)
@@ -165,7 +170,14 @@ def plan(study: Study, task: Task, *, digest: str, dataset: str, train_images: i
                 continue
             if one:
                 splits.append(one)
-    if not faults and not splits and not study.widths:
+    for width in study.widths:
+        try:
+            cost(study.family, width, task, options=study.options)
+        except PlanError as error:
+            faults.append(f"widths: {error}")
+    if not study.budgets and not study.widths:
+        faults.append("budgets: none given, and no widths. Give one of them.")
+    elif not faults and not splits and not study.widths:
         faults.append(f"narrowest {study.narrowest}: every split is narrower. Lower it, or raise budgets.")
     if faults:
         raise StudyError(_faults(study.name, faults))

@@ -33,7 +33,7 @@ class Recipe(Record):
     """How a member is trained; rates are per step, `weight_decay` acts on all parameters."""
 
     epochs: PositiveInt
-    batch_size: PositiveInt = 128
+    batch_size: Annotated[int, Field(ge=2)] = 128  # batch norm has no statistics of one
     learning_rate: Annotated[float, Field(gt=0)]
     weight_decay: Annotated[float, Field(ge=0)]
     momentum: Fraction = 0.9
@@ -165,7 +165,7 @@ class RecipeChoice(Record):
 
     base: str = "default"
     epochs: PositiveInt | None = None
-    batch_size: PositiveInt | None = None
+    batch_size: Annotated[int, Field(ge=2)] | None = None
     learning_rate: Annotated[float, Field(gt=0)] | None = None
     weight_decay: Annotated[float, Field(ge=0)] | None = None
     momentum: Fraction | None = None

@@ -77,7 +77,7 @@ class Store:
                 found = json.loads(header.read_text())["format"]
             except (ValueError, KeyError, TypeError):
                 raise StoreError(f"{str(header)!r} is not a store's header. Name another --store.") from None
-            if not isinstance(found, int) or found > FORMAT:
+            if type(found) is not int or not 1 <= found <= FORMAT:
                 raise StoreError(
                     f"store {str(self.root)!r} has format {found}; this version reads up to {FORMAT}."
                     " Update ensembudget, or name another --store."
@@ -98,7 +98,8 @@ class Store:
         try:
             return _checked(folder, key)
         except OSError as error:
-            if not isinstance(error, FileNotFoundError):  # a disk that fails says nothing of the member
+            gone = FileNotFoundError | IsADirectoryError | NotADirectoryError
+            if not isinstance(error, gone):  # a disk that fails says nothing of the member
                 raise StoreError(
                     f"member {key} of store {str(self.root)!r} cannot be read: {error.strerror}."
                 ) from None
@@ -109,12 +110,15 @@ class Store:
     def _damaged(self, folder: Path, key: str, error: Exception) -> StoreError:
         """Moves a member that is not what was published out of the way."""
         place = self.root / "quarantine" / f"{folder.name}-{uuid.uuid4().hex[:8]}"
-        with _explained(self.root):
+        damage = f"member {key} of store {str(self.root)!r} is damaged ({str(error).splitlines()[0]})"
+        try:
             place.parent.mkdir(parents=True, exist_ok=True)
             folder.rename(place)
+        except OSError as refused:
+            return StoreError(f"{damage} and cannot be moved to {str(place)!r}: {refused.strerror}.")
         return StoreError(
-            f"member {key} of store {str(self.root)!r} is damaged ({str(error).splitlines()[0]}) and was"
-            f" moved to {str(place)!r}. The same `run` trains it anew; its files stay there to be looked at."
+            f"{damage} and was moved to {str(place)!r}. The same `run` trains it anew; its files stay"
+            " there to be looked at."
         )
 
     def publish(
@@ -167,7 +171,12 @@ class Store:
     def failure(self, key: str) -> str | None:
         """Why a run raised when last tried, or None."""
         path = self.root / "failures" / f"{key}.json"
-        return str(json.loads(path.read_text())["reason"]) if path.exists() else None
+        try:
+            return str(json.loads(path.read_text())["reason"])
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError):
+            return "unreadable: the run failed, and so did writing down why"
 
     def save_plan(self, plan: Plan) -> None:
         """Keeps what a study came to beside the members that it needs."""

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +15,9 @@ from ..families._base import Task
 DTYPES = {"float32": 4, "float16": 2, "bfloat16": 2, "int8": 1}  # bytes a value
 _PREFIXES = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "B": 10**9, "T": 10**12}
 _BINARY = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
-_WRITTEN = re.compile(r"\s*([0-9_,]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?)\s*([a-zA-Z]*)\s*")
+_NUMBER = r"(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9_]*)\.?[0-9]+(?:[eE][+-]?[0-9]{1,4})?|[0-9]{1,3}(?:,[0-9]{3})+"
+_WRITTEN = re.compile(rf"\s*({_NUMBER})\s*([a-zA-Z]*)\s*")
+LARGEST = 10**18  # of any unit: beyond every machine
 
 
 @dataclass(frozen=True)
@@ -56,10 +59,10 @@ def parse_budget(text: str | int, kind: str | None = None) -> tuple[int, str]:
         raise PlanError(
             f"budget {text!r} is not a number with a unit. Write it like 36.8M, 250k, 40MB or 5.2GFLOP."
         )
-    number, letters = float(match[1].replace(",", "").replace("_", "")), match[2]
+    number, letters = Decimal(match[1].replace(",", "").replace("_", "")), match[2]
     readings = {
         other: factor
-        for other in BUDGETS
+        for other in sorted(BUDGETS, key=lambda other: other != "parameters")
         for suffix in BUDGETS[other].suffixes
         if (factor := _factor(letters, suffix, "B" in BUDGETS[other].suffixes)) is not None
     }
@@ -68,17 +71,22 @@ def parse_budget(text: str | int, kind: str | None = None) -> tuple[int, str]:
             f"budget {text!r} has an unknown unit {letters!r}. Known: k, M, G or T, alone or before"
             " B (bytes) or FLOP; Ki, Mi, Gi before B. For example 36.8M, 40MB, 5.2GFLOP."
         )
-    if kind is None:
-        kind = "parameters" if "parameters" in readings else next(iter(readings))
+    kind = kind or next(iter(readings))
+    if kind not in readings and not letters:
+        readings[kind] = 1  # a bare number is in the unit of what was asked for
+    unit = BUDGETS[kind].unit
     if kind not in readings:
-        BUDGETS[kind]  # an unknown kind is the first thing wrong
+        other = next(iter(readings))
         raise PlanError(
-            f"budget {text!r} is in {BUDGETS[next(iter(readings))].unit}, but its kind is {kind!r}."
-            f" Use --budget-kind {next(iter(readings))}, or write it in {BUDGETS[kind].unit}."
+            f"budget {text!r} is in {BUDGETS[other].unit}, but its kind is {kind!r}."
+            f" Use --budget-kind {other}, or write it in {unit}."
         )
-    value = round(number * readings[kind])
+    exact = number * readings[kind]
+    if exact > LARGEST:
+        raise PlanError(f"budget {text!r} is above {LARGEST:,} {unit}, more than any network here.")
+    value = round(exact)
     if value < 1:
-        raise PlanError(f"budget {text!r} is {value} {BUDGETS[kind].unit}; it must be at least 1.")
+        raise PlanError(f"budget {text!r} is {value} {unit}; it must be at least 1.")
     return value, kind
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 import torch
-from timm.models import register_model
+from timm.models import is_model, register_model
 from torch import Generator, nn
 
 from ..catalog import FAMILIES
@@ -14,7 +14,8 @@ from ._layers import set_dropout
 def register() -> None:
     """Makes every family known to timm under its own name."""
     for name in FAMILIES:
-        register_model(_entrypoint(name))
+        if not is_model(name):
+            register_model(_entrypoint(name))
 
 
 def _entrypoint(name: str) -> Any:

@@ -17,6 +17,10 @@ from ._base import Family, Option, Task
 from ._layers import BatchNorm2d, Conv2d, Dropout, Linear
 
 
+def activate(norm: nn.Module, x: Tensor) -> Tensor:
+    return F.relu(norm(x), inplace=True)
+
+
 class Block(nn.Module):
     """Batch norm, ReLU, convolution, twice, beside a shortcut; the second convolution strides."""
 
@@ -31,8 +35,8 @@ class Block(nn.Module):
         self.shortcut = nn.Identity() if same else Conv2d(c_in, c_out, 1, members=members, stride=stride)
 
     def forward(self, x: Tensor) -> Tensor:
-        inner = self.dropout(self.conv1(F.relu(self.bn1(x), inplace=True)))
-        inner = self.conv2(F.relu(self.bn2(inner), inplace=True))
+        # Nested, so that nothing outlives its use.
+        inner = self.conv2(activate(self.bn2, self.dropout(self.conv1(activate(self.bn1, x)))))
         out: Tensor = inner + self.shortcut(x)
         return out
 
@@ -42,19 +46,19 @@ class WideResNet(nn.Module):
 
     def __init__(self, width: int, task: Task, members: int, depth: int) -> None:
         super().__init__()
-        self.stem = Conv2d(task.channels, width, 3, members=members)
-        blocks, c_in = [], width
+        layers: list[nn.Module] = [Conv2d(task.channels, width, 3, members=members)]
+        c_in = width
         for stage, c_out in enumerate((width, 2 * width, 4 * width)):
             for position in range((depth - 4) // 6):
                 stride = 2 if stage > 0 and position == 0 else 1
-                blocks.append(Block(c_in, c_out, stride, members))
+                layers.append(Block(c_in, c_out, stride, members))
                 c_in = c_out
-        self.blocks = nn.Sequential(*blocks)
+        self.layers = nn.Sequential(*layers)
         self.bn = BatchNorm2d(c_in, members=members)
         self.head = Linear(c_in, task.classes, members=members)
 
     def forward_features(self, x: Tensor) -> Tensor:
-        return F.relu(self.bn(self.blocks(self.stem(x))), inplace=True)
+        return activate(self.bn, self.layers(x))
 
     def forward_head(self, x: Tensor) -> Tensor:
         logits: Tensor = self.head(x.mean((2, 3)))

@@ -32,15 +32,14 @@ def load(study: str | Path) -> Study:
     if str(study) in names():
         text = (files(__package__) / f"{study}.toml").read_text()
     else:
-        path = Path(study)
-        if path.is_dir() or not path.exists():
+        try:
+            text = Path(study).read_text()
+        except (FileNotFoundError, IsADirectoryError):
             raise StudyError(
                 f"no study {str(study)!r}: neither a preset nor a file.{did_you_mean(str(study), names())}"
                 f" Presets: {', '.join(names())}."
-            )
-        try:
-            text = path.read_text()
-        except (OSError, UnicodeDecodeError) as error:
+            ) from None
+        except (OSError, ValueError) as error:
             raise StudyError(f"study {str(study)!r} cannot be read: {error}.") from None
     return parse(text, str(study))
 
@@ -54,7 +53,7 @@ def parse(text: str, name: str) -> Study:
     try:
         study = Study.model_validate(document)
     except ValidationError as error:
-        raise StudyError(_message(name, [_sentence(e) for e in error.errors()])) from None
+        raise StudyError(_message(name, _sentences(error.errors()))) from None
     if faults := check_names(study):
         raise StudyError(_message(name, faults))
     return study
@@ -66,20 +65,28 @@ def _message(name: str, faults: Sequence[str]) -> str:
     )
 
 
-def _sentence(error: Any) -> str:
-    """A fault that pydantic found, as field, value and what would do."""
-    # A union's alternatives ("str", "int") follow the place itself.
-    place = [str(part) for part in error["loc"] if part not in ("str", "int", "bool")]
-    field = ".".join(place)
-    if error["type"] == "extra_forbidden":
+def _sentences(errors: Sequence[Any]) -> list[str]:
+    """The faults that pydantic found, one a place, as field, value and what would do."""
+    places: dict[tuple[str, ...], list[Any]] = {}
+    for error in errors:
+        # A union's alternatives ("str", "int") follow the place itself: they are one fault.
+        place = tuple(str(part) for part in error["loc"] if part not in ("str", "int", "bool"))
+        places.setdefault(place, []).append(error)
+    return [_sentence(place, found) for place, found in places.items()]
+
+
+def _sentence(place: tuple[str, ...], errors: list[Any]) -> str:
+    first, field = errors[0], ".".join(place)
+    if first["type"] == "extra_forbidden":
         known = _fields(Study, place[:-1])
         return f"{field}: no such key.{did_you_mean(place[-1], known)} Known: {', '.join(known)}."
-    if error["type"] == "missing":
+    if first["type"] == "missing":
         return f"{field}: missing; every study has it."
-    return f"{field} = {error['input']!r}: {error['msg'][0].lower()}{error['msg'][1:]}."
+    reasons = " or ".join(dict.fromkeys(e["msg"][0].lower() + e["msg"][1:] for e in errors))
+    return f"{field} = {first['input']!r}: {reasons}."
 
 
-def _fields(model: type[BaseModel], path: list[str]) -> list[str]:
+def _fields(model: type[BaseModel], path: Sequence[str]) -> list[str]:
     for part in path:
         annotation = model.model_fields[part].annotation
         nested = [a for a in (annotation, *get_args(annotation)) if get_origin(a) is None]

@@ -61,6 +61,18 @@ layout = Layout(
     marked="members",
 )
 
+# What fits on a screen and in a README.
+summary = Layout(
+    "summary",
+    "Memory split: calibrated NLL of n members at one budget",
+    tuple(
+        column
+        for column in layout.columns
+        if column.name in ("budget", "members", "width", "accuracy", "cnll", "difference", "verdict", "best")
+    ),
+    marked="members",
+)
+
 
 def rows(results: Results) -> list[Row]:
     found: list[Row] = []

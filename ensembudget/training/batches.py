@@ -123,7 +123,7 @@ def epoch_batches(
     for start in range(0, order.shape[1], batch_size):
         span = slice(start, start + batch_size)
         index = order[:, span]
-        if index.shape[1] == 1 < order.shape[1]:
+        if start > 0 and index.shape[1] == 1:
             return
         chosen = images[index.flatten()]
         if augmented:

@@ -141,7 +141,7 @@ def train(
         Trained(
             run=run,
             diverged_at=_first_fault(steps[:, i], validation[i], test[i]),
-            train_loss=torch.stack([epoch[:, i].mean() for epoch in losses]).numpy(),
+            train_loss=_by_epoch(losses, i, recipe.epochs),
             validation_logits=validation[i].numpy(),
             test_logits=test[i].numpy(),
             weights=_weights(network, i, len(runs)) if keep_weights else None,
@@ -209,6 +209,12 @@ def predict(network: nn.Module, images: Tensor, scale: Scale, members: int) -> T
         if len(some)
     ]
     return torch.cat(logits, 1) if logits else torch.empty(members, 0, 1)
+
+
+def _by_epoch(losses: list[Tensor], member: int, epochs: int) -> NDArray[np.float32]:
+    """Mean losses; NaN for epochs that were not trained because nobody was left."""
+    means = [float(epoch[:, member].mean()) for epoch in losses]
+    return np.array(means + [np.nan] * (epochs - len(means)), np.float32)
 
 
 def _first_fault(losses: Tensor, *logits: Tensor) -> int | None:

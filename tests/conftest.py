@@ -1,0 +1,50 @@
+"""What every test shares: one thread, a cache of its own, the digits and a cell that trains in no time."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from ensembudget.datasets._base import Data, load
+from ensembudget.records import Cell, Recipe
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def digits(cache: None) -> Data:
+    return load("digits")
+
+
+@pytest.fixture(scope="session")
+def make_cell(digits: Data) -> Callable[..., Cell]:
+    """`make_cell(width=8, epochs=5)` is the tiny cell with these fields of it, or of its recipe, changed."""
+
+    def make(**changes) -> Cell:
+        recipe = {
+            "epochs": 2,
+            "batch_size": 32,
+            "learning_rate": 0.1,
+            "weight_decay": 3e-4,
+            "crop_padding": 1,
+        }
+        cell = {
+            "family": "wide_resnet",
+            "options": {"depth": 10},
+            "width": 4,
+            "dataset": "digits",
+            "dataset_digest": digits.digest,
+            "train_size": 100,
+            "validation_size": 50,
+            "mode": "bn_wd",
+        }
+        for name, value in changes.items():
+            (recipe if name in Recipe.model_fields else cell)[name] = value
+        return Cell(**cell, recipe=Recipe(**recipe))
+
+    return make
+
+
+@pytest.fixture
+def tiny_cell(make_cell: Callable[..., Cell]) -> Cell:
+    return make_cell()

@@ -1,0 +1,169 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import accuracy_score, brier_score_loss, hamming_loss, log_loss
+
+from ensembudget.errors import ScoreError
+from ensembudget.scoring.metrics import (
+    accuracy,
+    brier,
+    check_logits,
+    disagreement,
+    ece,
+    label_losses,
+    pooled,
+)
+
+from . import oracle
+
+SEEDS = st.integers(0, 2**32)
+
+
+def draw(seed, samples=200, classes=5, members=1):
+    rng = np.random.default_rng(seed)
+    log_probs = oracle.log_softmax(2 * rng.normal(size=(members, samples, classes)))
+    return log_probs, rng.integers(classes, size=samples)
+
+
+@given(SEEDS, st.integers(2, 12))
+@settings(max_examples=15, deadline=None)
+def test_metrics_of_one_prediction_agree_with_scikit_learn(seed, classes):
+    (log_probs,), labels = draw(seed, classes=classes)
+    z, y, probs = torch.from_numpy(log_probs), torch.from_numpy(labels), np.exp(log_probs)
+    names = np.arange(classes)
+    assert accuracy(z, y) == pytest.approx(accuracy_score(labels, probs.argmax(1)), abs=1e-12)
+    assert float(label_losses(z, y).mean()) == pytest.approx(log_loss(labels, probs, labels=names), abs=1e-12)
+    truth = np.eye(classes)[labels]
+    assert brier(z, y) == pytest.approx(((probs - truth) ** 2).sum() / len(labels), abs=1e-12)
+
+
+def test_brier_is_twice_scikit_learns_for_two_classes():
+    (log_probs,), labels = draw(0, classes=2)
+    found = brier(torch.from_numpy(log_probs), torch.from_numpy(labels))
+    assert found == pytest.approx(2 * brier_score_loss(labels, np.exp(log_probs[:, 1])), abs=1e-12)
+
+
+@given(SEEDS, st.integers(2, 12), st.integers(1, 20))
+@settings(max_examples=25, deadline=None)
+def test_ece_agrees_with_a_loop_over_bins(seed, classes, bins):
+    (log_probs,), labels = draw(seed, classes=classes)
+    found = ece(torch.from_numpy(log_probs), torch.from_numpy(labels), bins)
+    assert found == pytest.approx(oracle.ece(log_probs, labels, bins), abs=1e-12)
+
+
+def certain_members(right, members):
+    """`right` of `members` networks put all their probability on class 0, the others on class 1."""
+    votes = torch.full((members, 1, 2), 0.0, dtype=torch.float64)
+    votes[:right, 0, 0] = votes[right:, 0, 1] = 1000.0
+    return pooled(votes.log_softmax(-1))
+
+
+@pytest.mark.parametrize(
+    ("right", "members"),
+    [(2, 3), (3, 5), (4, 5), (4, 6), (6, 9), (6, 10), (8, 10), (8, 12), (8, 15), (11, 15)],
+)
+def test_ece_puts_a_confidence_on_an_edge_into_the_lower_bin_whatever_its_rounding(right, members):
+    # Saturated members agree k times in n: their confidence is an edge of 15 bins. A second sample a
+    # little below shares the lower bin, so that a miss and a hit there cancel.
+    edge = certain_members(right, members)
+    below = torch.tensor([[right / members - 0.01, 1 - right / members + 0.01]], dtype=torch.float64).log()
+    log_probs, labels = torch.cat([edge, below]), torch.tensor([0, 1])
+    expected = abs((1 - right / members) + (0 - right / members + 0.01)) / 2
+    assert ece(log_probs, labels) == pytest.approx(expected, abs=1e-9)
+
+
+def test_ece_of_certain_predictions_is_their_error():
+    log_probs = torch.tensor([[0.0, -2000.0]] * 4, dtype=torch.float64)
+    assert ece(log_probs, torch.tensor([0, 0, 0, 1])) == 0.25
+
+
+def test_ece_of_calibrated_predictions_is_small():
+    rng = np.random.default_rng(0)
+    confidence = rng.uniform(0.5, 1, 20_000)
+    labels = (rng.random(20_000) > confidence).astype(np.int64)
+    log_probs = torch.from_numpy(np.log(np.stack([confidence, 1 - confidence], 1)))
+    assert ece(log_probs, torch.from_numpy(labels)) < 0.015
+
+
+@given(SEEDS, st.integers(2, 6), st.integers(2, 6))
+@settings(max_examples=20, deadline=None)
+def test_disagreement_agrees_with_explicit_pairs(seed, members, classes):
+    log_probs, _ = draw(seed, 50, classes, members)
+    found = disagreement(torch.from_numpy(log_probs))
+    assert found == pytest.approx(oracle.disagreement(log_probs), abs=1e-12)
+
+
+def test_disagreement_of_two_members_is_their_hamming_distance():
+    log_probs, _ = draw(3, members=2)
+    one, two = log_probs.argmax(-1)
+    assert disagreement(torch.from_numpy(log_probs)) == pytest.approx(hamming_loss(one, two), abs=1e-12)
+
+
+def test_disagreement_of_one_member_is_absent():
+    assert disagreement(torch.zeros(1, 5, 3)) is None
+
+
+@given(SEEDS, st.integers(1, 6))
+@settings(max_examples=15, deadline=None)
+def test_pooling_is_the_mean_of_probabilities(seed, members):
+    log_probs, _ = draw(seed, 20, 4, members)
+    found = pooled(torch.from_numpy(log_probs)).exp().numpy()
+    assert found == pytest.approx(np.exp(log_probs).mean(0), abs=1e-12)
+    assert found.sum(1) == pytest.approx(np.ones(20))
+
+
+def test_pooling_survives_probabilities_below_the_smallest_float():
+    log_probs = torch.tensor([[[0.0, -5000.0]], [[0.0, -4000.0]]], dtype=torch.float64)
+    assert pooled(log_probs)[0, 1].item() == pytest.approx(-4000 - np.log(2), abs=1e-9)
+
+
+def test_pooling_may_be_along_any_dimension():
+    log_probs, _ = draw(0, members=3)
+    z = torch.from_numpy(log_probs)
+    assert pooled(z.transpose(0, 1), dim=1).equal(pooled(z))
+
+
+LOGITS = torch.zeros(2, 4, 3)
+LABELS = torch.tensor([0, 1, 2, 0])
+
+
+@pytest.mark.parametrize(
+    ("logits", "labels", "message"),
+    [
+        pytest.param(LOGITS[0], LABELS, r"shape \(4, 3\).*\(member, sample, class\)", id="two dimensions"),
+        pytest.param(LOGITS[:0], LABELS, r"\(0, 4, 3\)", id="no members"),
+        pytest.param(LOGITS[:, :0], LABELS[:0], r"\(2, 0, 3\)", id="no samples"),
+        pytest.param(LOGITS.long(), LABELS, r"int64.*float", id="integer logits"),
+        pytest.param(LOGITS, LABELS[:3], r"\(3,\).*4 samples", id="too few labels"),
+        pytest.param(LOGITS, LABELS[:, None], r"\(4, 1\)", id="labels in a column"),
+        pytest.param(LOGITS, LABELS.float(), r"float32.*integer", id="float labels"),
+        pytest.param(LOGITS, LABELS.bool(), r"bool.*integer", id="boolean labels"),
+        pytest.param(LOGITS[:, :1], LABELS[:1], r"1 samples of 3 classes", id="one sample"),
+        pytest.param(LOGITS[..., :1], LABELS * 0, r"4 samples of 1 classes", id="one class"),
+        pytest.param(
+            LOGITS, torch.tensor([0, 1, 3, 7]), r"label 3 of sample 2 is not in 0\.\.2", id="too large"
+        ),
+        pytest.param(
+            LOGITS, torch.tensor([0, -1, 2, 0]), r"label -1 of sample 1 is not in 0\.\.2", id="negative"
+        ),
+    ],
+)
+def test_what_cannot_be_scored_is_refused_with_what_is_wrong(logits, labels, message):
+    with pytest.raises(ScoreError, match=message):
+        check_logits(logits, labels)
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+def test_numbers_that_are_not_finite_name_their_member_and_sample(value):
+    logits = torch.zeros(12, 4, 3)
+    logits[1, 2, 0] = logits[1, 3, 0] = logits[11, 0, 0] = value
+    with pytest.raises(ScoreError, match=r"member 1, sample 2 are not finite; 2 of 12 members.*\(1, 11\)"):
+        check_logits(logits, LABELS)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize("labels", [torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64])
+def test_float_logits_and_integer_labels_of_every_width_are_accepted(dtype, labels):
+    check_logits(LOGITS.to(dtype), LABELS.to(labels))
