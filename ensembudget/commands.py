@@ -1,0 +1,299 @@
+"""What each word of the command line does: calls one verb, prints what came of it."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from . import recipes, studies
+from .budgets._base import parse_budget
+from .catalog import BUDGETS, DATASETS, EXECUTORS, FAMILIES, LAWS, MODES, Catalog
+from .datasets._base import task_of
+from .errors import FitError, PlanError, ScoreError, did_you_mean
+from .evaluate import evaluate, read_logits
+from .laws._base import fit_points
+from .plan import split
+from .progress import duration, shown
+from .records import Plan, Split
+from .report.render import from_csv, render, to_csv
+from .report.write import open_folder, report, write_table
+from .run import (
+    check_device,
+    missing_jobs,
+    plan_study,
+    run,
+    seconds_left,
+    status,
+    stored_plan,
+    training_flops,
+)
+from .scoring.ensembles import score_pool
+from .store import Store
+from .tables import memory_split, power_laws, scores
+from .tables._base import Column, Layout, Row
+
+CATALOGS: dict[str, Catalog[Any]] = {
+    "families": FAMILIES,
+    "datasets": DATASETS,
+    "modes": MODES,
+    "budgets": BUDGETS,
+    "laws": LAWS,
+    "executors": EXECUTORS,
+}
+
+SPLITS = Layout(
+    "plan",
+    "Splits",
+    (
+        Column("budget_kind", "of"),
+        Column("budget", "budget", ",d"),
+        Column("members", "members", "d"),
+        Column("width", "width", "d"),
+        Column("parameters_per_member", "parameters each", ",d"),
+        Column("parameters_total", "parameters", ",d"),
+        Column("error_percent", "off budget, %", "+.2f"),
+        Column("flops_per_sample", "FLOP/sample", ",d"),
+        Column("bytes_total", "bytes", ",d"),
+        Column("activations_per_sample", "activations", ",d"),
+    ),
+)
+
+STATUS = Layout(
+    "status",
+    "Members",
+    (
+        Column("family", "family"),
+        Column("width", "width", "d"),
+        Column("hyperparameters", "hyperparameters"),
+        Column("planned", "planned", "d"),
+        Column("done", "done", "d"),
+        Column("diverged", "diverged", "d"),
+        Column("failed", "failed", "d"),
+        Column("seconds_each", "seconds each", ".1f"),
+    ),
+)
+
+
+def quickstart_command(args: argparse.Namespace) -> int:
+    out = open_folder(args.out)
+    planned, store = plan_study(studies.load("digits")), Store(out / "store")
+    print(render(SPLITS, [_split_row(s) for s in planned.splits], "txt"))
+    failed = _train(planned, store, "processes", None, "cpu")
+    _print_report(planned, store, out / "report", None, allow_partial=False)
+    return failed
+
+
+def ls_command(args: argparse.Namespace) -> int:
+    if args.what == "studies":
+        lines = [(name, studies.load(name).description) for name in studies.names()]
+    elif args.what == "recipes":
+        lines = [(name, recipes.source(name)) for name in recipes.names()]
+    else:
+        catalog = CATALOGS[args.what]
+        lines = [(name, catalog.summary(name)) for name in catalog]
+    longest = max(len(name) for name, _ in lines)
+    for name, about in lines:
+        print(f"{name:{longest}}  {about}")
+    return 0
+
+
+def plan_command(args: argparse.Namespace) -> int:
+    options = {
+        name.removeprefix("option_"): value
+        for name, value in vars(args).items()
+        if name.startswith("option_") and value is not None
+    }
+    FAMILIES[args.family]
+    if args.budget_kind is not None:
+        BUDGETS[args.budget_kind]
+    members = [_whole(text, "--members") for text in args.members.split(",")]
+    budgets = [parse_budget(text, args.budget_kind) for text in args.budget.split(",")]
+    task = task_of(args.dataset)
+    chosen = {"options": options, "multiple_of": args.multiple_of, "dtype": args.dtype}
+    found = [split(args.family, task, budget, n, kind, **chosen) for budget, kind in budgets for n in members]
+    rows = [_split_row(one) for one in found]
+    _print_rows(SPLITS, rows, args.format)
+    off = [one for one in found if abs(one.error_percent) > 1]
+    if off and args.format == "table":
+        print(
+            f"{len(off)} of {len(found)} splits are more than 1% off their budget: widths are whole numbers."
+        )
+    return 0
+
+
+def run_command(args: argparse.Namespace) -> int:
+    study = studies.load(args.study)
+    EXECUTORS[args.executor]
+    check_device(args.device)
+    if args.workers is not None and args.workers < 1:
+        raise PlanError(f"--workers {args.workers} is below 1, the least that can work.")
+    planned = plan_study(study)  # every fault of the request, before a store is made
+    store = Store(_store_path(args))
+    if args.dry_run:
+        runs = [run for job in missing_jobs(planned, store) for run in job.runs if run.key not in store]
+        print(render(SPLITS, [_split_row(s) for s in planned.splits], "txt"))
+        left = seconds_left(status(planned, store), planned)
+        print(
+            f"{len(planned.runs)} members planned, {len(planned.runs) - len(runs)} in the store,"
+            f" {len(runs)} to"
+            f" train: {training_flops(planned, runs):.3g} FLOP"
+            + (f", about {duration(left)} one after another" if left is not None else "")
+            + ". Nothing was trained."
+        )
+        return 0
+    return _train(planned, store, args.executor, args.workers, args.device)
+
+
+def _train(planned: Plan, store: Store, executor: str, workers: int | None, device: str) -> int:
+    name = planned.study.name
+    with shown(name) as on_progress:
+        outcomes = run(
+            planned, store, executor=executor, workers=workers, device=device, on_progress=on_progress
+        )
+    failed = [one for one in outcomes if one.status == "failed"]
+    diverged = sum(one.status == "diverged" for one in outcomes)
+    done = f"{len(outcomes) - len(failed)} members done now" if outcomes else "nothing was missing"
+    print(
+        f"{name}: {done}"
+        + (f", {diverged} of them diverged" if diverged else "")
+        + (f"; {len(failed)} failed" if failed else "")
+        + f". {len(planned.runs)} planned.",
+        file=sys.stderr,
+    )
+    for reason in sorted({one.reason or "" for one in failed}):
+        print(f"ensembudget: {sum(one.reason == reason for one in failed)} failed: {reason}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def status_command(args: argparse.Namespace) -> int:
+    study, store = studies.load(args.study), _existing_store(args)
+    planned = stored_plan(study, store)
+    rows = status(planned, store)
+    print(render(STATUS, [
+        {
+            "family": row.planned.cell.family,
+            "width": row.planned.cell.width,
+            "hyperparameters": row.planned.origin,
+            "planned": row.planned.members,
+            "done": row.done,
+            "diverged": row.diverged,
+            "failed": row.failed,
+            "seconds_each": row.seconds_each,
+        }
+        for row in rows
+    ], "txt"))  # fmt: skip
+    for reason in sorted({reason for row in rows for reason in row.reasons}):
+        print(f"failed: {reason}")
+    left, missing = seconds_left(rows, planned), sum(row.missing for row in rows)
+    when = "unknown, nothing is trained yet" if left is None else f"about {duration(left)} one after another"
+    print(f"{missing} of {len(planned.runs)} members to train; time left: {when if missing else 'none'}.")
+    return 0
+
+
+def report_command(args: argparse.Namespace) -> int:
+    study, store = studies.load(args.study), _existing_store(args)
+    planned = stored_plan(study, store)
+    out = Path(args.out) if args.out else Path("report") / study.name
+    _print_report(planned, store, out, args.costs, allow_partial=args.allow_partial)
+    return 0
+
+
+def _print_report(planned: Plan, store: Store, out: Path, costs: str | None, *, allow_partial: bool) -> None:
+    results = evaluate(planned, store, allow_partial=allow_partial)
+    rows = report(results, out, read_costs(costs) if costs else None)
+    print(render(memory_split.summary, rows, "txt"))
+    for sentence in memory_split.verdicts(rows):
+        print(sentence)
+    print()
+    laws = from_csv((out / "power_laws.csv").read_text())
+    print(render(power_laws.layout, laws, "txt"))
+    print(f"Tables, figures and manifest are in {out}.")
+
+
+def evaluate_command(args: argparse.Namespace) -> int:
+    logits, labels = read_logits(args.logits)
+    folder = open_folder(args.out) if args.out else None
+    rows = [scores.score_row(score) for score in score_pool(logits, labels).scores]
+    if folder:
+        write_table(folder, scores.layout, rows, [])
+    _print_rows(scores.layout, rows, args.format)
+    return 0
+
+
+def fit_command(args: argparse.Namespace) -> int:
+    x, y = _columns(args.points, args.x, args.y)
+    LAWS[args.law]
+    fitted = fit_points(x, y, args.law, args.objective)
+    if args.format == "json":
+        print(json.dumps(fitted.model_dump(mode="json"), indent=1))
+        return 0
+    print(render(power_laws.layout, [power_laws.fit_row(args.x, args.y, fitted)], "txt"))
+    if fitted.status != "ok":
+        print(f"No law: {fitted.status}.")
+    return 0
+
+
+def _columns(path: str, x: str, y: str) -> tuple[np.ndarray, np.ndarray]:
+    try:
+        frame = pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise FitError(f"points {path!r} cannot be read as CSV: {error}.") from None
+    for flag, column in (("--x", x), ("--y", y)):
+        if column not in frame:
+            raise FitError(
+                f"{flag} {column!r} is no column of {path!r}.{did_you_mean(column, frame.columns)}"
+                f" It has {', '.join(map(str, frame.columns))}."
+            )
+        if not pd.api.types.is_numeric_dtype(frame[column]):
+            raise FitError(f"{flag} {column!r} of {path!r} is not a column of numbers.")
+    return frame[x].to_numpy(np.float64), frame[y].to_numpy(np.float64)
+
+
+def read_costs(path: str) -> dict[tuple[int, int], Row]:
+    """Costs by (budget, members), as the benchmarks write them."""
+    try:
+        rows = from_csv(Path(path).read_text())
+        return {(int(str(row.pop("budget"))), int(str(row.pop("members")))): row for row in rows}
+    except (OSError, KeyError, ValueError) as error:
+        raise ScoreError(f"costs {path!r} cannot be read: {error}.") from None
+
+
+def _print_rows(layout: Layout, rows: Sequence[Row], kind: str) -> None:
+    if kind == "json":
+        print(json.dumps(rows, indent=1))
+    elif kind == "csv":
+        print(to_csv(layout, rows), end="")
+    else:
+        print(render(layout, rows, "txt"))
+
+
+def _split_row(one: Split) -> Row:
+    return dict(one.model_dump())
+
+
+def _whole(text: str, flag: str) -> int:
+    try:
+        number = float(text)
+    except ValueError:
+        raise PlanError(f"{flag} {text!r} is not a whole number. Write it like 1,2,4,8.") from None
+    if number != int(number) or number < 1:
+        raise PlanError(f"{flag} {text!r} must be a whole number of at least 1.")
+    return int(number)
+
+
+def _store_path(args: argparse.Namespace) -> Path:
+    return Path(args.store or os.environ.get("ENSEMBUDGET_STORE") or "store")
+
+
+def _existing_store(args: argparse.Namespace) -> Store:
+    """The store, for verbs that only read: asking must not make one."""
+    path = _store_path(args)
+    if not (path / "store.json").exists():
+        raise PlanError(f"no store at {str(path)!r}. Train with `run` first, or name one with --store.")
+    return Store(path)
