@@ -114,7 +114,7 @@ def _report(one: Parser) -> None:
 def _evaluate(one: Parser) -> None:
     about = "safetensors with logits (member, sample, class) and labels (sample)"
     one.add_argument("--logits", required=True, metavar="FILE", help=about)
-    one.add_argument("--out", help="a folder for scores.csv, .md, .tex and .html")
+    one.add_argument("--out", help="a folder for the tables scores and sizes, in every format")
     _add_format(one, "table", "csv", "json")
 
 

@@ -35,7 +35,7 @@ from .run import (
 )
 from .scoring.ensembles import score_pool
 from .store import Store
-from .tables import memory_split, power_laws, scores
+from .tables import memory_split, power_laws, scores, sizes
 from .tables._base import Column, Layout, Row
 
 CATALOGS: dict[str, Catalog[Any]] = {
@@ -219,10 +219,12 @@ def _print_report(planned: Plan, store: Store, out: Path, costs: str | None, *, 
 def evaluate_command(args: argparse.Namespace) -> int:
     logits, labels = read_logits(args.logits)
     folder = open_folder(args.out) if args.out else None
-    rows = [scores.score_row(score) for score in score_pool(logits, labels).scores]
+    scored = score_pool(logits, labels)
+    rows = sizes.rows(logits, labels, scored)
     if folder:
-        write_table(folder, scores.layout, rows, [])
-    _print_rows(scores.layout, rows, args.format)
+        write_table(folder, scores.layout, [scores.score_row(score) for score in scored.scores], [])
+        write_table(folder, sizes.layout, rows, [])
+    _print_rows(sizes.layout, rows, args.format)
     return 0
 
 

@@ -87,8 +87,11 @@ def _document(kind: str, title: str, body: str, below: Sequence[str]) -> str:
         return f"### {title}\n\n{body}\n\n" + "\n".join(f"- {line}" for line in below) + "\n"
     if kind == "tex":
         notes = "\\\\\n".join(below)
-        caption = f"\\caption{{{title}}}\n\\small"
-        return f"\\begin{{table}}\n{caption}\n{body}\n\\par\\footnotesize\n{notes}\n\\end{{table}}\n"
+        return (
+            f"% Needs \\usepackage{{graphicx}}.\n\\begin{{table}}\n\\caption{{{title}}}\n"
+            f"\\resizebox{{\\textwidth}}{{!}}{{%\n{body}}}\n"
+            f"\\par\\footnotesize\n{notes}\n\\end{{table}}\n"
+        )
     if kind == "html":
         notes = "\n".join(f"<li>{line}</li>" for line in below)
         return f"<h3>{title}</h3>\n{body}\n<ul>\n{notes}\n</ul>\n"

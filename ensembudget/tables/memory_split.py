@@ -52,8 +52,9 @@ layout = Layout(
         "CNLL: negative log-likelihood of the averaged probabilities, nats per sample, at a temperature"
         " applied after averaging, fitted on one half of the test samples and scored on the other,"
         " both ways, 5 random halvings. Values are means over the disjoint groups of a pool.",
-        "Intervals are 95%: of accuracy, NLL and CNLL over members (500 bootstrap draws of each pool);"
-        " of the difference over members and, paired, over test samples.",
+        "Intervals are 95%: of accuracy, NLL and CNLL over members (500 bootstrap draws: of whole groups"
+        " where there are 8, else of members by their influence on their group); of the difference over"
+        " members and, paired, over test samples.",
         "★ marks the lowest CNLL at a budget, selected on the test set as in the papers; a tie cannot"
         " be told from it by such an interval. Share best: in how many of the draws it is lowest.",
         "Wide nets worth: how many members of the wide network have that CNLL (deep-ensemble equivalent).",
