@@ -23,7 +23,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit code: 0, 1 (members failed), 2 (wrong), 3 (incomplete)."""
     try:
         args = parser().parse_args(arguments)
-        return int(args.act(args))
+        code = int(args.act(args))
+        sys.stdout.flush()  # a reader that has gone shows here, where it is caught
+        return code
     except EnsembudgetError as error:
         print(f"ensembudget: {error}", file=sys.stderr)
         return error.exit_code

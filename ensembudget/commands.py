@@ -22,7 +22,7 @@ from .plan import split
 from .progress import duration, shown
 from .records import Plan, Split
 from .report.render import from_csv, render, to_csv
-from .report.write import open_folder, report, write_table
+from .report.write import notes_of, open_folder, report, write_table
 from .run import (
     check_device,
     missing_jobs,
@@ -211,6 +211,8 @@ def _print_report(planned: Plan, store: Store, out: Path, costs: str | None, *, 
     for sentence in memory_split.verdicts(rows):
         print(sentence)
     print()
+    if results.partial:
+        print(*notes_of(results), sep="\n", end="\n\n")
     laws = from_csv((out / "power_laws.csv").read_text())
     print(render(power_laws.layout, laws, "txt"))
     print(f"Tables, figures and manifest are in {out}.")
@@ -245,7 +247,7 @@ def _columns(path: str, x: str, y: str) -> tuple[np.ndarray, np.ndarray]:
     try:
         frame = pd.read_csv(path)
     except (OSError, ValueError) as error:
-        raise FitError(f"points {path!r} cannot be read as CSV: {error}.") from None
+        raise FitError(f"points {path!r} cannot be read as CSV: {str(error).strip()}.") from None
     for flag, column in (("--x", x), ("--y", y)):
         if column not in frame:
             raise FitError(
@@ -284,7 +286,7 @@ def _whole(text: str, flag: str) -> int:
         number = float(text)
     except ValueError:
         raise PlanError(f"{flag} {text!r} is not a whole number. Write it like 1,2,4,8.") from None
-    if number != int(number) or number < 1:
+    if not np.isfinite(number) or number != int(number) or number < 1:
         raise PlanError(f"{flag} {text!r} must be a whole number of at least 1.")
     return int(number)
 

@@ -12,6 +12,7 @@ from .families._base import Option, Task, describe, resolve_options
 from .records import Cell, Plan, PlannedCell, Split, Study
 
 WIDEST = 2**16  # wider than anything trained; above it torch's own counts overflow
+MOST_MEMBERS = 100_000  # of one width: a pool beyond it is a typing error
 TOLERANCE = 0.05  # a split that misses its budget by more than this fraction is not that budget's
 
 
@@ -185,6 +186,14 @@ def plan(study: Study, task: Task, *, digest: str, dataset: str, train_images: i
     pools = dict.fromkeys(study.widths, study.pool)
     for each in splits:
         pools[each.width] = max(pools.get(each.width, study.pool), each.members * study.replicates)
+    if max(pools.values(), default=0) > MOST_MEMBERS:
+        width, members = max(pools.items(), key=lambda item: item[1])
+        raise StudyError(
+            _faults(study.name, [
+                f"pool {study.pool:,} and replicates {study.replicates:,} ask for {members:,} members of"
+                f" width {width}; at most {MOST_MEMBERS:,} are trained. Lower them."
+            ])
+        )  # fmt: skip
     cells = []
     for width, members in sorted(pools.items()):
         found = _recipe(study, dataset, width)

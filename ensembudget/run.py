@@ -122,15 +122,24 @@ def run(
     # Each of several workers on a CPU gets one thread; a lone one gets torch's own number.
     threads = 1 if workers > 1 else torch.get_num_threads()
     jobs = missing_jobs(planned, store, device=device, threads=threads)
-    follower = _Follower(jobs, planned, on_progress)
-    return [outcome for _, outcomes in part.execute(jobs, workers, follower) for outcome in outcomes]
+    if not jobs:
+        return []
+    follower, before = _Follower(jobs, planned, on_progress), {r.key for r in planned.runs if r.key in store}
+    found = []
+    for number, outcomes in part.execute(jobs, workers, follower):
+        follower(number, jobs[number].runs[0].cell.recipe.epochs)
+        found += [one for one in outcomes if one.key not in before]
+    for one in found:
+        if one.status == "failed":
+            store.record_failure(one.key, one.reason or "no reason given")
+    return found
 
 
 def check_device(device: str) -> None:
     """Refuses a device that torch cannot use here."""
     try:
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
+        torch.zeros(1, device=device).cpu()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
         raise PlanError(f"device {device!r} cannot be used here: {reason}. Use --device cpu.") from None
 

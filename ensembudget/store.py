@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from .errors import StoreError
-from .records import Environment, Member, Plan, Run, Study
+from .records import Environment, Member, Plan, Study
 from .training.loop import Trained
 
 FORMAT = 1
@@ -163,10 +163,10 @@ class Store:
             (self.root / "failures" / f"{trained.run.key}.json").unlink(missing_ok=True)
         return published
 
-    def record_failure(self, run: Run, reason: str) -> None:
+    def record_failure(self, key: str, reason: str) -> None:
         """Remembers why a run raised; the run is tried again next time."""
         with self._writing():
-            self._put(f"failures/{run.key}.json", json.dumps({"reason": reason}).encode())
+            self._put(f"failures/{key}.json", json.dumps({"reason": reason}).encode())
 
     def failure(self, key: str) -> str | None:
         """Why a run raised when last tried, or None."""
@@ -180,6 +180,8 @@ class Store:
 
     def save_plan(self, plan: Plan) -> None:
         """Keeps what a study came to beside the members that it needs."""
+        if self.saved_plan(plan.study) == plan:
+            return
         with self._writing():
             self._put(f"plans/{_study_key(plan.study)}.json", plan.to_json().encode())
 

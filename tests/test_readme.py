@@ -1,4 +1,4 @@
-"""README says what is true today: its table is a published one, its commands parse, its links lead somewhere."""
+"""README says what is true today: its table is published, its commands parse, its links lead somewhere."""
 
 import json
 import re

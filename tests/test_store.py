@@ -499,8 +499,8 @@ def test_the_store_reads_and_writes_no_pickles():
 def test_a_failure_is_remembered_until_the_run_succeeds(store):
     one = trained()
     assert store.failure(one.run.key) is None
-    store.record_failure(one.run, "first")
-    store.record_failure(one.run, "out of memory: 3 “GiB”")
+    store.record_failure(one.run.key, "first")
+    store.record_failure(one.run.key, "out of memory: 3 “GiB”")
     assert Store(store.root).failure(one.run.key) == "out of memory: 3 “GiB”"
     assert one.run.key not in store
     publish(store, one)
@@ -510,7 +510,7 @@ def test_a_failure_is_remembered_until_the_run_succeeds(store):
 @pytest.mark.parametrize("content", ["", "{", "null", "{}"])
 def test_a_damaged_failure_does_not_stop_anybody(store, content):
     one = trained()
-    store.record_failure(one.run, "reason")
+    store.record_failure(one.run.key, "reason")
     (store.root / "failures" / f"{one.run.key}.json").write_text(content)
     store.failure(one.run.key)
 

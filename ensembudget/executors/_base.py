@@ -71,7 +71,7 @@ def work(job: Job, on_epoch: Callable[[int], None]) -> list[Outcome]:
                 _train_and_publish(job, store, on_epoch)
         return [_published(store, run) for run in job.runs]
     except Exception as error:  # a worker must come back with an answer, whatever happened
-        return [_failed(store, run, error) for run in job.runs]
+        return [_failed(run, error) for run in job.runs]
 
 
 def _train_and_publish(job: Job, store: Store, on_epoch: Callable[[int], None]) -> None:
@@ -94,13 +94,9 @@ def _published(store: Store, run: Run) -> Outcome:
     return Outcome(key=run.key, status=store.read(run.key).member.status)
 
 
-def _failed(store: Store, run: Run, error: Exception) -> Outcome:
+def _failed(run: Run, error: Exception) -> Outcome:
     reason = str(error) if isinstance(error, EnsembudgetError) else f"{type(error).__name__}: {error}"
-    try:
-        store.record_failure(run, reason)
-    except EnsembudgetError:
-        pass  # a full disk fails here too; the outcome still says why
-    return Outcome(key=run.key, status="failed", reason=reason)
+    return Outcome(key=run.key, status="failed", reason=" ".join(reason.split()))
 
 
 def device_name(device: str) -> str:

@@ -24,11 +24,13 @@ def execute(jobs: Sequence[Job], workers: int, on_epoch: EpochReport) -> Iterato
             "executor 'ray' needs the package ray, which is not installed: pip install 'ensembudget[ray]',"
             " or use --executor processes."
         ) from None
+    if not jobs:
+        return
     gpus = 1 if any(job.device.startswith("cuda") for job in jobs) else 0
     ours = not ray.is_initialized()
     if ours:
         ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
-    remote = ray.remote(num_cpus=jobs[0].threads if jobs else 1, num_gpus=gpus, max_retries=3)(_work)
+    remote = ray.remote(num_cpus=jobs[0].threads, num_gpus=gpus, max_retries=3)(_work)
     waiting = {remote.remote(job.to_json()): number for number, job in enumerate(jobs)}
     try:
         while waiting:

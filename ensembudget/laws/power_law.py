@@ -58,22 +58,25 @@ def _refine(loss: Callable[[float], float], low: float, high: float) -> float:
     return float(minimize_scalar(loss, bounds=(low, high), method="bounded", options={"xatol": 1e-13}).x)
 
 
-def _log2(m: Array, y: Array) -> tuple[float, float, float]:
+def _log2(x: Array, y: Array) -> tuple[float, float, float]:
     """The papers' objective: for a given asymptote, a straight line in logarithms."""
+    least, design = float(y.min()), np.stack([np.log2(x), np.ones_like(x)], 1)
 
-    def line(c: float) -> tuple[float, float, float]:
-        design = np.stack([np.log2(m), np.ones_like(m)], 1)
-        target = np.log2(y - c)
+    def line(log_gap: float) -> tuple[float, float, float]:
+        target = np.log2(y - least + np.exp(log_gap))
         (a, log_b), *_ = np.linalg.lstsq(design, target, rcond=None)
         return float(a), float(log_b), float(((design @ [a, log_b] - target) ** 2).sum())
 
-    # Asymptotes crowd below the smallest y, where the logarithm moves fast.
-    least = float(y.min())
-    grid = least * (1 - np.geomspace(1, 1e-9, 400))
-    coarse = int(np.argmin([line(c)[2] for c in grid]))
-    c = _refine(lambda c: line(c)[2], grid[max(0, coarse - 1)], grid[min(len(grid) - 1, coarse + 1)])
-    a, log_b, _ = line(c)
-    return float(np.clip(a, STEEPEST, FLATTEST)), 2**log_b, c
+    # Asymptotes crowd below the smallest y, where the logarithm moves fast: the gap is searched.
+    gaps = np.log(least) + np.linspace(np.log(1e-9), 0, 400)
+    coarse = int(np.argmin([line(gap)[2] for gap in gaps]))
+    gap = _refine(lambda gap: line(gap)[2], gaps[max(0, coarse - 1)], gaps[min(len(gaps) - 1, coarse + 1)])
+    a, log_b, _ = line(gap)
+    c = max(0.0, least - float(np.exp(gap)))
+    if not STEEPEST <= a <= FLATTEST:
+        a = float(np.clip(a, STEEPEST, FLATTEST))
+        log_b = float((np.log2(y - c) - a * np.log2(x)).mean())
+    return a, float(2.0**log_b), c
 
 
 def _region(m: Array, y: Array) -> Iterator[tuple[float, _Linear, float]]:
@@ -95,10 +98,11 @@ def _region(m: Array, y: Array) -> Iterator[tuple[float, _Linear, float]]:
 def _intervals(m: Array, y: Array, a: float, b: float, c: float) -> tuple[Interval, ...]:
     """Profile intervals of the three parameters about the values that are reported."""
     ends: tuple[list[float], ...] = ([a], [b], [c])
-    for exponent, at, room in _region(m, y):
+    for exponent, at, room in _region(m / m[0], y):
         c_room, b_room = np.sqrt(room * np.diag(at.inverse))
         ends[0].append(exponent)
-        ends[1].extend([max(0.0, at.b - b_room), at.b + b_room])
+        unit = m[0] ** -exponent
+        ends[1].extend([unit * max(0.0, at.b - b_room), unit * (at.b + b_room)])
         ends[2].extend([max(0.0, at.c - c_room), min(at.c + c_room, max(at.c, float(y.max())))])
     return tuple(
         Interval(value=value, low=float(min(found)), high=float(max(found)))
@@ -118,8 +122,8 @@ def band(m: Array, y: Array, at: Array) -> tuple[Array, Array]:
         Lower and upper ends, (place,) each.
     """
     low, high = np.full(len(at), np.inf), np.full(len(at), -np.inf)
-    for exponent, best, room in _region(m, y):
-        design = np.stack([np.ones_like(at), at**exponent], 1)
+    for exponent, best, room in _region(m / m[0], y):
+        design = np.stack([np.ones_like(at), (at / m[0]) ** exponent], 1)
         value = design @ [best.c, best.b]
         reach = np.sqrt(room * np.einsum("pi,ij,pj->p", design, best.inverse, design))
         low, high = np.minimum(low, value - reach), np.maximum(high, value + reach)
@@ -141,10 +145,10 @@ def fit(m: Array, y: Array, objective: str) -> Fit:
             f" {LEAST_POINTS} are needed",
         )
     solve = _log2 if objective == "log2" else _least_squares
-    a, b, c = solve(m, y)
+    a, b, c = _in_units(solve, m, y)
     squares = float(((y - c - b * m**a) ** 2).sum())
     a_interval, b_interval, c_interval = _intervals(m, y, a, b, c)
-    held_a, held_b, held_c = solve(m[:-1], y[:-1])
+    held_a, held_b, held_c = _in_units(solve, m[:-1], y[:-1])
     return Fit(
         **facts,
         a=a_interval,
@@ -154,6 +158,14 @@ def fit(m: Array, y: Array, objective: str) -> Fit:
         held_out_error=float(held_c + held_b * m[-1] ** held_a - y[-1]),
         status=_status(y, a, squares, a_interval),
     )
+
+
+def _in_units(
+    solve: Callable[[Array, Array], tuple[float, float, float]], m: Array, y: Array
+) -> tuple[float, float, float]:
+    """Solved with the first point at 1, so that budgets in FLOP are as well conditioned as members."""
+    a, b, c = solve(m / m[0], y)
+    return a, b * float(m[0] ** -a), c
 
 
 def _status(y: Array, a: float, squares: float, interval: Interval) -> str:

@@ -32,7 +32,7 @@ def figures(
     with matplotlib.rc_context(_STYLE):
         if any(row.get("cnll") is not None for row in splits):
             yield "memory_split", memory_split(splits)
-        if laws:
+        if any(len(one.m) for one in laws):
             yield "power_laws", power_laws(laws)
         if plane:
             yield "plane", plane_figure(plane)
@@ -65,6 +65,7 @@ def memory_split(rows: Sequence[Row]) -> Figure:
 
 def power_laws(laws: Sequence[Series]) -> Figure:
     """The laws on log axes: measured CNLL, the fitted curve, and its 95% band."""
+    laws = [one for one in laws if len(one.m)]
     kinds = [kind for kind in ("members", "width", "budget") if any(s.along == kind for s in laws)]
     figure, panels = _axes(len(kinds), (3.9 * len(kinds), 3.6))
     for axes, kind in zip(panels, kinds, strict=True):

@@ -1,11 +1,11 @@
 """A table's CSV is the truth; everything that people read is rendered from it."""
 
+import csv
 import html
 import io
-import math
+import re
 from collections.abc import Callable, Sequence
 
-import pandas as pd
 from tabulate import tabulate
 
 from ..tables._base import Column, Layout, Row
@@ -19,22 +19,22 @@ _TEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciic
 def to_csv(layout: Layout, rows: Sequence[Row]) -> str:
     """Every column, numbers in full; text that a spreadsheet would run is made inert."""
     names = [name for name in layout.names if any(name in row for row in rows)] or layout.names
-    frame = pd.DataFrame([{n: _inert(row.get(n)) for n in names} for row in rows], columns=names)
-    for name in names:
-        # A whole number beside a gap must not become 3.0.
-        if all(isinstance(v, int) or v is None for v in (row.get(name) for row in rows)):
-            frame[name] = frame[name].astype("Int64")
-    return frame.to_csv(index=False, lineterminator="\n")
+    cells = [[_inert(row.get(name)) for name in names] for row in rows]
+    return "".join(_csv_line(line) for line in (names, *cells))
+
+
+def _csv_line(cells: Sequence[object]) -> str:
+    line = io.StringIO()
+    # With this terminator both kinds of line break in a cell are quoted, in every Python.
+    csv.writer(line, lineterminator="\r\n").writerow(cells)
+    return line.getvalue().removesuffix("\r\n") + "\n"
 
 
 def from_csv(text: str) -> list[Row]:
     """Rows as `to_csv` wrote them."""
-    frame = pd.read_csv(
-        io.StringIO(text), dtype_backend="numpy_nullable", keep_default_na=False, na_values=[""]
-    )
     return [
-        {str(k): None if pd.isna(v) else _plain(v) for k, v in row.items()}
-        for row in frame.to_dict("records")
+        {name: _value(cell) for name, cell in row.items()}
+        for row in csv.DictReader(io.StringIO(text, newline=""))
     ]
 
 
@@ -66,8 +66,8 @@ def render(layout: Layout, rows: Sequence[Row], kind: str, notes: Sequence[str] 
 
 def _cell(layout: Layout, column: Column, row: Row) -> str:
     value = row.get(column.name)
-    refused = layout.name == "power_laws" and row.get("status") != "ok"
-    if value is None or (refused and column.interval):
+    void = column.name in layout.void_unless_ok and row.get("status") != "ok"
+    if value is None or void:
         return _DASH
     text = _written(value, column.form)
     low, high = row.get(f"{column.name}_low"), row.get(f"{column.name}_high")
@@ -99,23 +99,30 @@ def _document(kind: str, title: str, body: str, below: Sequence[str]) -> str:
 
 
 def _inert(value: object) -> object:
-    if isinstance(value, str) and value.lstrip()[:1] in ("=", "+", "-", "@", "\t", "\r"):
-        return "'" + value
-    return value
+    runs = isinstance(value, str) and value.lstrip()[:1] in ("=", "+", "-", "@")
+    return f"'{value}" if runs or (isinstance(value, str) and value[:1] in ("\t", "\r")) else value
 
 
-def _plain(value: object) -> str | int | float:
-    item = value.item() if hasattr(value, "item") else value
-    assert isinstance(item, str | int | float)
-    return item if not isinstance(item, float) or math.isfinite(item) else str(item)
+def _one_line(text: str) -> str:
+    return " ".join(text.splitlines())
+
+
+def _value(text: str) -> str | int | float | None:
+    if re.fullmatch(r"-?[0-9]+", text):
+        return int(text)
+    return float(text) if re.fullmatch(r"-?[0-9]+\.?[0-9]*(e[+-]?[0-9]+)?", text) else text or None
 
 
 def _escape_tex(text: str) -> str:
-    return "".join(_TEX.get(c, c) for c in text)
+    escaped = "".join(_TEX.get(c, c) for c in _one_line(text))
+    # At the start of a row these would be read as an argument of the line break before.
+    return f"{{{escaped[0]}}}{escaped[1:]}" if escaped[:1] in ("[", "*") else escaped
 
 
 def _escape_markdown(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
+    for plain, escaped in (("&", "&amp;"), ("\\", "\\\\"), ("|", "\\|"), ("<", "&lt;")):
+        text = text.replace(plain, escaped)
+    return _one_line(text)
 
 
 _ESCAPES: dict[str, Callable[[str], str]] = {

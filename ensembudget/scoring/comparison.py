@@ -48,8 +48,8 @@ class Contender:
 class Compared:
     """How a split stands among the splits of its budget."""
 
-    difference: Interval | None  # from the smallest ensemble, over members and test samples
-    verdict: str  # beside the smallest: "better", "worse" or "tie"; "" for itself
+    difference: Interval | None  # from the wide network, over members and test samples
+    verdict: str  # beside the wide network: "better", "worse" or "tie"; "" for itself or without it
     best: str  # "best", or beside it "tie" or "worse"
     frequency_best: float  # share of the draws in which it is lowest
 
@@ -190,13 +190,13 @@ def sample_deviations(losses: NDArray[np.float64], *, draws: int = DRAWS, seed: 
 
 
 def compare(contenders: Sequence[Contender], seed: int = 0) -> list[Compared]:
-    """Compares the splits of one budget with the smallest ensemble among them, and with the best.
+    """Compares the splits of one budget with the wide network, where it is there, and with the best.
 
     A difference's interval is over members (each split's own) and over test samples (paired). What
     cannot be told from the best by such an interval is a tie with it.
 
     Args:
-        contenders: One a split; the first by size is the one that the others are set beside.
+        contenders: One a split; the one of a single member is the wide network.
         seed: Draws the test samples.
 
     Returns:
@@ -207,17 +207,18 @@ def compare(contenders: Sequence[Contender], seed: int = 0) -> list[Compared]:
     moves = sample_deviations(losses, seed=seed)
     for row, one in zip(moves, contenders, strict=True):
         row += 0 if one.spread is None else one.spread.cnll
-    first = min(range(len(contenders)), key=lambda i: contenders[i].members)
+    wide = next((i for i, one in enumerate(contenders) if one.members == 1), None)
     best = int(means.argmin())
     lowest = (means[:, None] + moves).argmin(0)
 
-    def difference(i: int, j: int) -> Interval:
+    def difference(i: int, j: int | None) -> Interval:
+        assert j is not None
         return interval(float(means[i] - means[j]), moves[i] - moves[j])
 
     return [
         Compared(
-            difference=None if i == first else difference(i, first),
-            verdict="" if i == first else _verdict(difference(i, first)),
+            difference=None if wide in (None, i) else difference(i, wide),
+            verdict="" if wide in (None, i) else _verdict(difference(i, wide)),
             best="best" if i == best else _verdict(difference(i, best)),
             frequency_best=float((lowest == i).mean()),
         )

@@ -36,6 +36,8 @@ def check_logits(logits: Tensor, labels: Tensor) -> None:
         raise ScoreError(
             f"{samples} samples of {classes} classes cannot be scored; at least 2 of each are needed."
         )
+    # Small and unsigned types lack comparisons: what is asked of them is asked of wider ones.
+    logits, labels = logits.float() if logits.element_size() < 2 else logits, labels.long()
     wrong = ((labels < 0) | (labels >= classes)).nonzero()
     if len(wrong):
         first = int(wrong[0])

@@ -53,10 +53,22 @@ def parse(text: str, name: str) -> Study:
     try:
         study = Study.model_validate(document)
     except ValidationError as error:
-        raise StudyError(_message(name, _sentences(error.errors()))) from None
-    if faults := check_names(study):
-        raise StudyError(_message(name, faults))
+        faults = [*_sentences(error.errors()), *_faults_of_the_rest(document, error)]
+        raise StudyError(_message(name, faults)) from None
+    if unknown := check_names(study):
+        raise StudyError(_message(name, unknown))
     return study
+
+
+def _faults_of_the_rest(document: dict[str, Any], error: ValidationError) -> Sequence[str]:
+    """Faults of the fields that are well formed, so that all are told at once."""
+    wrong = {str(fault["loc"][0]) for fault in error.errors()}
+    if "family" in wrong:
+        wrong.add("options")  # whose they are is not known
+    sound = {k: v for k, v in document.items() if k in Study.model_fields and k not in wrong}
+    stand_ins = {"name": "x", "description": "", "family": "vgg", "dataset": "digits", "budgets": [],
+                 "members": [1]}  # fmt: skip
+    return check_names(Study.model_validate(stand_ins | sound))
 
 
 def _message(name: str, faults: Sequence[str]) -> str:

@@ -39,6 +39,7 @@ class Layout:
     columns: tuple[Column, ...]
     rules: tuple[str, ...] = ()
     marked: str = ""  # the column in which the best row wears a star
+    void_unless_ok: tuple[str, ...] = ()  # columns that mean nothing where the status is not ok
 
     @property
     def names(self) -> list[str]:

@@ -34,8 +34,10 @@ layout = Layout(
         " Residual: root mean square, nats. Held-out error: prediction minus measurement at the"
         " largest m, from a fit without it.",
         "A law whose status is not ok is no law: its numbers are in the CSV and dashes here.",
-        "Sizes of one pool share members, so points along n are not independent.",
+        "Sizes of one pool share members, so points along n are not independent; intervals take all"
+        " points to scatter alike.",
     ),
+    void_unless_ok=("a", "b", "c", "residual", "held_out_error"),
 )
 
 

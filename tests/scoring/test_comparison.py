@@ -206,8 +206,8 @@ def test_members_that_vary_much_make_a_tie():
     assert compare(splits)[1].verdict == "tie"
 
 
-def test_differences_are_from_the_smallest_ensemble_in_whatever_order():
-    splits = [split(8, 1.1), split(2, 1.0), split(4, 0.9)]
+def test_differences_are_from_the_wide_network_in_whatever_order():
+    splits = [split(8, 1.1), split(1, 1.0), split(4, 0.9)]
     eight, two, four = compare(splits)
     assert two.difference is None
     assert (two.verdict, four.verdict, eight.verdict) == ("", "better", "worse")

@@ -1,0 +1,31 @@
+"""The published tables are what their own CSV and manifest say, to the byte."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ensembudget.report.render import from_csv, render
+from ensembudget.tables import memory_split, power_laws
+
+TABLES = Path(__file__).parents[2] / "tables"
+PUBLISHED = sorted(path.parent for path in TABLES.glob("*/memory_split.csv"))
+LAYOUTS = {"memory_split": memory_split.layout, "power_laws": power_laws.layout}
+
+
+def test_there_are_published_tables():
+    if not PUBLISHED:
+        pytest.skip(f"no folder of {TABLES} has a memory_split.csv yet")
+    for folder in PUBLISHED:
+        assert (folder / "manifest.json").exists(), folder
+
+
+@pytest.mark.parametrize("kind", ["md", "tex", "html"])
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_every_published_table_renders_from_its_csv_again(name, kind):
+    if not PUBLISHED:
+        pytest.skip(f"no folder of {TABLES} has a memory_split.csv yet")
+    for folder in PUBLISHED:
+        notes = json.loads((folder / "manifest.json").read_text())["notes"][name]
+        rows = from_csv((folder / f"{name}.csv").read_text())
+        assert render(LAYOUTS[name], rows, kind, notes) == (folder / f"{name}.{kind}").read_text(), folder
