@@ -263,6 +263,8 @@ def read_costs(path: str) -> dict[tuple[int, int], Row]:
     """Costs by (budget, members), as the benchmarks write them."""
     try:
         rows = from_csv(Path(path).read_text())
+        if not rows:
+            raise ValueError("it has no rows")
         return {(int(str(row.pop("budget"))), int(str(row.pop("members")))): row for row in rows}
     except (OSError, KeyError, ValueError) as error:
         raise ScoreError(f"costs {path!r} cannot be read: {error}.") from None

@@ -19,8 +19,8 @@ _TEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciic
 def to_csv(layout: Layout, rows: Sequence[Row]) -> str:
     """Every column, numbers in full; text that a spreadsheet would run is made inert."""
     names = [name for name in layout.names if any(name in row for row in rows)] or layout.names
-    cells = [[_inert(row.get(name)) for name in names] for row in rows]
-    return "".join(_csv_line(line) for line in (names, *cells))
+    lines = [[_inert(row.get(name)) for name in names] for row in rows]
+    return _csv_line(names) + "".join(map(_csv_line, lines))
 
 
 def _csv_line(cells: Sequence[object]) -> str:
