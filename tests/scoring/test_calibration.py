@@ -10,12 +10,13 @@ from scipy.optimize import minimize_scalar
 from ensembudget.errors import ScoreError
 from ensembudget.scoring.calibration import (
     Fold,
+    Logits,
     calibrated_nll,
     fit_temperatures,
     geometric_mean,
     halvings,
     slopes,
-    tempered,
+    tempered_losses,
 )
 
 from . import oracle
@@ -148,7 +149,8 @@ def test_sets_with_and_without_a_best_temperature_are_fitted_side_by_side():
 def test_slopes_are_those_of_finite_differences(members, x):
     logits, labels = calibrated(7, samples=40, members=members)
     weights = torch.full((1, 40), 1 / 40, dtype=torch.float64)
-    found = slopes(logits[None], labels[None], weights, torch.tensor([x], dtype=torch.float64))
+    packed = Logits.of(logits, labels).pick(None)
+    found = slopes(packed, weights, torch.tensor([x], dtype=torch.float64))
 
     def loss(at):
         return oracle.heated_losses(logits.numpy(), labels.numpy(), np.exp(at)).mean()
@@ -160,9 +162,11 @@ def test_slopes_are_those_of_finite_differences(members, x):
 
 
 def test_members_are_heated_before_they_are_averaged():
-    logits, _ = calibrated(8, members=3)
-    found = tempered(logits[None], torch.tensor([2.5], dtype=torch.float64))[0]
-    expected = oracle.average(oracle.log_softmax(logits.numpy() / 2.5))
+    logits, labels = calibrated(8, members=3)
+    packed = Logits.of(logits, labels).pick(None)
+    found = tempered_losses(packed, torch.tensor([2.5], dtype=torch.float64))[0]
+    average = oracle.average(oracle.log_softmax(logits.numpy() / 2.5))
+    expected = -average[np.arange(len(labels)), labels.numpy()]
     assert found.numpy() == pytest.approx(expected, abs=1e-12)
 
 
