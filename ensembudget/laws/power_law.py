@@ -36,14 +36,17 @@ class _Linear(NamedTuple):
 
 def _linear(m: Array, y: Array, a: float) -> _Linear:
     """With c >= 0 and b >= 0."""
-    design = np.stack([np.ones_like(m), m**a], 1)
-    inverse: Array = np.linalg.inv(design.T @ design).astype(np.float64)
-    (c, b), *_ = np.linalg.lstsq(design, y, rcond=None)
+    z = m**a
+    mean, about = z.mean(), z - z.mean()
+    spread = about @ about
+    b = (about @ y) / spread
+    c = y.mean() - b * mean
     if b < 0:
         c, b = y.mean(), 0.0
     elif c < 0:
-        c, b = 0.0, (design[:, 1] @ y) / (design[:, 1] @ design[:, 1])
-    return _Linear(float(c), float(b), float(((y - c - b * m**a) ** 2).sum()), inverse)
+        c, b = 0.0, (z @ y) / (z @ z)
+    inverse = np.array([[1 / len(m) + mean**2 / spread, -mean / spread], [-mean / spread, 1 / spread]])
+    return _Linear(float(c), float(b), float(((y - c - b * z) ** 2).sum()), inverse)
 
 
 def _least_squares(m: Array, y: Array) -> tuple[float, float, float]:

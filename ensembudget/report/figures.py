@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from ..laws import power_law
-from ..laws._base import fit_points
 from ..tables._base import Row
 from ..tables.power_laws import Series
 
@@ -72,13 +71,10 @@ def power_laws(laws: Sequence[Series]) -> Figure:
         shown = [s for s in laws if s.along == kind]
         for one, colour in zip(shown, _colours(len(shown)), strict=True):
             axes.plot(one.m, one.y, "o", color=colour, markersize=3.5, label=one.at)
-            if len(one.m) < power_law.LEAST_POINTS:
-                continue
-            fit = fit_points(one.m, one.y)
-            if fit.status != "ok":
+            if one.fit.status != "ok":
                 continue
             m = np.geomspace(one.m.min(), one.m.max(), 60)
-            axes.plot(m, power_law.predict(fit, m), color=colour, lw=1.2)
+            axes.plot(m, power_law.predict(one.fit, m), color=colour, lw=1.2)
             axes.fill_between(m, *power_law.band(one.m, one.y, m), color=colour, alpha=0.15, lw=0)
         axes.set_xscale("log")
         axes.set_yscale("log")

@@ -44,8 +44,9 @@ def report(results: Results, out: str | Path, costs: Mapping[CostKey, Row] | Non
     plane_rows = plane.rows(results)
     write(folder, "plane.csv", to_csv(plane.layout, plane_rows))
     write_table(folder, memory_split.layout, splits, split_notes)
-    write_table(folder, power_laws.layout, power_laws.rows(results), notes)
-    for name, figure in figures(splits, list(power_laws.series(results)), plane_rows):
+    laws = list(power_laws.series(results))
+    write_table(folder, power_laws.layout, power_laws.rows(laws), notes)
+    for name, figure in figures(splits, laws, plane_rows):
         write_figure(folder, name, figure)
     write(folder, "manifest.json", json.dumps(manifest(results, all_notes), indent=1) + "\n")
     return splits

@@ -42,12 +42,13 @@ layout = Layout(
 
 
 class Series(NamedTuple):
-    """Points that a law may go through: CNLL along m."""
+    """Points that a law may go through, CNLL along m, and the law."""
 
     along: str
     at: str
     m: Array
     y: Array
+    fit: Fit
 
 
 def series(results: Results) -> Iterator[Series]:
@@ -64,8 +65,8 @@ def series(results: Results) -> Iterator[Series]:
         yield _series("budget", "best n", best, "budget")
 
 
-def rows(results: Results) -> list[Row]:
-    return [fit_row(one.along, one.at, fit_points(one.m, one.y)) for one in series(results)]
+def rows(laws: Sequence[Series]) -> list[Row]:
+    return [fit_row(one.along, one.at, one.fit) for one in laws]
 
 
 def fit_row(along: str, at: str, fit: Fit) -> Row:
@@ -81,7 +82,7 @@ def fit_row(along: str, at: str, fit: Fit) -> Row:
 
 def _series(along: str, at: str, cells: Sequence[Row], column: str) -> Series:
     m, y = (np.array([float(cell[name] or 0) for cell in cells]) for name in (column, "cnll"))
-    return Series(along, at, m, y)
+    return Series(along, at, m, y, fit_points(m, y))
 
 
 def _best_of_budgets(results: Results, cells: Sequence[Row]) -> list[Row]:
