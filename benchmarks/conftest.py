@@ -1,7 +1,7 @@
 """Quality and cost side by side: trains a study, times its splits, joins both into one table.
 
     pytest benchmarks                      the digits study, minutes on two cores
-    pytest benchmarks --study NAME         any other; --store and --out say where
+    pytest benchmarks --study=NAME         any other; --store=DIR and --out=DIR say where
 
 Writes costs.csv and, with it, a whole report. Absolute times are this machine's; what travels is
 the ratio between the splits of one budget, measured in one run.

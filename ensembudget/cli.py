@@ -157,7 +157,7 @@ def _add_family_options(one: Parser) -> None:
 VERBS = {
     "quickstart": Verb(
         commands.quickstart_command,
-        "the whole flow on handwritten digits, two minutes on two cores",
+        "the whole flow on handwritten digits, about a minute on two cores",
         _quickstart,
         ("", "--out try"),
     ),

@@ -15,16 +15,16 @@ from .figures import figures
 from .manifest import manifest
 from .render import from_csv, render, to_csv
 
-CostKey = tuple[int, int]  # (budget, members)
 
-
-def report(results: Results, out: str | Path, costs: Mapping[CostKey, Row] | None = None) -> list[Row]:
+def report(
+    results: Results, out: str | Path, costs: Mapping[tuple[int, int], Row] | None = None
+) -> list[Row]:
     """Writes every file of a report.
 
     Args:
         results: What to report.
         out: A folder, made where it is not there; files of the same names are replaced.
-        costs: Measured time and memory of splits, joined to the memory-split table.
+        costs: Measured time and memory of splits by (budget, members), joined to the memory-split table.
 
     Returns:
         The rows of the memory-split table.
@@ -33,11 +33,8 @@ def report(results: Results, out: str | Path, costs: Mapping[CostKey, Row] | Non
         ScoreError: The folder cannot be written.
     """
     folder, notes = open_folder(out), notes_of(results)
-    splits = [
-        row | (costs or {}).get((_int(row["budget"]), _int(row["members"])), {})
-        for row in memory_split.rows(results)
-    ]
-    split_notes = [*memory_split.verdicts(splits), *notes]
+    splits = memory_split.with_costs(memory_split.rows(results), costs or {})
+    split_notes = [*memory_split.verdicts(splits), *([memory_split.COST_RULE] if costs else []), *notes]
     all_notes = {"memory_split": split_notes, "power_laws": notes}
     write(folder, "members.csv", to_csv(members.layout, members.rows(results)))
     write(folder, "scores.csv", to_csv(scores.layout, scores.rows(results)))
@@ -128,8 +125,3 @@ def write(folder: Path, name: str, content: str | bytes) -> None:
     except OSError as error:
         staged.unlink(missing_ok=True)
         raise ScoreError(f"{str(folder / name)!r} cannot be written: {error.strerror or error}.") from None
-
-
-def _int(value: object) -> int:
-    assert isinstance(value, int)
-    return value

@@ -1,6 +1,6 @@
 """The answer: for every budget, each split beside the wide network, with intervals and a verdict."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ..evaluate import Pool, Results
 from ..records import Split
@@ -8,12 +8,24 @@ from ..scoring.comparison import Compared, Contender, compare, interval
 from ..scoring.ensembles import deep_ensemble_equivalent
 from ._base import Column, Layout, Row, spread_out
 
+# Measured per split by the benchmarks. Only ratios are shown: times are one machine's on one day.
 COSTS = (
-    Column("train_step_ms", "train step, ms", ".1f"),
-    Column("evaluate_ms_per_sample", "evaluation, ms/sample", ".3f"),
-    Column("inference_ms_batch_1", "inference, ms (1)", ".2f"),
-    Column("inference_ms_batch_128", "inference, ms (128)", ".1f"),
-    Column("peak_memory_bytes", "peak memory, bytes", ",d"),
+    Column("train_step_ms"),
+    Column("evaluate_ms_per_sample"),
+    Column("inference_ms_batch_1"),
+    Column("inference_ms_batch_128"),
+    Column("peak_memory_bytes"),
+)
+RATIOS = (
+    Column("train_step_ratio", "train step, x wide", ".2f"),
+    Column("evaluate_ratio", "evaluation, x wide", ".2f"),
+    Column("inference_1_ratio", "inference of 1, x wide", ".2f"),
+    Column("inference_128_ratio", "inference of 128, x wide", ".2f"),
+    Column("peak_memory_ratio", "peak memory, x wide", ".2f"),
+)
+COST_RULE = (
+    "x wide: time or memory of all n members over that of the wide network, medians of one run, members"
+    " packed as they were trained. Peak memory is a training step's, in live tensors and weights."
 )
 
 layout = Layout(
@@ -47,6 +59,7 @@ layout = Layout(
         Column("bytes_total"),
         Column("hyperparameters"),
         *COSTS,
+        *RATIOS,
     ),
     rules=(
         "CNLL: negative log-likelihood of the averaged probabilities, nats per sample, at a temperature"
@@ -81,6 +94,33 @@ def rows(results: Results) -> list[Row]:
         splits = sorted((s for s in results.plan.splits if s.budget == budget), key=lambda s: s.members)
         found += _of_budget(splits, results)
     return found
+
+
+def with_costs(table: Sequence[Row], costs: Mapping[tuple[int, int], Row]) -> list[Row]:
+    """The table with what each split costs, and how many times what the wide network does.
+
+    Args:
+        table: As `rows` gives it.
+        costs: By (budget, members), under the names of `COSTS`.
+    """
+    return [
+        row | costs.get(_place(row), {}) | _ratios(costs.get(_place(row)), costs.get((_place(row)[0], 1)))
+        for row in table
+    ]
+
+
+def _place(row: Row) -> tuple[int, int]:
+    return int(row["budget"] or 0), int(row["members"] or 0)
+
+
+def _ratios(split: Row | None, wide: Row | None) -> Row:
+    if not split or not wide:
+        return {}
+    return {
+        ratio.name: float(split[cost.name] or 0) / float(wide[cost.name] or 1)
+        for cost, ratio in zip(COSTS, RATIOS, strict=True)
+        if cost.name in split and cost.name in wide
+    }
 
 
 def verdicts(table: Sequence[Row]) -> list[str]:
