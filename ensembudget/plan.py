@@ -152,50 +152,22 @@ def plan(study: Study, task: Task, *, digest: str, dataset: str, train_images: i
         StudyError: Faults that show only beside the data or the widths, all at once.
     """
     train_size = study.train_size or train_images - study.validation_size
-    faults: list[str] = []
+    splits, faults = _splits(study, task)
+    pools = dict.fromkeys(study.widths, study.pool)
+    for each in splits:
+        pools[each.width] = max(pools.get(each.width, study.pool), each.members * study.replicates)
     if train_size < 1 or train_size + study.validation_size > train_images:
         faults.append(
             f"train_size {train_size:,} and validation_size {study.validation_size:,} need more than"
             f" the {train_images:,} training images of {dataset!r}."
             f" Ask for train_size at most {max(0, train_images - study.validation_size):,}."
         )
-    if study.narrowest > WIDEST:
-        faults.append(f"narrowest {study.narrowest:,} is above {WIDEST:,}, the widest that is counted.")
-    splits: list[Split] = []
-    for written in study.budgets if study.narrowest <= WIDEST else []:
-        for members in study.members:
-            try:
-                one = _study_split(study, task, written, members)
-            except EnsembudgetError as error:
-                faults.append(f"budgets {written!r}, members {members}: {error}")
-                continue
-            if one:
-                splits.append(one)
-    for width in study.widths:
-        try:
-            cost(study.family, width, task, options=study.options)
-        except PlanError as error:
-            faults.append(f"widths: {error}")
-    if not study.budgets and not study.widths:
-        faults.append("budgets: none given, and no widths. Give one of them.")
-    elif not faults and not splits and not study.widths:
-        faults.append(f"narrowest {study.narrowest}: every split is narrower. Lower it, or raise budgets.")
+    faults += _pool_faults(study, task, pools)
     if faults:
-        raise StudyError(_faults(study.name, faults))
+        lines = "\n".join(f"  - {fault}" for fault in faults)
+        raise StudyError(f"study {study.name!r} cannot be planned:\n{lines}")
 
-    pools = dict.fromkeys(study.widths, study.pool)
-    for each in splits:
-        pools[each.width] = max(pools.get(each.width, study.pool), each.members * study.replicates)
-    if max(pools.values(), default=0) > MOST_MEMBERS:
-        width, members = max(pools.items(), key=lambda item: item[1])
-        raise StudyError(
-            _faults(study.name, [
-                f"pool {study.pool:,} and replicates {study.replicates:,} ask for {members:,} members of"
-                f" width {width}; at most {MOST_MEMBERS:,} are trained. Lower them."
-            ])
-        )  # fmt: skip
-    cells = []
-    for width, members in sorted(pools.items()):
+    def planned(width: int, members: int) -> PlannedCell:
         found = _recipe(study, dataset, width)
         cell = Cell(
             family=study.family,
@@ -208,8 +180,48 @@ def plan(study: Study, task: Task, *, digest: str, dataset: str, train_images: i
             mode=study.mode,
             recipe=found.recipe,
         )
-        cells.append(PlannedCell(cell=cell, members=members, origin=found.origin))
-    return Plan(study=study, splits=splits, cells=cells)
+        flops = cost(study.family, width, task, "flops", options=study.options)
+        return PlannedCell(cell=cell, members=members, origin=found.origin, flops_per_sample=flops)
+
+    return Plan(study=study, splits=splits, cells=[planned(*pool) for pool in sorted(pools.items())])
+
+
+def _splits(study: Study, task: Task) -> tuple[list[Split], list[str]]:
+    """The splits of every budget, and why some cannot be."""
+    if study.narrowest > WIDEST:
+        return [], [f"narrowest {study.narrowest:,} is above {WIDEST:,}, the widest that is counted."]
+    splits, faults = [], []
+    for written in study.budgets:
+        for members in study.members:
+            try:
+                one = _study_split(study, task, written, members)
+            except EnsembudgetError as error:
+                faults.append(f"budgets {written!r}, members {members}: {error}")
+                continue
+            if one:
+                splits.append(one)
+    if not study.budgets and not study.widths:
+        faults.append("budgets: none given, and no widths. Give one of them.")
+    elif not faults and not splits and not study.widths:
+        faults.append(f"narrowest {study.narrowest}: every split is narrower. Lower it, or raise budgets.")
+    return splits, faults
+
+
+def _pool_faults(study: Study, task: Task, pools: Mapping[int, int]) -> list[str]:
+    """Widths that cannot be counted, and pools that are a typing error."""
+    faults = []
+    for width in study.widths:
+        try:
+            cost(study.family, width, task, options=study.options)
+        except PlanError as error:
+            faults.append(f"widths: {error}")
+    width, members = max(pools.items(), key=lambda item: item[1], default=(0, 0))
+    if members > MOST_MEMBERS:
+        faults.append(
+            f"pool {study.pool:,} and replicates {study.replicates:,} ask for {members:,} members of"
+            f" width {width}; at most {MOST_MEMBERS:,} are trained. Lower them."
+        )
+    return faults
 
 
 def _study_split(study: Study, task: Task, written: str | int, members: int) -> Split | None:
@@ -264,7 +276,3 @@ def _recipe(study: Study, dataset: str, width: int) -> recipes.Resolved:
     return recipes.resolve(
         study.recipe.base, study.recipe.overrides, family=study.family, dataset=dataset, width=width
     )
-
-
-def _faults(name: str, faults: Sequence[str]) -> str:
-    return f"study {name!r} cannot be planned:\n" + "\n".join(f"  - {fault}" for fault in faults)

@@ -219,10 +219,16 @@ class PlannedCell(Record):
     cell: Cell
     members: PositiveInt
     origin: Literal["tuned", "transferred", "default"]
+    flops_per_sample: PositiveInt  # of one member, forward
 
     @property
     def runs(self) -> list[Run]:
         return [Run(cell=self.cell, seed=seed) for seed in range(self.members)]
+
+    @property
+    def training_flops(self) -> float:
+        """Operations to train one member: forward, and twice that for backward."""
+        return 3.0 * self.flops_per_sample * self.cell.train_size * self.cell.recipe.epochs
 
 
 class Plan(Record):

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 import torch
 
 from .catalog import EXECUTORS
-from .datasets._base import load, task_of
+from .datasets._base import load
 from .errors import PlanError
 from .executors._base import Job, Outcome
-from .plan import cost, plan
+from .plan import plan
 from .records import Plan, PlannedCell, Run, Study
 from .store import Store
 
@@ -128,10 +128,11 @@ def run(
     found = []
     for number, outcomes in part.execute(jobs, workers, follower):
         follower(number, jobs[number].runs[0].cell.recipe.epochs)
-        found += [one for one in outcomes if one.key not in before]
-    for one in found:
-        if one.status == "failed":
-            store.record_failure(one.key, one.reason or "no reason given")
+        new = [one for one in outcomes if one.key not in before]
+        for one in new:
+            if one.status == "failed":
+                store.record_failure(one.key, one.reason or "no reason given")
+        found += new
     return found
 
 
@@ -179,21 +180,14 @@ def seconds_left(rows: list[CellStatus], planned: Plan) -> float | None:
 
 
 def training_flops(planned: Plan, runs: Iterable[Run]) -> float:
-    """Operations that training these runs takes: forward, and twice that for backward."""
+    """Operations that training these runs takes."""
     work = _work_of(planned)
     return sum(work[run.cell.width] for run in runs)
 
 
 def _work_of(planned: Plan) -> dict[int, float]:
     """Training operations of one member of each width."""
-    study, task = planned.study, task_of(planned.study.dataset)
-    return {
-        p.cell.width: 3.0
-        * cost(study.family, p.cell.width, task, "flops", options=study.options)
-        * p.cell.train_size
-        * p.cell.recipe.epochs
-        for p in planned.cells
-    }
+    return {cell.cell.width: cell.training_flops for cell in planned.cells}
 
 
 class _Follower:
