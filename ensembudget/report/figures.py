@@ -39,7 +39,7 @@ def figures(
 
 def memory_split(rows: Sequence[Row]) -> Figure:
     """CNLL against ensemble size, a line a budget, the best split starred."""
-    figure, axes = _axes(1, (5.2, 3.6))
+    figure, axes = _axes(1, (6.6, 3.6))
     budgets = list(dict.fromkeys(row["budget"] for row in rows))
     for line, (budget, colour) in enumerate(zip(budgets, _colours(len(budgets)), strict=True)):
         points = [row for row in rows if row["budget"] == budget and row.get("cnll") is not None]
@@ -58,7 +58,7 @@ def memory_split(rows: Sequence[Row]) -> Figure:
     _plain_ticks(axes[0], sorted({int(row["members"] or 0) for row in rows}))
     axes[0].set(xlabel="members n at a fixed budget", ylabel="calibrated NLL, nats per sample")
     axes[0].set_title("One wide network (n = 1) or several thinner ones", loc="left", fontsize=9)
-    axes[0].legend(fontsize=8)
+    axes[0].legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1))  # lines go anywhere inside
     return figure
 
 
