@@ -246,7 +246,10 @@ class Store:
 
 def _checked(folder: Path, key: str) -> Stored:
     """A member's folder, read and compared with what it says of itself."""
-    document = json.loads((folder / "member.json").read_bytes())
+    raw = (folder / "member.json").read_bytes()
+    document = json.loads(raw)
+    if raw != json.dumps(document).encode():  # white space too: no byte of it is anybody else's
+        raise ValueError("member.json is not as it was written")
     digest = document.pop("sha256")
     if digest != _sha256(_canonical(document)):
         raise ValueError("member.json does not match its digest")

@@ -246,6 +246,12 @@ def test_a_folder_in_a_files_place_is_found(store, key, name):
     assert_quarantined(store, key)
 
 
+def test_white_space_in_a_description_is_a_changed_byte_too(store, key):
+    path = folder_of(store, key) / "member.json"
+    path.write_text(path.read_text().replace(": ", ":\t", 1))
+    assert_quarantined(store, key)
+
+
 @pytest.mark.parametrize("content", ["null", "0", '"text"', "[]", "{}", "[1, 2]", '{"sha256": "x"}'])
 def test_a_description_that_is_other_json_is_found(store, key, content):
     (folder_of(store, key) / "member.json").write_text(content)

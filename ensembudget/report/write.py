@@ -63,7 +63,8 @@ def notes_of(results: Results) -> list[str]:
     if results.partial:
         missing = planned - done - diverged
         notes.append(f"PARTIAL: {missing} of {planned} members are missing; numbers will change.")
-    where = {(s.member.environment.torch, s.member.environment.device) for p in pools for s in p.stored}
+    found = [s.member.environment for p in pools for s in p.stored]
+    where = {(e.torch, e.device, f"{e.threads} threads", f"packs of {e.pack}") for e in found}
     if len(where) > 1:
         notes.append(
             f"Members were trained in {len(where)} environments: {'; '.join(map(', '.join, sorted(where)))}."
