@@ -365,9 +365,9 @@ def check_names(study: Study, *, together: bool = True) -> Sequence[str]:
         looks.append((f"{at}mode", partial(MODES.__getitem__, arm.mode)))
         if known and arm.options != study.options:
             looks.append((f"{at}options", partial(resolve_options, study.family, arm.options)))
-    faults = [*_faults(looks), *_arm_faults(study), *_sweep_faults(study)]
-    unswept = bool(_arm_faults(study) or _sweep_faults(study))
-    for way in _arms(study) if unswept else ways_of(study):
+    unfit = [*_arm_faults(study), *_sweep_faults(study)]
+    faults = [*_faults(looks), *unfit]
+    for way in _arms(study) if unfit else ways_of(study):
         faults += _faults([(f"{_at(way)}recipe", partial(_recipe, study, way, study.dataset, 1))])
         if together and known:
             faults += [f"{_at(way)}{fault}" for fault in _misfits(study, way)]

@@ -1,4 +1,6 @@
-"""The pre-activation block of scale-invariant residual networks: batch norm also before the shortcut."""
+"""What pre-activation residual networks share, and their scale-invariant block."""
+
+from collections.abc import Sequence
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -9,6 +11,24 @@ from ._layers import Conv2d, Dropout
 
 def activate(norm: nn.Module, x: Tensor) -> Tensor:
     return F.relu(norm(x), inplace=True)
+
+
+class PreActivation(nn.Module):
+    """Blocks one after another, batch norm and ReLU, global average pooling, a linear head."""
+
+    def __init__(self, layers: Sequence[nn.Module], bn: nn.Module, head: nn.Module) -> None:
+        super().__init__()
+        self.layers, self.bn, self.head = nn.Sequential(*layers), bn, head
+
+    def forward_features(self, x: Tensor) -> Tensor:
+        return activate(self.bn, self.layers(x))
+
+    def forward_head(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.head(x.mean((2, 3)))
+        return logits
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.forward_head(self.forward_features(x))
 
 
 class InvariantBlock(nn.Module):

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from ._base import Family, Option, Task
 from ._invariance import DEGREES, FILTER, batch_norm, head
 from ._layers import BatchNorm2d, Conv2d, Dropout
-from ._residual import InvariantBlock, activate
+from ._residual import InvariantBlock, PreActivation, activate
 
 
 class Block(nn.Module):
@@ -41,42 +41,24 @@ class Block(nn.Module):
         return out
 
 
-class WideResNet(nn.Module):
-    """Three stages of residual blocks, then global average pooling and a linear head."""
-
-    def __init__(
-        self, width: int, task: Task, members: int, depth: int, invariance: str | None = None
-    ) -> None:
-        super().__init__()
-        stem = (
-            Conv2d(task.channels, width, 3, members=members, bias=False, invariance="stage 1")
-            if invariance
-            else Conv2d(task.channels, width, 3, members=members)
-        )
-        layers: list[nn.Module] = [stem]
-        c_in = width
-        for stage, c_out in enumerate((width, 2 * width, 4 * width), start=1):
-            for position in range((depth - 4) // 6):
-                stride = 2 if stage > 1 and position == 0 else 1
-                layers.append(
-                    InvariantBlock(c_in, c_out, (1, stride), members, invariance, f"stage {stage}")
-                    if invariance
-                    else Block(c_in, c_out, stride, members)
-                )
-                c_in = c_out
-        self.layers = nn.Sequential(*layers)
-        self.bn = batch_norm(c_in, members, invariance or "practical")
-        self.head = head(c_in, task.classes, members, invariance or "practical")
-
-    def forward_features(self, x: Tensor) -> Tensor:
-        return activate(self.bn, self.layers(x))
-
-    def forward_head(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.head(x.mean((2, 3)))
-        return logits
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.forward_head(self.forward_features(x))
+def build(width: int, task: Task, members: int, depth: int, invariance: str | None = None) -> nn.Module:
+    """A convolution and three stages of blocks."""
+    stream = "stage 1" if invariance else ""
+    layers: list[nn.Module] = [
+        Conv2d(task.channels, width, 3, members=members, bias=not invariance, invariance=stream)
+    ]
+    c_in = width
+    for stage, c_out in enumerate((width, 2 * width, 4 * width), start=1):
+        for position in range((depth - 4) // 6):
+            stride = 2 if stage > 1 and position == 0 else 1
+            layers.append(
+                InvariantBlock(c_in, c_out, (1, stride), members, invariance, f"stage {stage}")
+                if invariance
+                else Block(c_in, c_out, stride, members)
+            )
+            c_in = c_out
+    degree = invariance or "practical"
+    return PreActivation(layers, batch_norm(c_in, members, degree), head(c_in, task.classes, members, degree))
 
 
 def _fault(options: Mapping[str, Option]) -> str | None:
@@ -89,7 +71,7 @@ def _fault(options: Mapping[str, Option]) -> str | None:
 
 
 family = Family(
-    build=WideResNet,
+    build=build,
     options={"depth": 28, "invariance": None},
     choices={"invariance": DEGREES},
     fault=_fault,

@@ -65,6 +65,11 @@ class Sphere(Optimizer):
             )
 
 
+def effective(rate: float, squared: Tensor) -> Tensor:
+    """On a sphere the rate is effective as it is."""
+    return torch.full_like(squared, rate)
+
+
 def faults(recipe: Recipe, invariant: Invariant) -> list[str]:
     """Why this cannot be trained on a sphere, a sentence each."""
     found = []

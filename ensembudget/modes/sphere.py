@@ -12,11 +12,11 @@ from torch.optim import Optimizer
 from ..families._invariance import Invariant
 from ..records import Recipe
 from ._base import Mode
-from ._sphere import Sphere, faults, squares_in_all
+from ._sphere import Sphere, effective, faults, squares_in_all
 
 
 def optimizer(network: nn.Module, recipe: Recipe, invariant: Invariant) -> Optimizer:
     return Sphere(network, recipe, invariant, squares_in_all)
 
 
-mode = Mode(optimizer, effective=lambda rate, squared: squared.new_full(squared.shape, rate), faults=faults)
+mode = Mode(optimizer, effective, faults)

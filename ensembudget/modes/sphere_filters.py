@@ -29,4 +29,4 @@ def faults(recipe: Recipe, invariant: Invariant) -> list[str]:
     return found
 
 
-mode = Mode(optimizer, effective=lambda rate, squared: squared.new_full(squared.shape, rate), faults=faults)
+mode = Mode(optimizer, _sphere.effective, faults)

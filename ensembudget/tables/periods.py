@@ -1,6 +1,7 @@
 """A grid of learning rate and weight decay: destabilisations, periods, what presumption holds, the law."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
@@ -71,9 +72,17 @@ law_layout = Layout(
 )
 
 
-def grids(results: Results) -> dict[tuple[str, str, int], list[tuple[Pool, list[Course], list[float]]]]:
+class Point(NamedTuple):
+    """One pair of learning rate and weight decay: its pool, runs, and mean test errors."""
+
+    pool: Pool
+    courses: list[Course]
+    errors: list[float]
+
+
+def grids(results: Results) -> dict[tuple[str, str, int], list[Point]]:
     """Conventional runs with a history, by dataset, family and width."""
-    found: dict[tuple[str, str, int], list[tuple[Pool, list[Course], list[float]]]] = {}
+    found: dict[tuple[str, str, int], list[Point]] = {}
     for pool in results.pools:
         cell = pool.planned.cell
         recipe = cell.recipe
@@ -97,7 +106,7 @@ def grids(results: Results) -> dict[tuple[str, str, int], list[tuple[Pool, list[
             if "test_error" in history:
                 errors.append(float(history["test_error"][len(history) // 2 :].mean()))
         if courses:
-            found.setdefault((cell.dataset, cell.family, cell.width), []).append((pool, courses, errors))
+            found.setdefault((cell.dataset, cell.family, cell.width), []).append(Point(pool, courses, errors))
     return found
 
 
@@ -105,7 +114,7 @@ def rows(results: Results) -> list[Row]:
     return [
         _row(*point)
         for grid in grids(results).values()
-        for point in sorted(grid, key=lambda p: _product(p[0]))
+        for point in sorted(grid, key=lambda p: _product(p.pool))
     ]
 
 
@@ -143,9 +152,9 @@ def law_rows(results: Results) -> list[Row]:
     found: list[Row] = []
     for (dataset, family, width), grid in grids(results).items():
         points = [
-            (pool.planned.cell.recipe, period.value)
-            for pool, courses, _ in grid
-            if _kind([one.kind for one in courses]) == PERIODIC and (period := _period(courses))
+            (point.pool.planned.cell.recipe, period.value)
+            for point in grid
+            if _kind([one.kind for one in point.courses]) == PERIODIC and (period := _period(point.courses))
         ]
         rates, decays, periods = (
             np.array(column)

@@ -7,10 +7,12 @@ of ARPACK through SciPy. To be compared along training, all are multiplied by th
 
 import copy
 import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh
 from torch import Generator, Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -18,6 +20,15 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from ..families._invariance import invariant_of
 
 VECTORS = 5  # random directions a trace
+
+
+def columns(eigenvalues: int) -> list[str]:
+    """What `curvature` gives, by name.
+
+    >>> columns(2)
+    ['hessian_trace', 'fisher_trace', 'hessian_1', 'hessian_2']
+    """
+    return ["hessian_trace", "fisher_trace", *(f"hessian_{i + 1}" for i in range(eigenvalues))]
 
 
 def curvature(
@@ -33,15 +44,14 @@ def curvature(
         generator: Draws the directions.
 
     Returns:
-        `hessian_trace` and `fisher_trace`, each over the number of parameters, and `hessian_1`,
-        `hessian_2`, ..., largest first; all times the squared norm, so that scale drops out. Not a
-        number where the weights are not finite, or where Lanczos finds none.
+        The `columns`: both traces over the number of parameters, eigenvalues largest first; all times
+        the squared norm, so that scale drops out. Not a number where the weights are not finite, or
+        where Lanczos finds none.
     """
     network = _without_memory(network)
     tensors = list(invariant_of(network).tensors)
-    values = [f"hessian_{i + 1}" for i in range(eigenvalues)]
     if not all(bool(tensor.isfinite().all()) for tensor in network.parameters()):
-        return dict.fromkeys(["hessian_trace", "fisher_trace", *values], math.nan)
+        return dict.fromkeys(columns(eigenvalues), math.nan)
     squared = float(sum(tensor.detach().double().square().sum() for tensor in tensors))
     logits = network(images)
     gradients = torch.autograd.grad(F.cross_entropy(logits, labels), tensors, create_graph=True)
@@ -65,28 +75,31 @@ def curvature(
     drawn = torch.randn(VECTORS, count, generator=generator).to(logits)
     units = drawn / drawn.norm(dim=1, keepdim=True)
     products = [hessian(v) for v in units]
-    found = {
-        "hessian_trace": squared * sum(float(v @ p) for v, p in zip(units, products, strict=True)) / VECTORS,
-        "fisher_trace": squared * sum(fisher(v) for v in units) / VECTORS,
-    }
-    if eigenvalues:
-        operator = LinearOperator(
-            (count, count), dtype=np.float64,
-            matvec=lambda v: hessian(torch.from_numpy(v.ravel()).to(logits)).double().cpu().numpy(),
-        )  # fmt: skip
-        start = units[0].double().cpu().numpy()
-        flat = not any(bool(product.any()) for product in products)  # and Lanczos has no start
-        try:
-            largest = (
-                np.zeros(eigenvalues)
-                if flat
-                else eigsh(operator, eigenvalues, which="LA", v0=start, tol=1e-3, return_eigenvectors=False)
-            )
-        except ArpackError:
-            largest = np.full(eigenvalues, math.nan)
-        ordered = sorted((float(value) for value in largest), reverse=True)
-        found |= {name: squared * value for name, value in zip(values, ordered, strict=True)}
-    return found
+    traces = [
+        sum(float(v @ p) for v, p in zip(units, products, strict=True)) / VECTORS,
+        sum(fisher(v) for v in units) / VECTORS,
+    ]
+    # A Hessian of nothing has no start for Lanczos.
+    flat = not any(bool(product.any()) for product in products)
+    largest = np.zeros(eigenvalues) if flat else _largest(hessian, units[0], eigenvalues)
+    return dict(zip(columns(eigenvalues), [squared * float(v) for v in (*traces, *largest)], strict=True))
+
+
+def _largest(hessian: Callable[[Tensor], Tensor], start: Tensor, count: int) -> NDArray[np.float64]:
+    """The largest eigenvalues of a symmetric operator, largest first; not a number where none are found."""
+    if not count:
+        return np.empty(0)
+    operator = LinearOperator(
+        (len(start), len(start)), dtype=np.float64,
+        matvec=lambda v: hessian(torch.from_numpy(v.ravel()).to(start)).double().cpu().numpy(),
+    )  # fmt: skip
+    at = start.double().cpu().numpy()
+    try:
+        found = eigsh(operator, count, which="LA", v0=at, tol=1e-3, return_eigenvectors=False)
+    except ArpackError:
+        return np.full(count, math.nan)
+    largest: NDArray[np.float64] = np.sort(found)[::-1]
+    return largest
 
 
 def _without_memory(network: nn.Module) -> nn.Module:

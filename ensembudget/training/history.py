@@ -1,8 +1,7 @@
 """What is written down while members train: norms, gradients, losses and angles, a column store each.
 
-Rows go to Parquet files as they come, so a long history is never in memory. Everything is measured
-without drawing a random number and without changing a tensor that training uses: a member is the same
-with a history and without.
+Rows go to Parquet files as they come, so a long history is never in memory. Nothing that is measured
+draws a number or changes a tensor that training uses: a member is the same with a history and without.
 
 Along an epoch the gradients are those that train, so their norms cost next to nothing; with
 `fixed_pass` they are measured in a pass of their own at fixed weights, as the papers do.
@@ -16,10 +15,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..families._invariance import Invariant
 from ..records import Recording
+from .curvature import columns
 
 ROWS = 4096  # of a row group: what is held in memory at one time
 
@@ -101,7 +101,6 @@ class Recorder:
 
     Args:
         spec: What to record, and when.
-        network: The packed network.
         invariant: Its scale-invariant tensors.
         effective: From the rate and the squared norm to the effective learning rate.
         folders: One a member, where its files go.
@@ -113,7 +112,6 @@ class Recorder:
     def __init__(
         self,
         spec: Recording,
-        network: nn.Module,
         invariant: Invariant,
         effective: Callable[[float, Tensor], Tensor],
         folders: Sequence[Path],
@@ -122,7 +120,7 @@ class Recorder:
         fixed_pass: Callable[[Callable[[Tensor], None]], None],
         curvature: Callable[[int], dict[str, float]],
     ) -> None:
-        self._spec, self._network, self._invariant = spec, network, invariant
+        self._spec, self._invariant = spec, invariant
         self._effective, self._test = effective, test
         self._fixed_pass, self._curvature = fixed_pass, curvature
         self._epochs = [Log(folder / EPOCHS) for folder in folders]
@@ -211,7 +209,7 @@ class Recorder:
             return {}
         if epoch % self._spec.curvature == 0:
             return self._curvature(member)
-        return dict.fromkeys(curvature_names(self._spec), math.nan)
+        return dict.fromkeys(columns(self._spec.eigenvalues), math.nan)
 
     def _squared(self) -> Tensor:
         return self._invariant.squares(self._invariant.tensors).sum(0)
@@ -227,21 +225,13 @@ def _write(
     """Rows of one value a member, to each member's log; the only place where numbers leave the device."""
     if not rows:
         return
-    columns = {name: torch.stack([row[name].double() for row in rows]).tolist() for name in rows[0]}
+    values = {name: torch.stack([row[name].double() for row in rows]).tolist() for name in rows[0]}
     for i, log in enumerate(logs):
         for j in range(len(rows)):
-            log.add({name: column[j][i] for name, column in columns.items()} | (more[i] if more else {}))
-
-
-def curvature_names(spec: Recording) -> list[str]:
-    """The columns that estimates of the curvature fill."""
-    values = [f"hessian_{i + 1}" for i in range(spec.eigenvalues)]
-    return ["hessian_trace", "fisher_trace", *values]
+            log.add({name: column[j][i] for name, column in values.items()} | (more[i] if more else {}))
 
 
 def loss_and_error(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Mean loss, nats, and share of errors of (member, sample, class), each (member,)."""
-    each = F.cross_entropy(logits.flatten(0, 1), labels.repeat(len(logits)), reduction="none").unflatten(
-        0, (len(logits), -1)
-    )
+    each = F.cross_entropy(logits.transpose(1, 2), labels.expand(len(logits), -1), reduction="none")
     return each.mean(1), (logits.argmax(-1) != labels).to(each.dtype).mean(1)

@@ -212,7 +212,7 @@ def _recorder(
         return curvature(single, some, labels[chosen], eigenvalues=spec.eigenvalues, generator=generator)
 
     return Recorder(
-        spec, network, invariant, MODES[cell.mode].effective, folders,
+        spec, invariant, MODES[cell.mode].effective, folders,
         test=(lambda: loss_and_error(predict(network, test_images, scale, count), test_labels))
         if len(shown)
         else None,

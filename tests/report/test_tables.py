@@ -14,8 +14,7 @@ LAYOUTS = {"memory_split": memory_split.layout, "power_laws": power_laws.layout}
 
 
 def test_there_are_published_tables():
-    if not PUBLISHED:
-        pytest.skip(f"no folder of {TABLES} has a memory_split.csv yet")
+    assert PUBLISHED
     for folder in PUBLISHED:
         assert (folder / "manifest.json").exists(), folder
 
@@ -23,8 +22,6 @@ def test_there_are_published_tables():
 @pytest.mark.parametrize("kind", ["md", "tex", "html"])
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_every_published_table_renders_from_its_csv_again(name, kind):
-    if not PUBLISHED:
-        pytest.skip(f"no folder of {TABLES} has a memory_split.csv yet")
     for folder in PUBLISHED:
         notes = json.loads((folder / "manifest.json").read_text())["notes"][name]
         rows = from_csv((folder / f"{name}.csv").read_text())
