@@ -17,7 +17,8 @@ from ensembudget.catalog import MODES
 from ensembudget.datasets._base import Data, load
 from ensembudget.families._invariance import invariant_of
 from ensembudget.training.batches import Draws, draw, epoch_batches, scale_of
-from ensembudget.training.loop import build_network, parts_of, predict, train_batch
+from ensembudget.training.loop import build_network, parts_of, predict
+from ensembudget.training.stepping import train_batch
 from ensembudget.training.streams import stream
 
 EVALUATED = 500  # test images
@@ -36,10 +37,11 @@ def trained(plan: Plan, store: Store, device: str) -> None:
     assert all(one.status == "done" for one in outcomes)
 
 
-def packs(plan: Plan, split: Split) -> list[list[Run]]:
-    """The split's members as the trainer packs them."""
+def packs(plan: Plan, store: Store, split: Split) -> list[list[Run]]:
+    """The split's members as they were trained together."""
     runs = plan.cell_of(split).runs[: split.members]
-    return [runs[first : first + plan.study.pack] for first in range(0, len(runs), plan.study.pack)]
+    pack = store.read(runs[0].key).member.environment.pack
+    return [runs[first : first + pack] for first in range(0, len(runs), pack)]
 
 
 def batch_of(runs: list[Run], data: Data, device: str) -> tuple[Tensor, Tensor]:
@@ -84,10 +86,10 @@ def size_of(networks: list[nn.Module]) -> int:
 
 
 @pytest.mark.benchmark(group="training step")
-def test_training_step(benchmark, plan, split, data, device, costs) -> None:
+def test_training_step(benchmark, plan, store, split, data, device, costs) -> None:
     """One step of every member of the split, packs one after another as they are trained."""
     ready = []
-    for runs in packs(plan, split):
+    for runs in packs(plan, store, split):
         network = build_network(runs, data, torch.device(device)).train()
         optimizer = MODES[runs[0].cell.mode].optimizer(
             network, runs[0].cell.recipe, invariant_of(network, len(runs))
@@ -105,10 +107,10 @@ def test_training_step(benchmark, plan, split, data, device, costs) -> None:
 
 
 @pytest.fixture
-def ensemble(plan: Plan, split: Split, data: Data, device: str) -> list[tuple[nn.Module, int]]:
+def ensemble(plan: Plan, store: Store, split: Split, data: Data, device: str) -> list[tuple[nn.Module, int]]:
     """The split's networks as they would be served, with how many members each holds."""
     place = torch.device(device)
-    return [(build_network(runs, data, place).eval(), len(runs)) for runs in packs(plan, split)]
+    return [(build_network(runs, data, place).eval(), len(runs)) for runs in packs(plan, store, split)]
 
 
 @pytest.mark.benchmark(group="evaluation")

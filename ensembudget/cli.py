@@ -102,8 +102,12 @@ def _run(one: Parser) -> None:
     _add_study(one)
     one.add_argument("--executor", default="processes", help="see ls executors (default: processes)")
     one.add_argument("--workers", type=int, help="jobs at one time (default: the executor's)")
+    one.add_argument("--threads", type=int, help="of each job (default: what a trial finds fastest)")
     one.add_argument("--device", default="cpu", help="as torch names it (default: cpu)")
-    one.add_argument("--dry-run", action="store_true", help="say what would be trained, and train nothing")
+    about = "how members are stepped, like pack=8,compiled=no (default: the study's, else a trial's)"
+    one.add_argument("--stepping", metavar="FIELD=VALUE,...", help=about)
+    about = "say what would be trained and how, and train nothing"
+    one.add_argument("--dry-run", action="store_true", help=about)
 
 
 def _report(one: Parser) -> None:

@@ -20,12 +20,11 @@ from .evaluate import evaluate, read_logits
 from .laws._base import fit_points
 from .plan import split
 from .progress import duration, shown
-from .records import Plan, Split
+from .records import Plan, Split, SteppingChoice
 from .report.render import from_csv, render, to_csv
 from .report.write import notes_of, open_folder, report, write_table
 from .run import (
-    check_device,
-    missing_jobs,
+    arrange,
     plan_study,
     run,
     seconds_left,
@@ -37,6 +36,7 @@ from .scoring.ensembles import score_pool
 from .store import Store
 from .tables import arms, memory_split, power_laws, scores, sizes
 from .tables._base import Column, Layout, Row
+from .trial import Arrangement
 
 CATALOGS: dict[str, Catalog[Any]] = {
     "families": FAMILIES,
@@ -62,6 +62,24 @@ SPLITS = Layout(
         Column("flops_per_sample", "FLOP/sample", ",d"),
         Column("bytes_total", "bytes", ",d"),
         Column("activations_per_sample", "activations", ",d"),
+    ),
+)
+
+STEPPINGS = Layout(
+    "steppings",
+    "How members are stepped (a trial's choice where it was worth one)",
+    (
+        Column("arm", "arm"),
+        Column("width", "width", "d"),
+        Column("members", "members", "d"),
+        Column("pack", "pack", "d"),
+        Column("way", "way"),
+        Column("layout", "layout"),
+        Column("compiled", "compiled"),
+        Column("captured", "captured"),
+        Column("workers", "processes", "d"),
+        Column("threads", "threads each", "d"),
+        Column("step_ms", "ms a step, tried", ".1f"),
     ),
 )
 
@@ -91,7 +109,7 @@ def quickstart_command(args: argparse.Namespace) -> int:
     out = open_folder(args.out)
     planned, store = plan_study(studies.load("digits")), Store(out / "store")
     print(render(SPLITS, [_split_row(s) for s in planned.splits], "txt"))
-    failed = _train(planned, store, "processes", None, "cpu")
+    failed = _train(planned, store, arrange(planned, store), "processes")
     _print_report(planned, store, out / "report", None, allow_partial=False)
     return failed
 
@@ -135,34 +153,71 @@ def plan_command(args: argparse.Namespace) -> int:
 
 
 def run_command(args: argparse.Namespace) -> int:
-    study = studies.load(args.study)
-    EXECUTORS[args.executor]
-    check_device(args.device)
-    if args.workers is not None and args.workers < 1:
-        raise PlanError(f"--workers {args.workers} is below 1, the least that can work.")
-    planned = plan_study(study)  # every fault of the request, before a store is made
-    store = Store(_store_path(args))
-    if args.dry_run:
-        runs = [run for job in missing_jobs(planned, store) for run in job.runs if run.key not in store]
-        print(render(SPLITS, [_split_row(s) for s in planned.splits], "txt"))
-        left = seconds_left(status(planned, store), planned)
-        print(
-            f"{len(planned.runs)} members planned, {len(planned.runs) - len(runs)} in the store,"
-            f" {len(runs)} to"
-            f" train: {training_flops(planned, runs):.3g} FLOP"
-            + (f", about {duration(left)} one after another" if left is not None else "")
-            + ". Nothing was trained."
-        )
-        return 0
-    return _train(planned, store, args.executor, args.workers, args.device)
+    planned, store = plan_study(studies.load(args.study)), Store(_store_path(args))
+    given = SteppingChoice() if args.stepping is None else parse_stepping(args.stepping)
+    # Every fault of the request, before a store is made.
+    arrangement = arrange(
+        planned,
+        store,
+        executor=args.executor,
+        workers=args.workers,
+        threads=args.threads,
+        device=args.device,
+        stepping=given,
+    )
+    if not args.dry_run:
+        return _train(planned, store, arrangement, args.executor)
+    runs = [run for run in planned.runs if run.key not in store]
+    print(render(SPLITS, [_split_row(s) for s in planned.splits], "txt"))
+    if runs:
+        print(render(STEPPINGS, _stepping_rows(planned, arrangement), "txt"))
+    left = seconds_left(status(planned, store), planned)
+    print(
+        f"{len(planned.runs)} members planned, {len(planned.runs) - len(runs)} in the store,"
+        f" {len(runs)} to train: {training_flops(planned, runs):.3g} FLOP"
+        + (f", about {duration(left)} one after another" if left is not None else "")
+        + ". Nothing was trained."
+    )
+    return 0
 
 
-def _train(planned: Plan, store: Store, executor: str, workers: int | None, device: str) -> int:
+def parse_stepping(text: str) -> SteppingChoice:
+    """What `--stepping` says, like `pack=8,compiled=no`.
+
+    >>> parse_stepping("pack=8,compiled=no").fixed
+    {'pack': 8, 'compiled': False}
+    """
+    try:
+        return SteppingChoice.model_validate_strings(dict(part.split("=", 1) for part in text.split(",")))
+    except ValueError:
+        raise PlanError(
+            f"--stepping {text!r} cannot be read. Write what is to be fixed of pack=8,way=grouped,"
+            "layout=channels_last,compiled=no,captured=no; way is grouped, separate or vmap, layout"
+            " channels_last or contiguous."
+        ) from None
+
+
+def _stepping_rows(planned: Plan, arrangement: Arrangement) -> list[Row]:
+    place = arrangement.place
+    return [
+        {
+            "arm": cell.arm or None,
+            "width": cell.cell.width,
+            "members": cell.members,
+            **chosen.stepping.model_dump(),
+            "workers": place.workers,
+            "threads": place.threads,
+            "step_ms": None if chosen.timing is None else 1e3 * (chosen.timing.seconds or 0),
+        }
+        for cell in planned.cells
+        if (chosen := arrangement.chosen.get(cell.cell.key))
+    ]
+
+
+def _train(planned: Plan, store: Store, arrangement: Arrangement, executor: str) -> int:
     name = planned.study.name
     with shown(name) as on_progress:
-        outcomes = run(
-            planned, store, executor=executor, workers=workers, device=device, on_progress=on_progress
-        )
+        outcomes = run(planned, store, executor=executor, arrangement=arrangement, on_progress=on_progress)
     failed = [one for one in outcomes if one.status == "failed"]
     diverged = sum(one.status == "diverged" for one in outcomes)
     done = f"{len(outcomes) - len(failed)} members done now" if outcomes else "nothing was missing"

@@ -14,7 +14,9 @@ TRAINING_ABI = 1
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
 Schedule = Literal["plateau_linear", "cosine", "constant", "two_stage"]
-Precision = Literal["float32", "float64"]
+Precision = Literal["float32", "float64", "bfloat16"]
+Way = Literal["grouped", "separate", "vmap"]
+Layout = Literal["channels_last", "contiguous"]
 Options = dict[str, int | bool | str]
 
 
@@ -36,7 +38,8 @@ class Recipe(Record):
     """How a member is trained; rates are per step, `weight_decay` acts on all parameters.
 
     On the sphere `effective_learning_rate` moves the scale-invariant weights and `learning_rate` the
-    others. The schedule `two_stage` multiplies rates by `drop_factor` from `drop_epoch` on.
+    others. The schedule `two_stage` multiplies rates by `drop_factor` from `drop_epoch` on. With
+    precision `bfloat16` weights stay float32, and convolutions and products are rounded (autocast).
     """
 
     epochs: PositiveInt
@@ -159,14 +162,51 @@ class Split(Record):
     activations_per_sample: int
 
 
-class Environment(Record):
-    """Where a member was trained: recorded with it, not part of its key."""
+class Stepping(Record):
+    """How members are stepped: it decides their speed and, by rounding alone, what they become.
+
+    `pack` members share a step. Together they go through the network as `grouped` convolutions,
+    one after another (`separate`; on a GPU side by side), or by `vmap`. `compiled` is torch.compile,
+    `captured` a whole step replayed as one CUDA graph.
+    """
+
+    pack: PositiveInt = 1
+    way: Way = "grouped"
+    layout: Layout = "channels_last"
+    compiled: bool = False
+    captured: bool = False
+
+    def __str__(self) -> str:
+        """As a table says it.
+
+        >>> print(Stepping(pack=8, compiled=True))
+        packs of 8, grouped, channels_last, compiled
+        """
+        words = [f"packs of {self.pack}", self.way, self.layout]
+        return ", ".join(words + [word for word in ("compiled", "captured") if getattr(self, word)])
+
+
+class SteppingChoice(Record):
+    """What a study or a user fixes of a stepping; a trial finds the rest."""
+
+    pack: PositiveInt | None = None
+    way: Way | None = None
+    layout: Layout | None = None
+    compiled: bool | None = None
+    captured: bool | None = None
+
+    @property
+    def fixed(self) -> dict[str, Any]:
+        return self.model_dump(exclude_none=True)
+
+
+class Environment(Stepping):
+    """Where and how a member was trained: recorded with it, not part of its key."""
 
     ensembudget: str
     torch: str
     device: str
     threads: PositiveInt
-    pack: PositiveInt
 
 
 class Member(Record):
@@ -291,7 +331,7 @@ class Study(Record):
     pool: PositiveInt = 2
     widths: list[PositiveInt] = []
     keep_weights: bool = False
-    pack: PositiveInt = 1
+    stepping: SteppingChoice = SteppingChoice()
     recipe: RecipeChoice = RecipeChoice()
     arms: list[Arm] = []
     sweep: dict[str, Annotated[list[float | int | str | bool], Field(min_length=1)]] = {}

@@ -7,12 +7,15 @@ from dataclasses import dataclass, field
 import torch
 
 from .catalog import EXECUTORS
-from .datasets._base import load
+from .datasets._base import load, open_cached
 from .errors import PlanError
-from .executors._base import Job, Outcome
+from .executors._base import Executor, Job, Outcome
 from .plan import plan
-from .records import Plan, PlannedCell, Run, Study
+from .records import Plan, PlannedCell, Run, Stepping, SteppingChoice, Study
 from .store import Store
+from .training.stepping import faults
+from .training.timing import Place
+from .trial import Arrangement, Chosen, Request, choose_all, choose_place
 
 
 @dataclass(frozen=True)
@@ -63,28 +66,101 @@ def stored_plan(study: Study, store: Store) -> Plan:
     return store.saved_plan(study) or plan_study(study)
 
 
-def missing_jobs(planned: Plan, store: Store, *, device: str = "cpu", threads: int = 1) -> list[Job]:
+def missing_cells(planned: Plan, store: Store) -> list[PlannedCell]:
+    """Those of whose pools anything is missing."""
+    return [cell for cell in planned.cells if not all(run.key in store for run in cell.runs)]
+
+
+def missing_jobs(planned: Plan, store: Store, arrangement: Arrangement) -> list[Job]:
     """The packs with anything missing, the costliest first, so that workers end together.
 
-    Packs are fixed by the study (members 0 to 7, 8 to 15, and so on), whatever is there already.
+    Packs are whole (members 0 to 7, 8 to 15, and so on), whatever is there already.
     """
-    size = planned.study.pack
-    packs = [
-        cell.runs[first : first + size] for cell in planned.cells for first in range(0, cell.members, size)
-    ]
-    work = _work_of(planned)
+    work, place = _work_of(planned), arrangement.place
     jobs = [
         Job(
-            runs=runs,
+            runs=cell.runs[first : first + stepping.pack],
             store=str(store.root.resolve()),
-            device=device,
-            threads=threads,
+            device=place.device,
+            threads=place.threads,
+            stepping=stepping,
             keep_weights=planned.study.keep_weights,
         )
-        for runs in packs
-        if not all(run.key in store for run in runs)
+        for cell in missing_cells(planned, store)
+        for stepping in [arrangement.chosen[cell.cell.key].stepping]
+        for first in range(0, cell.members, stepping.pack)
     ]
-    return sorted(jobs, key=lambda job: -len(job.runs) * work[job.runs[0].cell.key])
+    lacking = [job for job in jobs if not all(run.key in store for run in job.runs)]
+    return sorted(lacking, key=lambda job: -len(job.runs) * work[job.runs[0].cell.key])
+
+
+def arrange(
+    planned: Plan,
+    store: Store,
+    *,
+    executor: str = "processes",
+    workers: int | None = None,
+    threads: int | None = None,
+    device: str = "cpu",
+    stepping: SteppingChoice | None = None,
+) -> Arrangement:
+    """How a run's members will be stepped on this machine, tried where it is worth it.
+
+    Args:
+        planned: What is to be trained.
+        store: What of it is there; cells that are complete are not tried.
+        executor: `serial`, `processes` or `ray`.
+        workers: How many jobs at one time; None leaves it to the executor and a trial.
+        threads: Of each worker; None likewise.
+        device: A torch device.
+        stepping: What is given, over what the study gives.
+
+    Raises:
+        PlanError: No such executor or device, fewer than one worker or thread, or members that
+            cannot be stepped as it was given.
+    """
+    part = EXECUTORS[executor]
+    check_device(device)
+    for name, number in (("workers", workers), ("threads", threads)):
+        if number is not None and number < 1:
+            raise PlanError(f"{name} {number} is below 1, the least that can work.")
+    fixed = SteppingChoice(**{**planned.study.stepping.fixed, **(stepping or SteppingChoice()).fixed})
+    cells = missing_cells(planned, store)
+    for cell in cells:
+        plainest, recorded = Stepping(**fixed.fixed), cell.cell.record is not None
+        if wrong := faults(plainest, cell.cell.recipe, device, recorded=recorded):
+            raise PlanError(f"cannot step so: {' '.join(wrong)}")
+    places = _places(part, device, workers, threads)
+    if not cells or not part.here:
+        return Arrangement(places[0], {c.cell.key: Chosen(Stepping(**fixed.fixed), None) for c in cells})
+    task = open_cached(cells[0].cell.dataset_digest, cells[0].cell.dataset).task
+
+    def request(cell: PlannedCell, place: Place) -> Request:
+        return Request(
+            cell=cell.cell,
+            task=(task.classes, task.channels, task.image_size),
+            members=cell.members,
+            flops=cell.training_flops,
+            fixed=fixed,
+            place=place,
+        )
+
+    # Of all cells, so that a run that was interrupted goes on as it began.
+    costliest = max(planned.cells, key=lambda cell: cell.training_flops * cell.members)
+    place = choose_place(request(costliest, places[0]), places)
+    chosen = choose_all([request(cell, place) for cell in cells])
+    return Arrangement(place, {cell.cell.key: one for cell, one in zip(cells, chosen, strict=True)})
+
+
+def _places(part: Executor, device: str, workers: int | None, threads: int | None) -> list[Place]:
+    """What may be tried of processes and threads, what is usual first."""
+    usual = part.workers(device) if workers is None else workers
+    # Each of several workers on a CPU gets one thread; a lone one gets torch's own number.
+    each = threads or (1 if usual > 1 else torch.get_num_threads())
+    places = [Place(device=device, workers=usual, threads=each)]
+    if workers is None and threads is None and usual > 1:
+        places.append(Place(device=device, workers=1, threads=usual))
+    return places
 
 
 def run(
@@ -94,6 +170,7 @@ def run(
     executor: str = "processes",
     workers: int | None = None,
     device: str = "cpu",
+    arrangement: Arrangement | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> list[Outcome]:
     """Trains every member that is planned and that the store lacks.
@@ -104,6 +181,7 @@ def run(
         executor: `serial`, `processes` or `ray`.
         workers: How many jobs at one time; None leaves it to the executor.
         device: A torch device, as `cpu` or `cuda`.
+        arrangement: How, as `arrange` found it; it says workers and device then. None asks it.
         on_progress: Called as epochs and jobs end.
 
     Returns:
@@ -113,20 +191,15 @@ def run(
         PlanError: No such executor or device, or fewer than one worker.
         StoreError: The store cannot be written.
     """
-    part = EXECUTORS[executor]
-    check_device(device)
-    workers = part.workers(device) if workers is None else workers
-    if workers < 1:
-        raise PlanError(f"workers {workers} is below 1.")
+    if arrangement is None:
+        arrangement = arrange(planned, store, executor=executor, workers=workers, device=device)
     store.save_plan(planned)
-    # Each of several workers on a CPU gets one thread; a lone one gets torch's own number.
-    threads = 1 if workers > 1 else torch.get_num_threads()
-    jobs = missing_jobs(planned, store, device=device, threads=threads)
+    jobs = missing_jobs(planned, store, arrangement)
     if not jobs:
         return []
     follower, before = _Follower(jobs, planned, on_progress), {r.key for r in planned.runs if r.key in store}
     found = []
-    for number, outcomes in part.execute(jobs, workers, follower):
+    for number, outcomes in EXECUTORS[executor].execute(jobs, arrangement.place.workers, follower):
         follower(number, jobs[number].runs[0].cell.recipe.epochs)
         new = [one for one in outcomes if one.key not in before]
         for one in new:

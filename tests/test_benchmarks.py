@@ -20,7 +20,7 @@ train_size = 100
 budgets = ["6k"]
 members = [1, 2]
 tolerance = 0.5
-pack = 2
+stepping = { pack = 2 }
 
 [recipe]
 epochs = 1

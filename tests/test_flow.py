@@ -43,7 +43,7 @@ members = [1, 2, 4]
 tolerance = 0.2
 replicates = 1
 pool = 2
-pack = 2
+stepping = { pack = 2 }
 
 [recipe]
 epochs = 2

@@ -43,7 +43,7 @@ dataset = "digits"
 train_size = 100
 widths = [2]
 pool = 2
-pack = 2
+stepping = { pack = 2 }
 keep_weights = true
 
 [recipe]
@@ -88,7 +88,7 @@ def planned(*changes: tuple[str, str]) -> Plan:
 
 
 def packs_of(size: int) -> Plan:
-    return planned(("pack = 2", f"pack = {size}"))
+    return planned(("{ pack = 2 }", f"{{ pack = {size} }}"))
 
 
 def train_serially(plan: Plan, root: Path) -> Store:
@@ -314,7 +314,9 @@ def test_members_side_by_side_have_the_histories_they_have_alone(tmp_path):
     """In double precision: in single, a rounding that decides a ReLU grows to percents within 12 steps."""
     stores = []
     for size in (1, 2):
-        plan = planned(("pack = 2", f"pack = {size}"), ("epochs = 3", 'epochs = 3\nprecision = "float64"'))
+        plan = planned(
+            ("{ pack = 2 }", f"{{ pack = {size} }}"), ("epochs = 3", 'epochs = 3\nprecision = "float64"')
+        )
         stores.append(train_serially(plan, tmp_path / f"{size}"))
     for one in plan.runs:
         for name, columns in (("epochs", EPOCH_COLUMNS), ("steps", STEP_COLUMNS)):
@@ -618,7 +620,7 @@ members = [1, 2]
 tolerance = 0.2
 replicates = 2
 pool = 2
-pack = 4
+stepping = { pack = 4 }
 
 [recipe]
 epochs = 2

@@ -12,9 +12,10 @@ from filelock import SoftFileLease
 from .. import __version__
 from ..datasets._base import open_cached
 from ..errors import EnsembudgetError
-from ..records import Environment, Record, Run
+from ..records import Environment, Record, Run, Stepping
 from ..store import Store
 from ..training.loop import parts_of, train
+from ..training.memory import keep_freed
 
 # Another process that trains the same pack renews its claim; one that died stops, and is overtaken.
 LEASE_SECONDS = 5.0
@@ -27,6 +28,7 @@ class Job(Record):
     store: str
     device: str
     threads: int
+    stepping: Stepping = Stepping()
     keep_weights: bool
 
 
@@ -49,10 +51,12 @@ class Executor:
         execute: `execute(jobs, workers, on_epoch)` yields (job number, outcomes) as jobs end, in
             any order. A job that raises is outcomes with a reason, never an exception.
         workers: How many it uses when nobody says, given a device.
+        here: Whether its workers are on this machine, so that trials here tell of them.
     """
 
     execute: Callable[[Sequence[Job], int, EpochReport], Iterator[tuple[int, list[Outcome]]]]
     workers: Callable[[str], int] = lambda device: 1
+    here: bool = True
 
 
 def work(job: Job, on_epoch: Callable[[int], None]) -> list[Outcome]:
@@ -62,6 +66,7 @@ def work(job: Job, on_epoch: Callable[[int], None]) -> list[Outcome]:
     on where a run was interrupted; what is there already stays as it is.
     """
     torch.set_num_threads(job.threads)
+    keep_freed()
     store = Store(job.store)
     claim = store.root / "claims" / f"{job.runs[0].key}.lock"
     try:
@@ -84,12 +89,12 @@ def _train_and_publish(job: Job, store: Store, on_epoch: Callable[[int], None]) 
         torch=torch.__version__,
         device=device_name(job.device),
         threads=job.threads,
-        pack=len(job.runs),
+        **job.stepping.model_copy(update={"pack": len(job.runs)}).model_dump(),
     )
     with store.staging() as histories:
         for trained in train(
-            job.runs, data, device=job.device, keep_weights=job.keep_weights, on_epoch=on_epoch,
-            histories=histories if cell.record else None,
+            job.runs, data, device=job.device, stepping=job.stepping, keep_weights=job.keep_weights,
+            on_epoch=on_epoch,            histories=histories if cell.record else None,
         ):  # fmt: skip
             store.publish(trained, labels, environment)
 

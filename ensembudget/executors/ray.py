@@ -50,4 +50,4 @@ def execute(jobs: Sequence[Job], workers: int, on_epoch: EpochReport) -> Iterato
             ray.shutdown()
 
 
-executor = Executor(execute, lambda device: os.cpu_count() or 1)
+executor = Executor(execute, lambda device: os.cpu_count() or 1, here=False)

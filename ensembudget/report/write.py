@@ -114,7 +114,7 @@ def notes_of(results: Results) -> list[str]:
         missing = planned - done - diverged
         notes.append(f"PARTIAL: {missing} of {planned} members are missing; numbers will change.")
     found = [s.member.environment for p in pools for s in p.stored]
-    where = {(e.torch, e.device, f"{e.threads} threads", f"packs of {e.pack}") for e in found}
+    where = {(e.torch, e.device, f"{e.threads} threads", str(e)) for e in found}
     if len(where) > 1:
         notes.append(
             f"Members were trained in {len(where)} environments: {'; '.join(map(', '.join, sorted(where)))}."

@@ -12,7 +12,7 @@ from ensembudget.catalog import EXECUTORS
 from ensembudget.executors import _base
 from ensembudget.executors._base import Job, Outcome, work
 from ensembudget.records import Plan
-from ensembudget.run import missing_jobs, plan_study, run, status
+from ensembudget.run import arrange, missing_jobs, plan_study, run, status
 from ensembudget.store import Store
 
 STUDY = """
@@ -27,7 +27,7 @@ budgets = [5178]
 members = [1, 2]
 tolerance = 0.2
 replicates = 2
-pack = 2
+stepping = { pack = 2 }
 
 [recipe]
 epochs = 2
@@ -57,7 +57,7 @@ def store(tmp_path) -> Store:
 
 @pytest.fixture
 def jobs(store) -> list[Job]:
-    return missing_jobs(planned(), store)
+    return missing_jobs(planned(), store, arrange(planned(), store))
 
 
 def logits(store: Store) -> dict[str, bytes]:

@@ -16,7 +16,8 @@ from ensembudget.families._base import Task, describe, materialise
 from ensembudget.families._invariance import DEGREES, invariant_of
 from ensembudget.records import Recipe, Recording, Run
 from ensembudget.training import loop
-from ensembudget.training.loop import train, train_batch
+from ensembudget.training.loop import train
+from ensembudget.training.stepping import train_batch
 
 TASK = Task(4, 1, 8)
 SPHERES = ("sphere", "sphere_filters")

@@ -41,7 +41,7 @@ train_size = 100
 mode = "{mode}"
 widths = [2]
 pool = {pool}
-pack = 2
+stepping = {{ pack = 2 }}
 
 [recipe]
 base = "{base}"

@@ -583,8 +583,8 @@ def test_a_diverged_member_leaves_the_others_histories_as_they_were(make_cell, d
     cell = make_cell(family="convnet", options={"invariance": "full"}, width=1, record=record)
     calm = train(runs_of(cell, 0, 1, 2), digits, histories=tmp_path / "calm")
 
-    def poisoned(runs, data, device):
-        network = made(runs, data, device)
+    def poisoned(*arguments):
+        network = made(*arguments)
         with torch.no_grad():
             network.features[0].weight.chunk(3)[1].fill_(float("inf"))
         return network

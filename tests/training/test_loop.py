@@ -12,8 +12,9 @@ from ensembudget.families._invariance import invariant_of
 from ensembudget.records import Recipe, Run
 from ensembudget.training import loop
 from ensembudget.training.batches import draw, scale_of
-from ensembudget.training.loop import parts_of, predict, train, train_batch
+from ensembudget.training.loop import parts_of, predict, train
 from ensembudget.training.schedules import SCHEDULES
+from ensembudget.training.stepping import train_batch
 from ensembudget.training.streams import stream
 
 
@@ -151,8 +152,8 @@ def test_a_recipe_that_diverges_is_recorded_with_its_step(make_cell, digits):
 def test_a_member_that_diverges_leaves_the_others_as_they_were(tiny_cell, digits, monkeypatch):
     calm = train(runs_of(tiny_cell, 0, 1, 2), digits)
 
-    def poisoned(runs, data, device):
-        network = loop_build(runs, data, device)
+    def poisoned(*arguments):
+        network = loop_build(*arguments)
         with torch.no_grad():
             network.layers[0].weight.chunk(3)[1].fill_(float("inf"))
         return network
