@@ -7,6 +7,7 @@ differs is how images go through it. So modes, histories and members know nothin
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache, partial
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +22,7 @@ from .history import Recorder
 Forward = Callable[[Tensor], Tensor]  # (sample, members x channel, row, column) to (sample, members x class)
 Step = Callable[[Tensor, Tensor, Recorder | None], Tensor]
 MEMORY_FORMATS = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_format}
+SHAPES = 256  # that a process may compile; beyond them torch would step the ordinary way, unasked
 WARM_STEPS = 3  # before a graph is captured, as torch's documentation asks
 
 
@@ -32,6 +34,8 @@ def faults(stepping: Stepping, recipe: Recipe, device: str, *, recorded: bool) -
     found = []
     if stepping.captured and not cuda:
         found.append(f"captured steps need a CUDA device, and this is {device!r}.")
+    if stepping.compiled and stepping.way != "grouped":
+        found.append(f"compiled steps are of way 'grouped', and this is {stepping.way!r}.")
     if stepping.captured and recorded:
         found.append("captured steps cannot be recorded: nothing can be read between their parts.")
     if recipe.dropout and special:
@@ -57,27 +61,28 @@ def forward_of(
     Returns:
         Images (sample, members x channel, row, column) to float logits (sample, members x class).
     """
-    plain = WAYS[stepping.way](network, single, members)
-    forward = _rounded(plain, next(network.parameters()).device.type) if _is_mixed(recipe) else plain
-    if not stepping.compiled:
-        return forward
+    device, mixed = next(network.parameters()).device.type, recipe.precision == "bfloat16"
+    through = compiled() if stepping.compiled else _through
+    return partial(through, WAYS[stepping.way](network, single, members), device, mixed)
+
+
+def _through(forward: Forward, device: str, mixed: bool, images: Tensor) -> Tensor:
+    with torch.autocast(device, torch.bfloat16, enabled=mixed):
+        logits = forward(images)
+    return logits.to(torch.promote_types(logits.dtype, torch.float32))
+
+
+@cache
+def compiled() -> Callable[..., Tensor]:
+    """`_through`, compiled once a shape: the network is an argument, so its successors find the code.
+
+    A network that is compiled by itself, as is usual, is compiled anew for every pack.
+    """
     # Says on every machine without CUDA that there is none.
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
-    compiled: Forward = torch.compile(forward, dynamic=False)
-    return compiled
-
-
-def _is_mixed(recipe: Recipe) -> bool:
-    return recipe.precision == "bfloat16"
-
-
-def _rounded(forward: Forward, device: str) -> Forward:
-    def mixed(images: Tensor) -> Tensor:
-        with torch.autocast(device, torch.bfloat16):
-            logits = forward(images)
-        return logits.float()
-
-    return mixed
+    torch._dynamo.config.recompile_limit = SHAPES
+    torch._inductor.config.compile_threads = 1  # no processes of its own beside the run's
+    return torch.compile(_through, dynamic=False)
 
 
 def grouped(network: nn.Module, single: Callable[[], nn.Module], members: int) -> Forward:
