@@ -4,10 +4,10 @@
     python benchmarks/gpu.py --out DIR --device cpu --toy      # the same path, small, anywhere
 
 Writes gpu_checks and gpu_steps as CSV and Markdown, the most wanted first; what the time does not allow is
-in the table as not reached. WRN-28 at one budget as 1, 4 and 16 members, at 32x32 in batches of 128: every way
-to step in bfloat16 and float32, each beside the wide network, beside the papers' loop on the same device,
-and as a share of the device's bfloat16 matrix-product peak. Nothing is expected yet: no figure of a GPU
-has been published with this file.
+in the table as not reached. WRN-28 at one budget as 1, 4 and 16 members, at 32x32 in batches of 128:
+every way to step in bfloat16 and float32, each beside the wide network, beside the papers' loop on the same
+device, and as a share of the device's bfloat16 matrix-product peak. Nothing is expected yet: no figure of a
+GPU has been published with this file.
 """
 
 import argparse
@@ -154,7 +154,7 @@ def check_rows(scale: Scale, device: str, left: Callable[[], float]) -> Iterator
     """Whether every way computes the same on the device, and bfloat16 as well as float32."""
     members = 3
     spec = workload(scale, scale.check_width, members, device, options={"depth": 10})
-    base = spec.cell(20)
+    base = spec.cell(20)  # one batch an epoch
     exact = base.model_copy(update={"recipe": base.recipe.model_copy(update={"precision": "float64"})})
     runs = [Run(cell=exact, seed=seed) for seed in range(members)]
     data = images_of(spec)
@@ -188,19 +188,16 @@ def precision_rows(scale: Scale, device: str) -> Iterator[Row]:
     spec = workload(
         scale, scale.check_width, SEEDS, device,
         options={"depth": 10}, size=8, train_size=448, batch_size=64, augmented=False, epochs=20,
+        test_size=1000,
     )  # fmt: skip
-    arrays = images_of(spec.model_copy(update={"train_size": 1000})).arrays
     data = images_of(spec)
-    every = images_of(spec.model_copy(update={"train_size": 1797})).arrays
-    test = every.train_images[1000:], every.train_labels[1000:]
-    data = type(data)(data.name, data.digest, arrays._replace(test_images=test[0], test_labels=test[1]))
     losses = {}
     for precision in ("float32", "bfloat16"):
         cell = spec.cell()
         cell = cell.model_copy(update={"recipe": cell.recipe.model_copy(update={"precision": precision})})
         members = train([Run(cell=cell, seed=seed) for seed in range(SEEDS)], data, device=device)
         logits = torch.from_numpy(np.stack([one.test_logits for one in members]))
-        labels = torch.from_numpy(test[1]).expand(len(logits), -1)
+        labels = torch.from_numpy(data.arrays.test_labels).expand(len(logits), -1)
         each = torch.nn.functional.cross_entropy(logits.transpose(1, 2), labels, reduction="none").mean(1)
         losses[precision] = each.double().numpy()
     difference = losses["bfloat16"].mean() - losses["float32"].mean()

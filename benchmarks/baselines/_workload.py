@@ -18,6 +18,7 @@ from ensembudget.families._base import Task, describe
 from ensembudget.records import Cell, Options, Recipe, Record
 
 SAMPLES = 512  # training images of a round at 32x32
+RATE, WEIGHT_DECAY = 0.1, 3e-4
 
 
 class Workload(Record):
@@ -33,6 +34,7 @@ class Workload(Record):
     batch_size: int
     epochs: int
     augmented: bool
+    test_size: int = 2  # images that ours is scored on after training; the others are not
     device: str = "cpu"
 
     @property
@@ -53,8 +55,8 @@ class Workload(Record):
             recipe=Recipe(
                 epochs=epochs or self.epochs,
                 batch_size=self.batch_size,
-                learning_rate=0.1,
-                weight_decay=3e-4,
+                learning_rate=RATE,
+                weight_decay=WEIGHT_DECAY,
                 schedule="constant",
                 crop_padding=4 if self.augmented else 0,
                 flip=self.augmented,
@@ -77,9 +79,9 @@ def images_of(workload: Workload) -> Data:
     labels = np.concatenate([arrays.train_labels, arrays.test_labels])
     if workload.size == 32:
         images = np.repeat(images.repeat(4, 1).repeat(4, 2), 3, 3)
-    kept = workload.train_size
-    few = Arrays(images[:kept], labels[:kept], images[kept : kept + 2], labels[kept : kept + 2], 10)
-    return Data(data.name, data.digest, few)
+    kept, end = workload.train_size, workload.train_size + workload.test_size
+    some = Arrays(images[:kept], labels[:kept], images[kept:end], labels[kept:end], 10)
+    return Data(data.name, data.digest, some)
 
 
 def serve(prepare: Callable[[Workload], Callable[[], None]]) -> None:

@@ -16,7 +16,7 @@ from torchvision import transforms
 
 from ensembudget.families._base import describe, materialise
 
-from ._workload import Workload, images_of, serve
+from ._workload import RATE, WEIGHT_DECAY, Workload, images_of, serve
 
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
 
@@ -54,7 +54,7 @@ def prepare(workload: Workload) -> Callable[[], None]:
     def train(seed: int) -> None:
         network = describe(workload.family, workload.width, workload.task, options=workload.options)
         materialise(network, [torch.Generator().manual_seed(seed)], workload.device).train()
-        optimizer = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9, weight_decay=3e-4)
+        optimizer = torch.optim.SGD(network.parameters(), lr=RATE, momentum=0.9, weight_decay=WEIGHT_DECAY)
         for _ in range(workload.epochs):
             total = 0.0
             for images, labels in loader:

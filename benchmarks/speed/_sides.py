@@ -34,8 +34,12 @@ class Side:
 
     def round(self) -> float:
         """What one round gave: seconds, or operations a second of `product`."""
+        return self.ask("")
+
+    def ask(self, word: str) -> float:
+        """A number for a line on its standard input."""
         assert self._process.stdin is not None
-        self._process.stdin.write("\n")
+        self._process.stdin.write(f"{word}\n")
         self._process.stdin.flush()
         return float(self._answer())
 
