@@ -188,7 +188,10 @@ def parse_stepping(text: str) -> SteppingChoice:
     {'pack': 8, 'compiled': False}
     """
     try:
-        return SteppingChoice.model_validate_strings(dict(part.split("=", 1) for part in text.split(",")))
+        pairs = [part.split("=", 1) for part in text.split(",")]
+        if len({name for name, _ in pairs}) < len(pairs):
+            raise ValueError("a field twice")
+        return SteppingChoice.model_validate_strings(dict(pairs))
     except ValueError:
         raise PlanError(
             f"--stepping {text!r} cannot be read. Write what is to be fixed of pack=8,way=grouped,"
@@ -207,7 +210,7 @@ def _stepping_rows(planned: Plan, arrangement: Arrangement) -> list[Row]:
             **chosen.stepping.model_dump(),
             "workers": place.workers,
             "threads": place.threads,
-            "step_ms": None if chosen.timing is None else 1e3 * (chosen.timing.seconds or 0),
+            "step_ms": 1e3 * chosen.timing.seconds if chosen.timing and chosen.timing.seconds else None,
         }
         for cell in planned.cells
         if (chosen := arrangement.chosen.get(cell.cell.key))

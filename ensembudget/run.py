@@ -15,7 +15,7 @@ from .records import Plan, PlannedCell, Run, Stepping, SteppingChoice, Study
 from .store import Store
 from .training.stepping import faults
 from .training.timing import Place
-from .trial import Arrangement, Chosen, Request, choose_all, choose_place
+from .trial import Arrangement, Chosen, Request, choose_all, choose_place, is_worth
 
 
 @dataclass(frozen=True)
@@ -145,10 +145,11 @@ def arrange(
             place=place,
         )
 
-    # Of all cells, so that a run that was interrupted goes on as it began.
+    # Judged by all cells, so that a run that was interrupted goes on as it began.
     costliest = max(planned.cells, key=lambda cell: cell.training_flops * cell.members)
-    place = choose_place(request(costliest, places[0]), places)
-    chosen = choose_all([request(cell, place) for cell in cells])
+    worth = is_worth(request(cell, places[0]) for cell in planned.cells)
+    place = choose_place(request(costliest, places[0]), places, worth=worth)
+    chosen = choose_all([request(cell, place) for cell in cells], worth=worth)
     return Arrangement(place, {cell.cell.key: one for cell, one in zip(cells, chosen, strict=True)})
 
 

@@ -1,22 +1,24 @@
 """Which way to step is fastest for a cell on this machine: short trials, kept for the next run."""
 
-import json
+import contextlib
+import math
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from multiprocessing import get_context
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
-from pydantic import ValidationError
 
-from .executors._base import device_name
 from .families._base import Task
 from .records import Cell, Record, Stepping, SteppingChoice
 from .training.memory import keep_freed
-from .training.timing import Place, Shape, Timing, shape_of, time_steps
+from .training.timing import Place, Shape, Timing, hardware, shape_of, time_steps
+
+T = TypeVar("T")
 
 PACKS = (1, 2, 4, 8, 16, 32, 64)
 SHARE = 0.05  # of a run's time may go into trials of how to run it
@@ -39,7 +41,7 @@ class Request(Record):
 
     @property
     def shape(self) -> Shape:
-        return shape_of(self.cell, Task(*self.task), self.place, device_name(self.place.device))
+        return shape_of(self.cell, Task(*self.task), self.place, hardware(self.place.device))
 
     @property
     def longest(self) -> float:
@@ -69,6 +71,14 @@ class Arrangement(NamedTuple):
 
     place: Place
     chosen: Mapping[str, Chosen]
+
+
+class Trials(Record):
+    """What is known of a shape, and the seconds that were spent on finding it out."""
+
+    shape: Shape
+    timings: tuple[Timing, ...] = ()
+    spent: float = 0.0
 
 
 class UntriedError(Exception):
@@ -107,7 +117,7 @@ def search(
     best = Stepping(**fixed)
     for values in choices:
         misses = 0
-        for value in values:
+        for value in sorted(values, key=partial(_distance, best)):
             candidate = best.model_copy(update=dict(value))
             if set(value) & set(fixed) or candidate == best:
                 continue
@@ -120,10 +130,16 @@ def search(
     return best
 
 
+def _distance(best: Stepping, value: Mapping[str, Any]) -> float:
+    """Of a pack size from the best so far, in doublings; other values keep their order."""
+    return abs(math.log2(value["pack"] / best.pack)) if "pack" in value else 0.0
+
+
 def choose(request: Request, measure: Callable[[Stepping], Timing] | None = None) -> Chosen:
     """The cheapest way for one cell, from what is known and what is worth measuring.
 
-    The plainest way is always timed; a share of what the cell would take by it may go into others.
+    The plainest way is always timed; a share of what the cell would take by it may go into others, in
+    all commands together, so that the same command again chooses the same.
 
     Args:
         request: What is asked.
@@ -132,8 +148,9 @@ def choose(request: Request, measure: Callable[[Stepping], Timing] | None = None
     Raises:
         UntriedError: Something is worth measuring, and `measure` is None.
     """
-    shape, timings, spent = request.shape, {}, 0.0
-    timings = {timing.stepping: timing for timing in known(shape)}
+    shape = request.shape
+    before = known(shape)
+    timings, spent = {timing.stepping: timing for timing in before.timings}, before.spent
     plainest = Stepping(**request.fixed.fixed)
 
     def cost(stepping: Stepping) -> float:
@@ -148,7 +165,7 @@ def choose(request: Request, measure: Callable[[Stepping], Timing] | None = None
             began = time.monotonic()
             timings[stepping] = measure(stepping)
             spent += time.monotonic() - began
-            keep(shape, list(timings.values()))
+            keep(Trials(shape=shape, timings=tuple(timings.values()), spent=spent))
         return request.seconds(timings[stepping])
 
     cost(plainest)
@@ -156,39 +173,51 @@ def choose(request: Request, measure: Callable[[Stepping], Timing] | None = None
     return Chosen(best, timings[best])
 
 
-def choose_all(requests: Sequence[Request]) -> list[Chosen]:
+def choose_all(requests: Sequence[Request], *, worth: bool) -> list[Chosen]:
     """A way for each cell; what must be measured is, in as many processes as the run will have.
 
-    So each is timed beside others, as it will be. A run too short to earn that back is not tried.
+    So each is timed beside others, as it will be.
+
+    Args:
+        requests: One a cell, all of one place.
+        worth: Whether the run is long enough to earn a trial back.
     """
-    if not requests or sum(request.longest for request in requests) < WORTH:
+    if not worth or not requests:
         return [_untried(request) for request in requests]
+    # Cells that differ in what takes no time, as arms do, are tried once.
+    different = {(request.shape.path, request.members): request for request in requests}
     try:
-        return [choose(request) for request in requests]
+        found = {key: choose(request) for key, request in different.items()}
     except UntriedError:
-        with _processes(requests[0].place.workers) as pool:
-            return list(pool.map(_chosen, requests))
+        found = dict(zip(different, _mapped(_chosen, list(different.values()), _untried), strict=True))
+    return [found[request.shape.path, request.members] for request in requests]
 
 
-def choose_place(request: Request, places: Sequence[Place]) -> Place:
+def is_worth(requests: Iterable[Request]) -> bool:
+    """Whether a run of all these is long enough to earn a trial back, judged by its operations."""
+    return sum(request.longest for request in requests) >= WORTH
+
+
+def choose_place(request: Request, places: Sequence[Place], *, worth: bool) -> Place:
     """How processes and threads share the machine: the first of the places, or one that is faster.
 
     Args:
         request: For the costliest cell, which the run waits for.
         places: Several processes of one thread, say, and one process of several.
+        worth: Whether the run is long enough to earn a trial back.
     """
-    if request.longest < WORTH:
+    if not worth or len(places) == 1:
         return places[0]
     asked = [request.model_copy(update={"place": place}) for place in places]
     plainest = Stepping(**request.fixed.fixed)
     costs = []
     for one in asked:
-        timings = [t for t in known(one.shape) if t.stepping == plainest]
-        if not timings:
-            with _processes(one.place.workers) as pool:  # all at once, as they will be
-                timings = list(pool.map(_timed, [one] * one.place.workers))
-            keep(one.shape, [*known(one.shape), timings[0]])
-        costs.append(one.seconds(timings[0]))
+        before = known(one.shape)
+        timing = next((t for t in before.timings if t.stepping == plainest), None)
+        if timing is None:  # in all processes at once, as they will be
+            timing = _mapped(_timed, [one] * one.place.workers, _fault)[0]
+            keep(before.model_copy(update={"timings": (*before.timings, timing)}))
+        costs.append(one.seconds(timing))
     best = min(range(len(places)), key=costs.__getitem__)
     return places[best] if costs[best] < BETTER * costs[0] else places[0]
 
@@ -197,8 +226,26 @@ def _untried(request: Request) -> Chosen:
     return Chosen(Stepping(**request.fixed.fixed), None)
 
 
+def _fault(request: Request) -> Timing:
+    return Timing(stepping=Stepping(**request.fixed.fixed), fault="its process was killed")
+
+
 def _processes(workers: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(workers, get_context("spawn"))
+
+
+def _mapped(
+    function: Callable[[Request], T], requests: Sequence[Request], otherwise: Callable[[Request], T]
+) -> list[T]:
+    """The function of each, in processes of the requests' place; otherwise where one is killed."""
+    workers = requests[0].place.workers
+    if workers == 1:
+        return [function(request) for request in requests]
+    try:
+        with _processes(workers) as pool:
+            return list(pool.map(function, requests))
+    except BrokenProcessPool:  # killed for its memory, say: then nothing is known, and nothing stopped
+        return [otherwise(request) for request in requests]
 
 
 def _prepared(request: Request) -> Callable[[Stepping], Timing]:
@@ -215,21 +262,22 @@ def _timed(request: Request) -> Timing:
     return _prepared(request)(Stepping(**request.fixed.fixed))
 
 
-def known(shape: Shape) -> list[Timing]:
-    """What was measured before; a file that cannot be read is as none."""
+def known(shape: Shape) -> Trials:
+    """What was measured before; a file that cannot be read, or is of another shape, is as none."""
     try:
-        return [Timing.model_validate(one) for one in json.loads(shape.path.read_text())["timings"]]
-    except (OSError, ValueError, KeyError, TypeError, ValidationError):
-        return []
+        found = Trials.from_json(shape.path.read_bytes())
+    except (OSError, ValueError):
+        return Trials(shape=shape)
+    return found if found.shape == shape else Trials(shape=shape)
 
 
-def keep(shape: Shape, timings: Sequence[Timing]) -> None:
+def keep(trials: Trials) -> None:
     """Writes them whole or not at all; a folder that cannot be written costs only the next trial."""
-    text = {"shape": shape.model_dump(mode="json"), "timings": [t.model_dump(mode="json") for t in timings]}
-    part = shape.path.with_suffix(f".{os.getpid()}")
-    try:
-        part.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps(text, indent=1))
-        part.replace(shape.path)
-    except OSError:
+    path = trials.shape.path
+    part = path.with_suffix(f".{os.getpid()}")
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(trials.to_json())
+        part.replace(path)
+    with contextlib.suppress(OSError):
         part.unlink(missing_ok=True)

@@ -50,7 +50,7 @@ def arranged(workload: Workload) -> tuple[Place, Stepping]:
         place=places[0],
     )
     place = choose_place(request, places)
-    (chosen,) = choose_all([request.model_copy(update={"place": place})])
+    (chosen,) = choose_all([request.model_copy(update={"place": place})], worth=True)
     return place, chosen.stepping
 
 

@@ -67,5 +67,5 @@ def test_nothing_grows_faster_than_its_work(axis: str) -> None:
         for load, w, s, m, e in zip(loads, amounts, seconds, memory, [None, *exponents], strict=True)
     ]
     headings = ["members", "pixels", "width", "work", "seconds", "memory, MB", "exponent"]
-    print(f"\n{axis}\n{tabulate(rows, headings, floatfmt='.3g', missingval='–')}")
+    print(f"\n{axis}\n{tabulate(rows, headings, floatfmt='.3g', missingval='-')}")
     assert max(exponents) <= LINEAR

@@ -1,6 +1,8 @@
 """How long a step takes on this machine, one way or another: timed on random images, whole steps."""
 
 import hashlib
+import os
+import platform
 import statistics
 import time
 from collections.abc import Callable
@@ -12,6 +14,7 @@ from ..catalog import MODES
 from ..datasets._base import Arrays, Data, cache_folder
 from ..families._base import Task
 from ..families._invariance import invariant_of
+from ..families._layers import set_dropout
 from ..records import Cell, Options, Precision, Record, Run, Stepping
 from .batches import draw, epoch_batches, scale_of
 from .loop import DTYPES, build_network, single
@@ -63,7 +66,19 @@ class Timing(Record):
     fault: str | None = None
 
 
-def shape_of(cell: Cell, task: Task, place: Place, hardware: str) -> Shape:
+def hardware(device: str) -> str:
+    """What a device is, as exactly as it says: timings of one tell nothing of another."""
+    if torch.device(device).type == "cuda":
+        return torch.cuda.get_device_name(device)
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        model = next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        model = platform.processor()
+    return f"{platform.machine()} {model}, {os.cpu_count()} cores"
+
+
+def shape_of(cell: Cell, task: Task, place: Place, machine: str) -> Shape:
     recipe = cell.recipe
     return Shape(
         family=cell.family,
@@ -76,7 +91,7 @@ def shape_of(cell: Cell, task: Task, place: Place, hardware: str) -> Shape:
         dropout=recipe.dropout > 0,
         recorded=cell.record is not None,
         place=place,
-        hardware=hardware,
+        hardware=machine,
         torch=torch.__version__,
     )
 
@@ -107,6 +122,7 @@ def timed_step(cell: Cell, task: Task, stepping: Stepping, device: str) -> Calla
     runs = [Run(cell=cell, seed=seed) for seed in range(stepping.pack)]
     network = build_network(runs, data, place, stepping.layout).train()
     optimizer = MODES[cell.mode].optimizer(network, recipe, invariant_of(network, len(runs)))
+    set_dropout(network, recipe.dropout, [torch.Generator().manual_seed(seed) for seed in range(len(runs))])
     step = stepper(network, optimizer, stepping, len(runs), lambda: single(cell, task), cell)
     images, labels = (torch.from_numpy(array).to(place) for array in data.arrays[:2])
     scale = scale_of(recipe.normalisation, images.cpu()).to(place, DTYPES[recipe.precision])

@@ -1,0 +1,493 @@
+"""From a study and the command line to the way in which members are stepped, and back from the store."""
+
+import importlib
+import json
+import shlex
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import torch
+
+from ensembudget import studies, trial
+from ensembudget.cli import main
+from ensembudget.commands import _stepping_rows, parse_stepping
+from ensembudget.datasets._base import load
+from ensembudget.errors import PlanError
+from ensembudget.executors._base import device_name
+from ensembudget.records import Environment, Stepping, SteppingChoice
+from ensembudget.run import arrange, missing_jobs, plan_study
+from ensembudget.store import Store, _canonical, _sha256
+from ensembudget.training.loop import train
+from ensembudget.training.timing import Place, Timing
+from ensembudget.trial import Arrangement, Chosen
+
+STUDY = """
+name = "steps"
+description = "five members of one width"
+family = "wide_resnet"
+options = { depth = 10 }
+dataset = "digits"
+train_size = 70
+validation_size = 20
+budgets = [1402]
+members = [1]
+tolerance = 0.2
+replicates = 5
+
+[recipe]
+epochs = 1
+batch_size = 32
+"""
+MEMBERS = 5
+# The package has a function of that name too.
+RUN = importlib.import_module("ensembudget.run")
+
+
+class Said(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def command(capsys, tmp_path, monkeypatch):
+    """`command("run", study, ...)` in a folder of its own: its exit code and what it printed."""
+    cwd = tmp_path / "cwd"
+    cwd.mkdir()
+    monkeypatch.chdir(cwd)
+    monkeypatch.delenv("ENSEMBUDGET_STORE", raising=False)
+    monkeypatch.delenv("ENSEMBUDGET_TRACEBACK", raising=False)
+
+    def run(*arguments) -> Said:
+        try:
+            code = main([str(argument) for argument in arguments])
+        except SystemExit as left:
+            code = left.code
+        return Said(code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def study(tmp_path):
+    """`study(stepping="{ pack = 2 }")` is the path of the study, with more in it."""
+
+    def written(text=STUDY, **fields) -> Path:
+        lines = "".join(f"{name} = {value}\n" for name, value in fields.items())
+        path = tmp_path / "steps.toml"
+        path.write_text(lines + text)
+        return path
+
+    return written
+
+
+def stored(path, store):
+    """Members of the study's only cell, by seed."""
+    (cell,) = plan_study(studies.load(path)).cells
+    assert cell.members == MEMBERS
+    return [Store(store).read(run.key) for run in cell.runs]
+
+
+def folders(path, store):
+    (cell,) = plan_study(studies.load(path)).cells
+    return [Path(store) / "members" / run.key[:2] / run.key for run in cell.runs]
+
+
+def steppings(path, store):
+    fields = set(Stepping.model_fields)
+    return [Stepping(**one.member.environment.model_dump(include=fields)) for one in stored(path, store)]
+
+
+SERIAL = ("--executor", "serial")
+
+
+# What is recorded.
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "pack=2",
+        "pack=2,way=separate",
+        "pack=5,way=vmap,layout=contiguous",
+        pytest.param("pack=3,compiled=yes", marks=pytest.mark.slow),
+    ],
+)
+def test_members_record_how_they_were_stepped(given, command, study):
+    path = study()
+    said = command("run", path, *SERIAL, "--stepping", given)
+    assert said.code == 0, said
+    how = Stepping(**parse_stepping(given).fixed)
+    first, rest = how.pack * (MEMBERS // how.pack), MEMBERS % how.pack
+    packs = [how.pack] * first + [rest] * rest
+    assert steppings(path, "store") == [how.model_copy(update={"pack": pack}) for pack in packs]
+    environment = stored(path, "store")[0].member.environment
+    assert (environment.torch, environment.threads) == (torch.__version__, torch.get_num_threads())
+    assert environment.device == device_name("cpu")
+
+
+def test_members_of_a_pack_are_those_that_training_gives(command, study):
+    path = study()
+    assert command("run", path, *SERIAL, "--stepping", "pack=2,way=vmap").code == 0
+    (cell,) = plan_study(studies.load(path)).cells
+    found = stored(path, "store")
+    for first in range(0, MEMBERS, 2):
+        runs = cell.runs[first : first + 2]
+        for trained in train(runs, load("digits"), stepping=Stepping(pack=2, way="vmap")):
+            assert found[trained.run.seed].test_logits.tobytes() == trained.test_logits.tobytes()
+
+
+def test_without_a_word_a_short_run_is_stepped_plainly(command, study):
+    path = study()
+    assert command("run", path, *SERIAL).code == 0
+    assert steppings(path, "store") == [Stepping()] * MEMBERS
+
+
+def test_what_a_user_fixes_is_over_what_a_study_fixes(command, study):
+    path = study(stepping='{ pack = 4, layout = "contiguous" }')
+    assert command("run", path, *SERIAL, "--stepping", "pack=5,way=separate").code == 0
+    assert steppings(path, "store") == [Stepping(pack=5, way="separate", layout="contiguous")] * MEMBERS
+
+
+def test_how_members_are_stepped_decides_no_key(command, study):
+    path = study()
+    assert command("run", path, *SERIAL, "--stepping", "pack=5").code == 0
+    said = command("run", path, *SERIAL, "--stepping", "pack=2,way=vmap")
+    assert "nothing was missing" in said.err
+    assert steppings(path, "store") == [Stepping(pack=5)] * MEMBERS
+
+
+# What was stored before.
+
+
+OLD = ("ensembudget", "torch", "device", "threads", "pack")
+
+
+def aged(folder: Path) -> None:
+    """Makes a member's file what a version wrote that knew of no ways."""
+    document = json.loads((folder / "member.json").read_bytes())
+    environment = document["member"]["environment"]
+    document["member"]["environment"] = {name: environment[name] for name in OLD}
+    document.pop("sha256")
+    sealed = document | {"sha256": _sha256(_canonical(document))}
+    (folder / "member.json").write_bytes(json.dumps(sealed).encode())
+
+
+def test_members_from_before_there_were_ways_are_read(command, study):
+    path = study(stepping="{ pack = 2 }")
+    assert command("run", path, *SERIAL).code == 0
+    fresh = [one.test_logits for one in stored(path, "store")]
+    for folder in folders(path, "store"):
+        aged(folder)
+        assert "layout" not in (folder / "member.json").read_text()
+    assert [one.pack for one in steppings(path, "store")] == [2, 2, 2, 2, 1]
+    assert {(one.way, one.layout, one.compiled) for one in steppings(path, "store")} == {
+        ("grouped", "channels_last", False)
+    }
+    assert all((a == b.test_logits).all() for a, b in zip(fresh, stored(path, "store"), strict=True))
+    assert "nothing was missing" in command("run", path, *SERIAL).err
+    assert command("status", path).code == 0
+    assert not (Path("store") / "quarantine").exists()
+
+
+def test_an_old_environment_is_one_of_plain_steps():
+    old = {"ensembudget": "0.1.0", "torch": "2.11", "device": "cpu x86_64, 2 cores", "threads": 1, "pack": 8}
+    found = Environment.from_json(json.dumps(old))
+    assert found == Environment(**old, way="grouped", layout="channels_last", compiled=False, captured=False)
+    assert Environment.from_json(found.to_json()) == found
+
+
+# What is said before.
+
+
+def table(said: Said) -> list[dict[str, str]]:
+    """The steppings that a dry run prints: a row a line."""
+    lines = said.out.partition("How members are stepped")[2].splitlines()[1:]
+    rule = next(i for i, line in enumerate(lines) if set(line.strip()) <= set("-─━= ") and line.strip())
+    spans, start = [], 0
+    for part in lines[rule].split("  "):
+        if part:
+            spans.append((start, start + len(part)))
+        start += len(part) + 2
+    header = lines[rule - 1]
+    rows = []
+    for line in lines[rule + 1 :]:
+        if not line.strip():
+            break
+        rows.append({header[a:b].strip(): line[a:b].strip() for a, b in spans})
+    return rows
+
+
+def test_a_dry_run_says_how_and_trains_nothing(command, study):
+    path = study(stepping="{ pack = 4 }")
+    said = command("run", path, *SERIAL, "--dry-run", "--stepping", "way=vmap", "--threads", "3")
+    assert said.code == 0, said
+    assert "Nothing was trained" in said.out
+    assert "5 to train" in said.out
+    (row,) = table(said)
+    wanted = {"members": "5", "pack": "4", "way": "vmap", "layout": "channels_last"}
+    assert wanted.items() <= row.items(), row
+    assert (row["processes"], row["threads each"]) == ("1", "3")
+    assert list(Path.cwd().iterdir()) == []
+
+
+def test_a_dry_run_of_what_is_there_has_no_ways_to_say(command, study):
+    path = study(stepping="{ pack = 5 }")
+    assert command("run", path, *SERIAL).code == 0
+    before = sorted((str(p), p.stat().st_mtime_ns) for p in Path("store").rglob("*"))
+    said = command("run", path, *SERIAL, "--dry-run")
+    assert said.code == 0
+    assert "How members are stepped" not in said.out
+    assert "0 to train" in said.out
+    assert sorted((str(p), p.stat().st_mtime_ns) for p in Path("store").rglob("*")) == before
+
+
+def rows_of(path, chosen):
+    planned = plan_study(studies.load(path))
+    place = Place(device="cpu", workers=2, threads=1)
+    return _stepping_rows(planned, Arrangement(place, {planned.cells[0].cell.key: chosen}))
+
+
+def test_a_row_has_the_milliseconds_of_a_trial(study):
+    how = Stepping(pack=4)
+    (row,) = rows_of(study(), Chosen(how, Timing(stepping=how, seconds=0.0125)))
+    assert (row["step_ms"], row["pack"], row["workers"], row["threads"]) == (12.5, 4, 2, 1)
+    (row,) = rows_of(study(), Chosen(how, None))
+    assert row["step_ms"] is None
+
+
+def test_a_row_of_a_trial_that_failed_has_none(study):
+    how = Stepping(compiled=True)
+    (row,) = rows_of(study(), Chosen(how, Timing(stepping=how, fault="RuntimeError: no compiler")))
+    assert row["step_ms"] is None
+
+
+# Going on.
+
+
+@pytest.mark.parametrize("given", ["pack=2", "pack=5,way=separate", "pack=3,layout=contiguous,way=vmap"])
+def test_a_member_that_is_lost_is_trained_to_the_same_bytes(given, command, study):
+    path = study()
+    assert command("run", path, *SERIAL, "--stepping", given).code == 0
+    places = folders(path, "store")
+    before = [(place / "logits.safetensors").read_bytes() for place in places]
+    kept = [(place / "member.json").read_bytes() for place in places]
+    for lost in (0, 3, 4):
+        shutil.rmtree(places[lost])
+        said = command("run", path, *SERIAL, "--stepping", given)
+        assert said.code == 0, said
+        assert "1 members done now" in said.err
+        assert [(place / "logits.safetensors").read_bytes() for place in places] == before
+        others = [i for i in range(MEMBERS) if i != lost]
+        assert [(places[i] / "member.json").read_bytes() for i in others] == [kept[i] for i in others]
+        kept[lost] = (places[lost] / "member.json").read_bytes()
+
+
+def test_jobs_are_whole_packs_of_what_was_chosen(study, tmp_path):
+    planned, store = plan_study(studies.load(study())), Store(tmp_path / "store")
+    for pack in (1, 2, 3, 5, 8):
+        how = arrange(planned, store, executor="serial", stepping=SteppingChoice(pack=pack, way="vmap"))
+        jobs = missing_jobs(planned, store, how)
+        assert sorted(run.seed for job in jobs for run in job.runs) == list(range(MEMBERS))
+        assert all(len(job.runs) == pack for job in jobs[:-1])
+        assert {job.stepping for job in jobs} == {Stepping(pack=pack, way="vmap")}
+        assert {(job.device, job.threads) for job in jobs} == {("cpu", how.place.threads)}
+
+
+# What is refused.
+
+
+DROPOUT = STUDY + "dropout = 0.3\n"
+RECORDED = STUDY + "\n[record]\nevery = 1\n"
+REFUSED = {
+    "nonsense": (STUDY, "--stepping nonsense", ("--stepping", "'nonsense'", "pack=8")),
+    "pack of none": (STUDY, "--stepping pack=0", ("--stepping", "pack=0")),
+    "pack below none": (STUDY, "--stepping pack=-2", ("--stepping",)),
+    "pack of a half": (STUDY, "--stepping pack=2.5", ("--stepping",)),
+    "field without a value": (STUDY, "--stepping pack=8,pack", ("--stepping", "pack=8,pack")),
+    "nothing": (STUDY, "--stepping ''", ("--stepping",)),
+    "comma at the end": (STUDY, "--stepping pack=8,", ("--stepping",)),
+    "unknown field": (STUDY, "--stepping packs=8", ("--stepping", "packs=8")),
+    "unknown way": (STUDY, "--stepping way=fast", ("--stepping", "grouped, separate or vmap")),
+    "unknown layout": (STUDY, "--stepping layout=nchw", ("--stepping", "channels_last or contiguous")),
+    "neither yes nor no": (STUDY, "--stepping compiled=maybe", ("--stepping", "compiled=no")),
+    "no threads": (STUDY, "--threads 0", ("threads 0", "1")),
+    "threads below none": (STUDY, "--threads -1", ("threads -1",)),
+    "no workers": (STUDY, "--workers 0", ("workers 0", "1")),
+    "threads that are a word": (STUDY, "--threads many", ("--threads", "many")),
+    "captured on a CPU": (STUDY, "--stepping captured=yes", ("captured", "CUDA", "'cpu'")),
+    "captured and recorded": (RECORDED, "--stepping captured=yes", ("captured", "recorded")),
+    "dropout mapped": (DROPOUT, "--stepping way=vmap", ("dropout 0.3", "vmap")),
+    "dropout separate": (DROPOUT, "--stepping way=separate", ("dropout 0.3", "separate")),
+    "dropout compiled": (DROPOUT, "--stepping compiled=yes", ("dropout 0.3", "compiled")),
+    "compiled one by one": (STUDY, "--stepping compiled=yes,way=separate", ("compiled", "separate")),
+    "a study's own": ('stepping = { way = "vmap" }\n' + DROPOUT, "", ("dropout 0.3", "vmap")),
+    "a study's and a user's": (
+        "stepping = { compiled = true }\n" + STUDY, "--stepping way=vmap", ("compiled", "vmap")
+    ),
+    "a study's nonsense": ("stepping = { pack = 0 }\n" + STUDY, "", ("stepping", "pack")),
+    "a study's unknown field": ("stepping = { packs = 2 }\n" + STUDY, "", ("stepping", "packs")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("dry", [False, True], ids=["run", "dry run"])
+@pytest.mark.parametrize("case", REFUSED.values(), ids=REFUSED)
+def test_what_cannot_be_is_said_in_one_message_before_a_store_is_made(case, dry, command, study):
+    text, flags, words = case
+    said = command("run", study(text), *SERIAL, *shlex.split(flags), *["--dry-run"] * dry)
+    assert said.code == 2, said
+    assert said.out == ""
+    assert "Traceback" not in said.err
+    first, *more = said.err.splitlines()
+    assert first.startswith("ensembudget: ")
+    assert all(line.startswith("  - ") for line in more), said.err
+    for word in words:
+        assert word in said.err, said.err
+    assert list(Path.cwd().iterdir()) == []
+
+
+def test_dropout_is_stepped_in_grouped_packs(command, study):
+    path = study(DROPOUT)
+    assert command("run", path, *SERIAL, "--stepping", "pack=5,layout=contiguous").code == 0
+    assert steppings(path, "store") == [Stepping(pack=5, layout="contiguous")] * MEMBERS
+
+
+@pytest.mark.parametrize(
+    ("text", "fixed"),
+    [
+        ("pack=8,compiled=no", {"pack": 8, "compiled": False}),
+        ("captured=yes", {"captured": True}),
+        ("compiled=true,captured=false", {"compiled": True, "captured": False}),
+        ("way=separate,layout=contiguous", {"way": "separate", "layout": "contiguous"}),
+    ],
+)
+def test_what_a_user_writes_is_what_is_fixed(text, fixed):
+    assert parse_stepping(text).fixed == fixed
+
+
+def test_a_field_that_is_given_twice_is_refused():
+    with pytest.raises(PlanError):
+        parse_stepping("pack=8,pack=4")
+
+
+# How a run is arranged.
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Makes every trial an answer, and keeps what was asked."""
+    places, requests = [], []
+
+    def choose_place(request, among, *, worth):
+        places.append((request, among))
+        return among[-1]
+
+    def choose_all(wanted, *, worth):
+        requests.extend(wanted)
+        return [Chosen(Stepping(**{"pack": 2, **one.fixed.fixed}), None) for one in wanted]
+
+    monkeypatch.setattr(RUN, "choose_place", choose_place)
+    monkeypatch.setattr(RUN, "choose_all", choose_all)
+    return places, requests
+
+
+def test_a_trial_is_asked_what_the_study_and_the_user_left_open(study, tmp_path, asked):
+    planned = plan_study(studies.load(study(stepping='{ pack = 3, layout = "contiguous" }')))
+    given = SteppingChoice(pack=4, compiled=False)
+    found = arrange(planned, Store(tmp_path / "s"), executor="serial", stepping=given)
+    _, (request,) = asked
+    assert request.fixed == SteppingChoice(pack=4, compiled=False, layout="contiguous")
+    assert request.members == MEMBERS
+    assert request.task == (10, 1, 8)
+    assert request.flops == planned.cells[0].training_flops
+    assert request.place == found.place
+    assert found.chosen[planned.cells[0].cell.key].stepping.pack == 4
+
+
+@pytest.mark.parametrize(
+    ("executor", "given", "wanted"),
+    [
+        ("processes", {}, [(4, 1), (1, 4)]),
+        ("processes", {"workers": 3}, [(3, 1)]),
+        ("processes", {"workers": 1}, [(1, 7)]),
+        ("processes", {"threads": 2}, [(4, 2)]),
+        ("processes", {"workers": 2, "threads": 3}, [(2, 3)]),
+        ("serial", {}, [(1, 7)]),
+        ("serial", {"threads": 2}, [(1, 2)]),
+    ],
+)
+def test_processes_and_threads_are_tried_where_nobody_says(
+    executor, given, wanted, study, tmp_path, asked, monkeypatch
+):
+    part = RUN.EXECUTORS["processes"]
+    monkeypatch.setattr(RUN.torch, "get_num_threads", lambda: 7)
+    monkeypatch.setitem(vars(part), "workers", lambda device: 4)
+    planned = plan_study(studies.load(study()))
+    found = arrange(planned, Store(tmp_path / "s"), executor=executor, **given)
+    (((request, among),), _) = asked
+    assert [(place.workers, place.threads) for place in among] == wanted
+    assert request.place == among[0]
+    assert found.place == among[-1]
+
+
+def test_a_trial_here_says_nothing_of_other_machines(study, tmp_path, asked):
+    planned = plan_study(studies.load(study(stepping="{ pack = 3 }")))
+    found = arrange(planned, Store(tmp_path / "s"), executor="ray")
+    assert asked == ([], [])
+    assert [one.stepping for one in found.chosen.values()] == [Stepping(pack=3)]
+
+
+def test_what_is_complete_is_not_tried(command, study, asked):
+    path = study(stepping="{ pack = 5 }")
+    assert command("run", path, *SERIAL).code == 0
+    assert len(asked[1]) == 1
+    planned = plan_study(studies.load(path))
+    assert arrange(planned, Store("store"), executor="serial").chosen == {}
+    assert len(asked[1]) == 1
+
+
+def test_a_short_run_starts_no_process_to_be_tried(command, study, monkeypatch):
+    monkeypatch.setattr(trial, "_processes", lambda workers: pytest.fail("processes were started"))
+    said = command("run", study(), "--dry-run")
+    assert said.code == 0, said
+    assert [row["pack"] for row in table(said)] == ["1"]
+
+
+def test_an_arrangement_names_every_cell_that_lacks_members(study, tmp_path, asked):
+    text = STUDY.replace("budgets = [1402]", "budgets = [1402, 5178]")
+    planned = plan_study(studies.load(study(text)))
+    assert len(planned.cells) == 2
+    found = arrange(planned, Store(tmp_path / "s"), executor="serial")
+    assert set(found.chosen) == {cell.cell.key for cell in planned.cells}
+    # The place is that of the cell that the run waits for.
+    (((request, _),), _) = asked
+    assert request.cell == max(planned.cells, key=lambda cell: cell.training_flops).cell
+
+
+# Really, in processes.
+
+
+@pytest.mark.slow
+def test_a_long_run_is_tried_in_processes_and_the_next_starts_none(command, study, monkeypatch, tmp_path):
+    monkeypatch.setenv("ENSEMBUDGET_CACHE", str(tmp_path / "cache"))
+    path = study(STUDY.replace("epochs = 1", "epochs = 40000"))
+    first = command("run", path, "--dry-run", "--stepping", "compiled=no")
+    assert first.code == 0, first
+    (row,) = table(first)
+    assert float(row["ms a step, tried"]) > 0
+    assert int(row["pack"]) > 1
+    monkeypatch.setattr(trial, "_processes", lambda workers: pytest.fail("processes were started"))
+    second = command("run", path, "--dry-run", "--stepping", "compiled=no")
+    assert second.out == first.out
+
+
+@pytest.mark.slow
+def test_processes_step_as_they_are_told_to_the_same_bytes(command, study):
+    path = study(stepping="{ pack = 2 }")
+    assert command("run", path, "--workers", "2", "--stepping", "way=vmap").code == 0
+    assert command("run", path, *SERIAL, "--stepping", "way=vmap", "--store", "other").code == 0
+    assert steppings(path, "store") == steppings(path, "other")
+    for one, other in zip(folders(path, "store"), folders(path, "other"), strict=True):
+        assert (one / "logits.safetensors").read_bytes() == (other / "logits.safetensors").read_bytes()
