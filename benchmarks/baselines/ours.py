@@ -49,7 +49,7 @@ def arranged(workload: Workload) -> tuple[Place, Stepping]:
         fixed=SteppingChoice(),
         place=places[0],
     )
-    place = choose_place(request, places)
+    place = choose_place(request, places, worth=True)
     (chosen,) = choose_all([request.model_copy(update={"place": place})], worth=True)
     return place, chosen.stepping
 

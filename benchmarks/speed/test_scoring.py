@@ -3,8 +3,8 @@
 Command: pytest benchmarks/speed/test_scoring.py -s. Takes about fifteen minutes on two cores. A simulated
 pool of 64 members x 10,000 samples x 100 classes, CNLL both ways, ten folds each. Ours scores all 280
 disjoint ensembles in a process of its own, whose peak memory counts. The papers' procedure would take hours,
-so it scores the first ensemble of 1, 2 and 4 members; its time is linear in the members (that is printed), and
-the sum over all 280 follows. Their results must agree to 1e-6 when the papers' tolerance is tightened to 1e-9.
+so it scores the first ensemble of 1, 2 and 4 members; its time is linear in the members (that is printed),
+and the sum over all 280 follows. Their results must agree to 1e-6 when the papers' tolerance is 1e-9.
 """
 
 import statistics

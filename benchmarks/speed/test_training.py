@@ -14,7 +14,7 @@ from benchmarks.baselines._workload import SAMPLES, Workload
 from benchmarks.speed._sides import Side, alternate, ratio
 
 RESNET = {"options": {"depth": 10}}
-DIGITS = {**RESNET, "size": 8, "train_size": 448, "batch_size": 64, "epochs": 8, "augmented": False}
+DIGITS = {**RESNET, "size": 8, "train_size": 448, "batch_size": 64, "epochs": 20, "augmented": False}
 IMAGES = {"size": 32, "train_size": SAMPLES, "batch_size": 128, "epochs": 1, "augmented": True}
 CASES = {
     # WRN-10 at 78k parameters on digits, then at 1.2M in colour: n = 1 as two replicates
