@@ -1,7 +1,7 @@
 """Splits of one budget side by side: intervals, differences from the wide network, and ties."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,12 +11,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..records import Interval, Score
-from .ensembles import PoolScores, groups
-from .metrics import label_losses
+from .arrays import one_thread
+from .curves import Curves
+from .ensembles import PoolScores
+from .mixing import groups, pooled
 
 DRAWS = 500
 MANY_GROUPS = 8  # from here on groups are redrawn whole
 LEVEL = 0.95
+
+_AT_ONCE = 2**20  # numbers handled at one time
 
 Draws = NDArray[np.float64]
 
@@ -94,6 +98,7 @@ def group_deviations(groups: Sequence[Score], *, draws: int = DRAWS, seed: int =
     return Spread(*(moved * (count / (count - 1)) ** 0.5))
 
 
+@one_thread()
 def member_deviations(
     logits: Tensor, labels: Tensor, size: int, temperature: float, *, draws: int = DRAWS, seed: int = 0
 ) -> Spread | None:
@@ -118,14 +123,15 @@ def member_deviations(
     """
     if len(logits) == 1:
         return None
-    probs, labels = logits.double().softmax(-1), labels.long()
-    rng = np.random.default_rng([seed, size])
+    labels, rng = labels.long(), np.random.default_rng([seed, size])
     if size == 1:  # alone, a member's influence is its own score
-        return Spread(*_redrawn(_scores(probs, labels, temperature)[:, None].numpy(), draws, rng))
-    parts = [probs[group] for group in groups(len(probs), size)]
-    lost = [(1 - size) * _scores(_without_each(part), labels, temperature)[1:] for part in parts]
-    nll, cnll = _redrawn(torch.stack(lost, 1).numpy(), draws, rng)
-    variance = sum(_accuracy_variance(part, labels) for part in parts) / len(parts) ** 2
+        right = (logits.argmax(-1) == labels).double().mean(1).numpy()
+        values = np.stack([right, *_mean_losses(logits, labels, temperature)])
+        return Spread(*_redrawn(values[:, None], draws, rng))
+    parts = [logits[group] for group in groups(len(logits), size)]
+    lost = [(1 - size) * _losses_without_each(part, labels, temperature) for part in parts]
+    nll, cnll = _redrawn(np.stack(lost, 1), draws, rng)
+    variance = sum(_accuracy_variance(_margins(part, labels)) for part in parts) / len(parts) ** 2
     return Spread(rng.standard_normal(draws) * variance**0.5, nll, cnll)
 
 
@@ -140,41 +146,56 @@ def _redrawn(values: Draws, draws: int, rng: np.random.Generator) -> Draws:
     return moved
 
 
-def _without_each(probs: Tensor) -> Tensor:
-    """Averages that lack one member each: (member, sample, class) to the same shape."""
-    # Rounding may leave a little less than nothing.
-    return ((probs.sum(0) - probs) / (len(probs) - 1)).clamp_min_(0)
+def _mean_losses(logits: Tensor, labels: Tensor, temperature: float) -> Draws:
+    """NLL as they stand and at a temperature: (prediction, sample, class) to (metric, prediction)."""
+    losses: Draws = -Curves(logits, labels).at(np.array([1, 1 / temperature])).mean(2)
+    return losses
 
 
-def _accuracy_variance(probs: Tensor, labels: Tensor) -> float:
-    """Variance over members of an ensemble's accuracy, from the margins by which samples are right.
+def _losses_without_each(logits: Tensor, labels: Tensor, temperature: float) -> Draws:
+    """As `_mean_losses`, of a group's averages that lack one member each, (metric, member)."""
+    size = len(logits)
+    total = np.zeros((2, size))
+    for part in _parts(logits):
+        without = pooled(logits[:, part], 1 - np.eye(size))
+        total += len(labels[part]) * _mean_losses(without, labels[part], temperature)
+    return total / len(labels)
+
+
+def _margins(logits: Tensor, labels: Tensor) -> Tensor:
+    """By how much each member has the label likelier than the group's rival to it, (member, sample)."""
+    found = torch.empty(logits.shape[:2], dtype=torch.float64)
+    for part in _parts(logits):
+        probs = logits[:, part].double().softmax(-1)
+        own = labels[part, None]
+        rival = probs.mean(0).scatter(1, own, -1.0).argmax(1, keepdim=True)
+        pair = probs.gather(2, torch.cat([own, rival], 1).expand(len(logits), -1, -1))
+        found[:, part] = pair[..., 0] - pair[..., 1]
+    return found
+
+
+def _parts(logits: Tensor) -> Iterator[slice]:
+    """Samples that are handled at one time."""
+    members, samples, classes = logits.shape
+    count = max(1, _AT_ONCE // (members * classes))
+    return (slice(first, first + count) for first in range(0, samples, count))
+
+
+def _accuracy_variance(margins: Tensor) -> float:
+    """Variance over members of an ensemble's accuracy, from margins (member, sample).
 
     A margin is known up to its standard error over members. Noise of a sample's own flips it with
     the normal's probability, each by itself; what members do to many margins alike adds to that.
     Against fresh pools of simulated members the standard deviation is 0.8 to 1.0 of the true one.
     """
-    size, samples = len(probs), len(labels)
-    true = torch.nn.functional.one_hot(labels, probs.shape[2]).bool()
-    rival = probs.mean(0).masked_fill(true, -1.0).argmax(1)
-    pick = torch.stack([labels, rival])[:, None].expand(2, size, samples)
-    of_label, of_rival = probs.expand(2, *probs.shape).gather(3, pick[..., None])[..., 0]
-    each = of_label - of_rival  # (member, sample)
-    margin, error = each.mean(0), (each.std(0) / size**0.5).clamp_min(1e-12)
+    size, samples = margins.shape
+    margin, error = margins.mean(0), (margins.std(0) / size**0.5).clamp_min(1e-12)
     right = torch.special.ndtr(margin / error)
     flips = (right * (1 - right)).sum()
     slope = (-0.5 * (margin / error).square()).exp() / (error * math.sqrt(2 * math.pi))
-    moved = slope * (each - margin)
+    moved = slope * (margins - margin)
     together = (moved.sum(1).square().sum() - moved.square().sum()) / (size * (size - 1))
     return float(flips + together.clamp_min(0)) / samples**2
-
-
-def _scores(probs: Tensor, labels: Tensor, temperature: float) -> Tensor:
-    """Accuracy, NLL and NLL at a temperature: (prediction, sample, class) to (metric, prediction)."""
-    log_probs = probs.clamp_min(1e-300).log()
-    right = (log_probs.argmax(-1) == labels).double().mean(1)
-    nll = label_losses(log_probs, labels.long()).mean(1)
-    cnll = label_losses((log_probs / temperature).log_softmax(-1), labels.long()).mean(1)
-    return torch.stack([right, nll, cnll])
 
 
 def sample_deviations(losses: NDArray[np.float64], *, draws: int = DRAWS, seed: int = 0) -> Draws:

@@ -1,14 +1,18 @@
 """Every ensemble size out of one pool, over all disjoint groups."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from ..records import Score
+from .arrays import one_thread
 from .calibration import cross_fitted_losses, geometric_mean, halvings
-from .metrics import accuracy, brier, check_logits, disagreement, ece, label_losses, pooled
+from .metrics import accuracy, agreement, brier, check_logits, disagreement, ece, label_losses
+from .mixing import groups, membership_of, pooled
+
+_AT_ONCE = 2**25  # numbers: averages that are held at one time
 
 
 @dataclass(frozen=True)
@@ -31,15 +35,7 @@ class PoolScores:
         return sum(values) / len(values)
 
 
-def groups(pool: int, size: int) -> list[slice]:
-    """The disjoint groups of one size in a pool, from its first member on.
-
-    >>> groups(5, 2)
-    [slice(0, 2, None), slice(2, 4, None)]
-    """
-    return [slice(first, first + size) for first in range(0, pool - size + 1, size)]
-
-
+@one_thread()
 def score_pool(logits: Tensor, labels: Tensor, *, cell: str = "", seed: int = 0) -> PoolScores:
     """Scores ensembles of every size from 1 to the pool's, each over all disjoint groups.
 
@@ -56,39 +52,67 @@ def score_pool(logits: Tensor, labels: Tensor, *, cell: str = "", seed: int = 0)
         ScoreError: Shapes or types disagree, or numbers are not finite.
 
     Example:
+        >>> import torch
         >>> logits = torch.randn(4, 100, 3, generator=torch.Generator().manual_seed(0))
         >>> scores = score_pool(logits, torch.arange(100) % 3).scores
         >>> [(score.members, score.replicate) for score in scores]
         [(1, 0), (1, 1), (1, 2), (1, 3), (2, 0), (2, 1), (3, 0), (4, 0)]
     """
     check_logits(logits, labels)
-    log_probs, labels = logits.double().log_softmax(-1), labels.long()
-    folds = halvings(len(labels), seed=seed)
-    scores, losses, temperatures = [], {}, {}
-    for size in range(1, len(logits) + 1):
-        members = torch.stack([log_probs[group] for group in groups(len(logits), size)])
-        averages = pooled(members, dim=1)
-        after, heat = cross_fitted_losses(averages[:, None], labels, folds)
-        before, heat_before = (after, heat) if size == 1 else cross_fitted_losses(members, labels, folds)
-        for replicate, average in enumerate(averages):
-            scores.append(
-                Score(
-                    cell=cell,
-                    members=size,
-                    replicate=replicate,
-                    accuracy=accuracy(average, labels),
-                    nll=float(label_losses(average, labels).mean()),
-                    cnll=float(after[replicate].mean()),
-                    cnll_before=float(before[replicate].mean()),
-                    temperature=geometric_mean(heat[replicate]),
-                    temperature_before=geometric_mean(heat_before[replicate]),
-                    brier=brier(average, labels),
-                    ece=ece(average, labels),
-                    disagreement=disagreement(members[replicate]),
-                )
-            )
-        losses[size], temperatures[size] = after, geometric_mean(heat)
-    return PoolScores(scores, losses, temperatures)
+    labels, pool = labels.long(), len(logits)
+    ensembles = [(size, *one) for size in range(1, pool + 1) for one in enumerate(groups(pool, size))]
+    folds, membership = (
+        halvings(len(labels), seed=seed),
+        membership_of(pool, [group for *_, group in ensembles]),
+    )
+    before, heat_before = cross_fitted_losses(logits, labels, folds, membership)
+    # A single member's temperature has no before and after.
+    after, heat = before.clone(), heat_before.clone()
+    measured: list[dict[str, float]] = []
+    for batch in _batches(pool, len(ensembles), at_once=max(1, _AT_ONCE // logits[0].numel())):
+        predictions = pooled(logits, membership[batch])
+        if batch.start >= pool:
+            after[batch], heat[batch] = cross_fitted_losses(predictions, labels, folds)
+        measured += [_uncalibrated(one, labels) for one in predictions]
+        del predictions  # before the next ones are made
+    agreements = agreement(logits.argmax(-1))
+    scores = [
+        Score(
+            cell=cell,
+            members=size,
+            replicate=replicate,
+            cnll=float(after[row].mean()),
+            cnll_before=float(before[row].mean()),
+            temperature=geometric_mean(heat[row]),
+            temperature_before=geometric_mean(heat_before[row]),
+            disagreement=disagreement(agreements[group, group]),
+            **measured[row],
+        )
+        for row, (size, replicate, group) in enumerate(ensembles)
+    ]
+    counts = [pool // size for size in range(1, pool + 1)]
+    return PoolScores(
+        scores,
+        losses=dict(enumerate(after.split(counts), 1)),
+        temperatures={size: geometric_mean(some) for size, some in enumerate(heat.split(counts), 1)},
+    )
+
+
+def _batches(pool: int, ensembles: int, at_once: int) -> Iterator[slice]:
+    """Ensembles that are averaged together: single members first, then the others."""
+    for first, last in ((0, pool), (pool, ensembles)):
+        for start in range(first, last, at_once):
+            yield slice(start, min(start + at_once, last))
+
+
+def _uncalibrated(log_probs: Tensor, labels: Tensor) -> dict[str, float]:
+    """What an average is worth as it stands: (sample, class) against (sample,)."""
+    return {
+        "accuracy": accuracy(log_probs, labels),
+        "nll": float(label_losses(log_probs, labels).mean()),
+        "brier": brier(log_probs, labels),
+        "ece": ece(log_probs, labels),
+    }
 
 
 def deep_ensemble_equivalent(cnll: float, curve: dict[int, float]) -> float | None:

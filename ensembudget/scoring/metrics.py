@@ -1,7 +1,5 @@
 """What one averaged prediction is worth: log-probabilities (sample, class) against labels (sample,)."""
 
-import math
-
 import torch
 from torch import Tensor
 
@@ -44,27 +42,13 @@ def check_logits(logits: Tensor, labels: Tensor) -> None:
         raise ScoreError(
             f"label {int(labels[first])} of sample {first} is not in 0..{classes - 1} ({classes} classes)."
         )
-    broken = (~logits.isfinite()).nonzero()
-    if len(broken):
-        member, sample, _ = broken[0].tolist()
-        which = sorted({int(row[0]) for row in broken})
+    which = [i for i, member in enumerate(logits) if not member.isfinite().all()]
+    if which:
+        member, sample = which[0], int((~logits[which[0]].isfinite()).nonzero()[0, 0])
         raise ScoreError(
             f"logits of member {member}, sample {sample} are not finite; {len(which)} of {members} members"
             f" have such numbers ({', '.join(map(str, which[:8]))}). Leave those members out."
         )
-
-
-def pooled(log_probs: Tensor, dim: int = 0) -> Tensor:
-    """The ensemble's log-probabilities: members averaged in probability.
-
-    Args:
-        log_probs: (member, sample, class), natural logarithms.
-        dim: Where the members are.
-
-    Returns:
-        (sample, class).
-    """
-    return log_probs.logsumexp(dim) - math.log(log_probs.shape[dim])
 
 
 def label_losses(log_probs: Tensor, labels: Tensor) -> Tensor:
@@ -91,8 +75,8 @@ def brier(log_probs: Tensor, labels: Tensor) -> float:
     0.5
     """
     probs = log_probs.exp()
-    truth = torch.nn.functional.one_hot(labels, probs.shape[1])
-    return float((probs - truth).square().sum(1).mean())
+    of_label = probs.gather(1, labels[:, None])[:, 0]
+    return float((probs.square_().sum(1) - 2 * of_label + 1).mean())
 
 
 def ece(log_probs: Tensor, labels: Tensor, bins: int = ECE_BINS) -> float:
@@ -103,23 +87,30 @@ def ece(log_probs: Tensor, labels: Tensor, bins: int = ECE_BINS) -> float:
     >>> round(ece(torch.tensor([[0.8, 0.2]] * 2, dtype=torch.float64).log(), torch.tensor([0, 1])), 12)
     0.3
     """
-    confidence, predicted = log_probs.exp().max(1)
-    right = (predicted == labels).double()
+    highest, predicted = log_probs.max(1)
+    confidence, right = highest.exp(), (predicted == labels).double()
     # A confidence on an edge belongs below it, whichever way it was rounded.
     place = (confidence * bins - 1e-9).ceil().long().clamp(1, bins) - 1
     gap = torch.zeros(bins, dtype=torch.float64).index_add_(0, place, confidence.double() - right)
     return float(gap.abs().sum() / len(labels))
 
 
-def disagreement(log_probs: Tensor) -> float | None:
+def agreement(predictions: Tensor) -> Tensor:
+    """Share of samples on which two members predict alike: (member, sample) to (member, member)."""
+    return torch.stack([(one == predictions).double().mean(1) for one in predictions])
+
+
+def disagreement(agreements: Tensor) -> float | None:
     """Share of samples on which two members predict differently, mean over pairs; None for one.
 
-    >>> disagreement(torch.tensor([[[1.0, 0.0]], [[0.0, 1.0]]]).log_softmax(-1))
-    1.0
+    Args:
+        agreements: Of the members, (member, member), as from `agreement`.
+
+    >>> disagreement(agreement(torch.tensor([[0, 1, 1], [1, 1, 2]])))
+    0.666...
     """
-    members, _, classes = log_probs.shape
+    members = len(agreements)
     if members == 1:
         return None
-    votes = torch.nn.functional.one_hot(log_probs.argmax(-1), classes).sum(0).double()  # (sample, class)
-    agreeing = (votes * (votes - 1)).sum(1) / (members * (members - 1))
-    return float(1 - agreeing.mean())
+    pairs = members * (members - 1)
+    return float(1 - (agreements.sum() - agreements.trace()) / pairs)

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,8 +10,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from ensembudget.errors import ScoreError
+from ensembudget.scoring import ensembles
 from ensembudget.scoring.calibration import cross_fitted_losses, halvings
 from ensembudget.scoring.ensembles import deep_ensemble_equivalent, groups, score_pool
+from ensembudget.scoring.mixing import membership_of
 
 from . import oracle
 
@@ -102,6 +106,38 @@ def test_a_pool_that_is_wrong_everywhere_is_scored_at_the_hottest_temperature():
     assert_agrees(logits, labels)
 
 
+@pytest.mark.parametrize("samples", [2, 3, 5, 9])
+@pytest.mark.parametrize("scale", [0.01, 1.0, 50.0])
+def test_few_samples_of_even_and_odd_number_agree_with_a_plain_numpy_evaluator(samples, scale):
+    assert_agrees(*Case(10, 5, samples, 3, 1, scale).draw())
+
+
+def test_ensembles_whose_temperatures_differ_by_orders_of_magnitude_are_scored_each_at_its_own():
+    logits, labels = Case(11, 6, 60, 4, 1.5).draw()
+    logits = logits * 10.0 ** np.array([-2, -1, 0, 1, 2, 2.5])[:, None, None]
+    assert_agrees(logits, labels)
+    singles = score_pool(torch.from_numpy(logits), torch.from_numpy(labels)).scores[:6]
+    assert singles[-1].temperature > 1e4 * singles[0].temperature
+
+
+def test_a_pool_that_is_right_but_for_one_sample_agrees_with_a_plain_numpy_evaluator():
+    # Of every pair of halves one is perfect.
+    labels = np.arange(20) % 4
+    logits = 3 * np.eye(4)[labels] + np.random.default_rng(0).random((4, 20, 4))
+    logits[:, 7] = np.roll(logits[:, 7], 1, axis=-1)
+    assert_agrees(logits, labels)
+    temperatures = cross_fitted_losses(torch.from_numpy(logits), torch.from_numpy(labels), halvings(20))[1]
+    assert ((temperatures == 1).sum(1) == 5).all()
+
+
+def test_members_that_are_certain_of_different_classes_agree_with_a_plain_numpy_evaluator():
+    # Log-probabilities down to -1000 and below: none may be lost.
+    rng = np.random.default_rng(0)
+    labels = rng.integers(4, size=30)
+    logits = rng.uniform(300, 1500, size=(6, 30, 1)) * np.eye(4)[rng.integers(4, size=(6, 30))]
+    assert_agrees(logits + rng.normal(size=(6, 30, 4)), labels)
+
+
 def test_two_samples_are_enough():
     logits = np.array([[[1.0, 0.0], [0.5, 0.0]], [[0.0, 0.3], [2.0, 0.0]]])
     assert_agrees(logits, np.array([0, 1]))
@@ -184,14 +220,13 @@ def test_the_last_member_of_the_pool_counts_in_the_largest_ensemble_only():
 @pytest.mark.parametrize("members", [1, 3])
 def test_no_temperature_sees_the_labels_that_it_is_scored_on(members):
     logits, labels = tensors(Case(0, members, 80, 4, 1.5))
-    log_probs = logits.log_softmax(-1)[None]
-    folds = halvings(80)
-    losses, temperatures = cross_fitted_losses(log_probs, labels, folds)
+    together, folds = membership_of(members, [slice(None)]), halvings(80)
+    losses, temperatures = cross_fitted_losses(logits, labels, folds, together)
     for k, fold in enumerate(folds):
         other = labels.clone()
         other[fold.score] = labels[fold.score].roll(1)
         assert not other.equal(labels)
-        other_losses, other_temperatures = cross_fitted_losses(log_probs, other, folds)
+        other_losses, other_temperatures = cross_fitted_losses(logits, other, folds, together)
         assert other_temperatures[0, k] == temperatures[0, k]
         assert other_temperatures[0, k ^ 1] != temperatures[0, k ^ 1]  # fitted on what was changed
         assert not other_losses.equal(losses)
@@ -199,12 +234,12 @@ def test_no_temperature_sees_the_labels_that_it_is_scored_on(members):
 
 def test_a_label_changes_the_loss_of_others_only_by_temperatures_fitted_on_it():
     logits, labels = tensors(Case(0, 1, 80, 4, 1.5))
-    log_probs, folds = logits.log_softmax(-1)[None], halvings(80)[:2]
-    losses, _ = cross_fitted_losses(log_probs, labels, folds)
+    folds = halvings(80)[:2]
+    losses, _ = cross_fitted_losses(logits, labels, folds)
     changed, side = int(folds[0].fit[0]), folds[0].fit
     other = labels.clone()
     other[changed] = (other[changed] + 1) % 4
-    other_losses, _ = cross_fitted_losses(log_probs, other, folds)
+    other_losses, _ = cross_fitted_losses(logits, other, folds)
     moved = (losses != other_losses)[0].nonzero()[:, 0].tolist()
     assert set(moved) == {changed} | (set(range(80)) - set(side.tolist()))
 
@@ -231,12 +266,12 @@ def test_the_order_of_the_samples_matters_to_no_metric_that_draws_no_halves():
 
 def test_samples_reordered_with_their_halves_have_the_same_losses():
     logits, labels = tensors(Case(0, 3, 60, 4, 1))
-    log_probs, folds = logits.log_softmax(-1)[None], halvings(60)
+    together, folds = membership_of(3, [slice(None)]), halvings(60)
     order = np.random.default_rng(0).permutation(60)
     place = order.argsort()
     moved = [type(fold)(place[fold.fit], place[fold.score]) for fold in folds]
-    losses, temperatures = cross_fitted_losses(log_probs, labels, folds)
-    other, other_temperatures = cross_fitted_losses(log_probs[:, :, order], labels[order], moved)
+    losses, temperatures = cross_fitted_losses(logits, labels, folds, together)
+    other, other_temperatures = cross_fitted_losses(logits[:, order], labels[order], moved, together)
     assert other.numpy() == pytest.approx(losses[:, order].numpy(), abs=1e-9)
     assert other_temperatures.numpy() == pytest.approx(temperatures.numpy(), rel=1e-9)
 
@@ -305,3 +340,52 @@ def test_the_deep_ensemble_equivalent_inverts_the_curve(cnll):
     else:
         assert found is not None
         assert np.interp(found, list(curve), list(curve.values())) == pytest.approx(cnll, abs=1e-12)
+
+
+@pytest.mark.parametrize("numbers", [1, 500, 2**20])
+def test_scores_do_not_depend_on_how_many_ensembles_are_averaged_at_one_time(numbers, monkeypatch):
+    logits, labels = tensors(Case(0, 5, 60, 4, 1))
+    whole = score_pool(logits, labels).scores
+    monkeypatch.setattr(ensembles, "_AT_ONCE", numbers)
+    for a, b in zip(score_pool(logits, labels).scores, whole, strict=True):
+        assert [getattr(a, m) for m in METRICS] == pytest.approx([getattr(b, m) for m in METRICS], abs=1e-12)
+
+
+def test_scores_are_the_same_to_the_last_bit_whatever_the_number_of_threads():
+    logits, labels = tensors(Case(0, 5, 400, 30, 1))
+    one = score_pool(logits, labels)
+    torch.set_num_threads(3)
+    try:
+        three = score_pool(logits, labels)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(1)
+    assert one.scores == three.scores
+
+
+MEMORY = """
+import resource, torch
+from ensembudget.scoring import curves, ensembles
+
+def peak():  # MiB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+generator = torch.Generator().manual_seed(0)
+labels = torch.randint(100, (4000,), generator=generator)
+logits = torch.randn(24, 4000, 100, generator=generator)
+logits[:, torch.arange(4000), labels] += 3
+ensembles._AT_ONCE = curves._KEPT = 2**21  # 16 MiB each
+ensembles.score_pool(logits[:2, :50], labels[:50])  # loads what is loaded once
+before = peak()
+scores = ensembles.score_pool(logits, labels).scores
+print(len(scores), peak() - before)
+"""
+
+
+@pytest.mark.slow
+def test_a_pool_is_scored_in_a_memory_that_is_bounded():
+    # 37 MiB of logits; in float64 they would be 73, and the averages of all ensembles 254.
+    ran = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True)
+    count, grown = map(float, ran.stdout.split())
+    assert count == sum(24 // n for n in range(1, 25))
+    assert grown < 130

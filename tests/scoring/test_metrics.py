@@ -8,13 +8,14 @@ from sklearn.metrics import accuracy_score, brier_score_loss, hamming_loss, log_
 from ensembudget.errors import ScoreError
 from ensembudget.scoring.metrics import (
     accuracy,
+    agreement,
     brier,
     check_logits,
     disagreement,
     ece,
     label_losses,
-    pooled,
 )
+from ensembudget.scoring.mixing import membership_of, pooled
 
 from . import oracle
 
@@ -57,7 +58,7 @@ def certain_members(right, members):
     """`right` of `members` networks put all their probability on class 0, the others on class 1."""
     votes = torch.full((members, 1, 2), 0.0, dtype=torch.float64)
     votes[:right, 0, 0] = votes[right:, 0, 1] = 1000.0
-    return pooled(votes.log_softmax(-1))
+    return pooled(votes, membership_of(members, [slice(None)]))[0]
 
 
 @pytest.mark.parametrize(
@@ -66,12 +67,18 @@ def certain_members(right, members):
 )
 def test_ece_puts_a_confidence_on_an_edge_into_the_lower_bin_whatever_its_rounding(right, members):
     # Saturated members agree k times in n: their confidence is an edge of 15 bins. A second sample a
-    # little below shares the lower bin, so that a miss and a hit there cancel.
+    # little below membership the lower bin, so that a miss and a hit there cancel.
     edge = certain_members(right, members)
     below = torch.tensor([[right / members - 0.01, 1 - right / members + 0.01]], dtype=torch.float64).log()
     log_probs, labels = torch.cat([edge, below]), torch.tensor([0, 1])
     expected = abs((1 - right / members) + (0 - right / members + 0.01)) / 2
     assert ece(log_probs, labels) == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("members", [2, 4, 6, 10, 30])
+def test_equal_votes_of_certain_members_tie_exactly(members):
+    (tied,) = certain_members(members // 2, members)
+    assert tied[0] == tied[1]
 
 
 def test_ece_of_certain_predictions_is_their_error():
@@ -91,38 +98,20 @@ def test_ece_of_calibrated_predictions_is_small():
 @settings(max_examples=20, deadline=None)
 def test_disagreement_agrees_with_explicit_pairs(seed, members, classes):
     log_probs, _ = draw(seed, 50, classes, members)
-    found = disagreement(torch.from_numpy(log_probs))
+    found = disagreement(agreement(torch.from_numpy(log_probs.argmax(-1))))
     assert found == pytest.approx(oracle.disagreement(log_probs), abs=1e-12)
 
 
 def test_disagreement_of_two_members_is_their_hamming_distance():
     log_probs, _ = draw(3, members=2)
-    one, two = log_probs.argmax(-1)
-    assert disagreement(torch.from_numpy(log_probs)) == pytest.approx(hamming_loss(one, two), abs=1e-12)
+    one, two = predictions = log_probs.argmax(-1)
+    assert disagreement(agreement(torch.from_numpy(predictions))) == pytest.approx(
+        hamming_loss(one, two), abs=1e-12
+    )
 
 
 def test_disagreement_of_one_member_is_absent():
-    assert disagreement(torch.zeros(1, 5, 3)) is None
-
-
-@given(SEEDS, st.integers(1, 6))
-@settings(max_examples=15, deadline=None)
-def test_pooling_is_the_mean_of_probabilities(seed, members):
-    log_probs, _ = draw(seed, 20, 4, members)
-    found = pooled(torch.from_numpy(log_probs)).exp().numpy()
-    assert found == pytest.approx(np.exp(log_probs).mean(0), abs=1e-12)
-    assert found.sum(1) == pytest.approx(np.ones(20))
-
-
-def test_pooling_survives_probabilities_below_the_smallest_float():
-    log_probs = torch.tensor([[[0.0, -5000.0]], [[0.0, -4000.0]]], dtype=torch.float64)
-    assert pooled(log_probs)[0, 1].item() == pytest.approx(-4000 - np.log(2), abs=1e-9)
-
-
-def test_pooling_may_be_along_any_dimension():
-    log_probs, _ = draw(0, members=3)
-    z = torch.from_numpy(log_probs)
-    assert pooled(z.transpose(0, 1), dim=1).equal(pooled(z))
+    assert disagreement(agreement(torch.zeros(1, 5))) is None
 
 
 LOGITS = torch.zeros(2, 4, 3)

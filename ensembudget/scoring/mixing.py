@@ -1,0 +1,110 @@
+"""Members averaged in probability: groups of a pool, and what they say together."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .arrays import Array, Mask, product
+from .blocks import blocks
+
+_AT_ONCE = 2**18  # numbers that are averaged at one time
+_TINY = 1e-250  # a probability below this may lack what became zero on its own
+
+
+def groups(pool: int, size: int) -> list[slice]:
+    """The disjoint groups of one size in a pool, from its first member on.
+
+    >>> groups(5, 2)
+    [slice(0, 2, None), slice(2, 4, None)]
+    """
+    return [slice(first, first + size) for first in range(0, pool - size + 1, size)]
+
+
+def membership_of(pool: int, some: Sequence[slice]) -> Array:
+    """One where a member is in a group, (group, member).
+
+    >>> membership_of(3, [slice(0, 2)])
+    array([[1., 1., 0.]])
+    """
+    membership = np.zeros((len(some), pool))
+    for row, group in zip(membership, some, strict=True):
+        row[group] = 1
+    return membership
+
+
+def pooled(logits: Tensor, membership: Array) -> Tensor:
+    """The log-probabilities of groups, their members averaged in probability.
+
+    Args:
+        logits: (member, sample, class), any float dtype.
+        membership: As from `membership_of`, (group, member).
+
+    Returns:
+        (group, sample, class), float64; in memory classes come before samples.
+    """
+    counted = np.flatnonzero(membership.sum(0))
+    used = slice(int(counted[0]), int(counted[-1]) + 1)
+    logits, membership = logits[used], membership[:, used]
+    members, samples, classes = logits.shape
+    found = np.empty((len(membership), classes, samples))
+    width = max(1, _AT_ONCE // (members * classes))
+    for first in range(0, samples, width):
+        part = logits[:, first : first + width]
+        logs = np.empty((members, classes, part.shape[1]))
+        for (rows, columns), block in blocks(part):
+            logs[rows, :, columns] = block - np.log(np.exp(block).sum(1, keepdims=True))
+        means = log_means(logs.reshape(members, -1), membership)
+        found[:, :, first : first + width] = means.reshape(-1, *logs.shape[1:])
+    return torch.from_numpy(found).transpose(1, 2)
+
+
+def log_means(logs: Array, membership: Array) -> Array:
+    """Logarithms of the groups' mean probabilities.
+
+    Args:
+        logs: Of members' probabilities, (member, place).
+        membership: As from `membership_of`, (group, member).
+
+    Returns:
+        (group, place).
+    """
+    probs = product(membership, np.exp(logs))
+    # Sums first: where members' certain votes tie, so do these, and rounding breaks no tie.
+    with np.errstate(divide="ignore"):
+        means: Array = np.log(probs) - np.log(membership.sum(1, keepdims=True))
+    for group, members, places in _lost(probs, membership):
+        part = logs[members][:, places]
+        top = part.max(0)
+        means[group, places] = top + log_means(part - top, membership[group : group + 1, members])[0]
+    return means
+
+
+def mixed_slopes(logs: Array, slopes: Array, membership: Array) -> Array:
+    """Slopes of `log_means`: the members' own, each by its part of the group's probability.
+
+    Args:
+        logs: Of members' probabilities, (member, place).
+        slopes: Of those, alike.
+        membership: As from `membership_of`, (group, member).
+
+    Returns:
+        (group, place).
+    """
+    each = np.exp(logs)
+    probs, mixed = product(membership, each), product(membership, each * slopes)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mixed /= probs
+    for group, members, places in _lost(probs, membership):
+        part = logs[members][:, places]
+        inside = membership[group : group + 1, members]
+        mixed[group, places] = mixed_slopes(part - part.max(0), slopes[members][:, places], inside)[0]
+    return mixed
+
+
+def _lost(probs: Array, membership: Array) -> Iterator[tuple[int, Mask, Mask]]:
+    """Groups with the places where their probability may be wrong: group, its members, places."""
+    lost = probs < _TINY
+    for group in np.flatnonzero(lost.any(1)).tolist():
+        yield group, membership[group] > 0, lost[group]

@@ -1,0 +1,153 @@
+"""The temperature of least loss, for all groups of a pool and several sets of samples at once."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from .arrays import Array, Integers
+from .mixtures import Mixtures
+from .panels import basis, bottoms, ends, inverse_at, panel_of, place_of
+
+HOTTEST = 1e3  # temperatures are sought in [1 / HOTTEST, HOTTEST]
+GRID = 28  # points, a factor of 1.67 apart
+FLAT = 1e-12  # nats: less than this is rounding
+PLATEAU = 1e-9  # nats: a loss that is this flat down to the coldest has no bottom
+UNDETERMINED = 1.0  # the temperature of samples that have no best one: nothing is rescaled
+
+
+_STRIDE = 2 * math.log(HOTTEST) / (GRID - 1)
+# 1 / T, coldest first, and one point beyond each end: a bottom near an end has neighbours on both sides.
+_POINTS = np.exp(np.linspace(math.log(HOTTEST) + _STRIDE, -math.log(HOTTEST) - _STRIDE, GRID + 2))
+_COLDEST, _HOTTEST = 1, GRID
+_AT_ONCE = 8  # points that are tabulated together
+
+
+class _Valleys(NamedTuple):
+    """Where the loss is less than on either side."""
+
+    problem: Integers  # which group and set, (valley,)
+    start: Array  # 1 / T about its bottom
+
+
+def fit_temperatures(mixtures: Mixtures, weights: Array) -> Array:
+    """The temperature of least mean loss of each group on each set of samples.
+
+    Losses on a grid over [1/1000, 1000] find the valley (heated before averaging there can be
+    several), and Newton inside it the bottom. Where the loss falls all the way as T goes to 0, as
+    it does when every sample is right, there is no best temperature, and the coldest would cost
+    hundreds of nats for the first mistake on other samples: T is then 1. Where it falls all the way
+    up to T = 1000, that is the answer.
+
+    Args:
+        mixtures: Of members.
+        weights: Of the samples in each set, (sample, set), summing to 1 over the samples.
+
+    Returns:
+        (group, set).
+
+    Example:
+        Twice too confident: right two times in three, where 4 in 5 was said.
+
+        >>> import torch
+        >>> from .curves import Curves
+        >>> logits = torch.tensor([0.8, 0.2], dtype=torch.float64).log().expand(1, 3, 2)
+        >>> mixtures = Mixtures(Curves(logits, torch.tensor([0, 0, 1])), np.ones((1, 1)))
+        >>> fit_temperatures(mixtures, np.full((3, 1), 1 / 3)).round(9)
+        array([[2.]])
+    """
+    means = _scan(mixtures, weights)
+    valleys = _valleys(means)
+    inverse, loss = _descend(mixtures, weights, valleys)
+    loss[inverse <= 1 / HOTTEST] = np.inf
+    depth = means[:, _HOTTEST].copy()
+    np.minimum.at(depth, valleys.problem, loss)
+    answer = np.full_like(depth, HOTTEST)
+    deepest = (loss == depth[valleys.problem]) & (loss < means[valleys.problem, _HOTTEST])
+    answer[valleys.problem[deepest]] = 1 / inverse[deepest]
+    determined = (means[:, _COLDEST] > depth + PLATEAU) & (answer > 1 / HOTTEST)
+    return np.where(determined, answer, UNDETERMINED).reshape(-1, weights.shape[1])
+
+
+def tempered_losses(mixtures: Mixtures, temperatures: Array, weights: Array) -> Array:
+    """Losses at a temperature for each group and set, summed over the sets.
+
+    Args:
+        mixtures: Of members.
+        temperatures: T above 0, (group, set).
+        weights: What each sample's loss in each set counts, (sample, set).
+
+    Returns:
+        Nats, (group, sample).
+    """
+    inverses = 1 / temperatures
+    panels = panel_of(inverses)
+    losses = np.zeros((len(temperatures), len(weights)))
+    for panel in np.unique(panels).tolist():
+        counts = np.where((panels == panel)[..., None], basis(place_of(inverses, panel)), 0.0)
+        mixtures.add_losses_on(panel, counts.transpose(0, 2, 1), weights, losses)
+    return losses
+
+
+def _scan(mixtures: Mixtures, weights: Array) -> Array:
+    """Mean losses at the grid's points, (problem, point); infinite where there is no need to look.
+
+    A single member's loss is convex in 1 / T, so its valley is found going down from about T = 1.
+    """
+    wanted = np.array([_COLDEST, GRID // 2, GRID // 2 + 1, _HOTTEST])
+    wanted = wanted if mixtures.alone else np.arange(GRID + 2)
+    means = np.full((len(mixtures.membership) * weights.shape[1], GRID + 2), np.inf)
+    while len(wanted):
+        for some in np.split(wanted, range(_AT_ONCE, len(wanted), _AT_ONCE)):
+            means[:, some] = mixtures.means_at(_POINTS[some], weights)
+        least = means.argmin(1)
+        beside = np.unique(np.clip([least - 1, least + 1], 0, GRID + 1))
+        wanted = beside[np.isinf(means[0, beside])]
+    return means
+
+
+def _valleys(means: Array) -> _Valleys:
+    left, here, right = means[:, :-2], means[:, 1:-1], means[:, 2:]
+    around = np.maximum(left, right)
+    lowest = (here <= left) & (here <= right) & (here < around - FLAT) & np.isfinite(around)
+    problem, place = lowest.nonzero()
+    left, here, right = left[lowest], here[lowest], right[lowest]
+    # Where a parabola through the three points has its bottom.
+    shift = np.clip((right - left) / (2 * (left - 2 * here + right)), -0.9, 0.9)
+    return _Valleys(problem, _POINTS[place + 1] * np.exp(shift * _STRIDE))
+
+
+def _descend(mixtures: Mixtures, weights: Array, valleys: _Valleys) -> tuple[Array, Array]:
+    """The valleys' bottoms, 1 / T, and the losses there, each (valley,).
+
+    From the panel where a valley's bottom is thought to be, to the next as long as it is downhill.
+    """
+    bottom, depth = np.empty_like(valleys.start), np.empty_like(valleys.start)
+    left, panels = np.arange(len(bottom)), panel_of(valleys.start)
+    came = np.zeros_like(panels)
+    coldest, hottest = panel_of(_POINTS[[0, -1]])
+    known: dict[int, tuple[Array, Array]] = {}
+    while len(left):
+        panel = int(panels.min())
+        here = panels == panel
+        if panel not in known:
+            known[panel] = mixtures.means_on(panel, weights)
+        values, slopes = (table[valleys.problem[left[here]]] for table in known[panel])
+        step = _downhill(slopes, panel)
+        step[(step == -came[here]) | (panel + step < hottest) | (panel + step > coldest)] = 0
+        place = bottoms(slopes)
+        bottom[left[here]] = inverse_at(place, panel)
+        depth[left[here]] = (basis(place) * values).sum(1)
+        panels[here] += step
+        came[here] = step
+        going = ~here
+        going[here] = step != 0
+        left, panels, came = left[going], panels[going], came[going]
+    return bottom, depth
+
+
+def _downhill(slopes: Array, panel: int) -> Integers:
+    """Which way the loss falls beyond a panel's ends: 1 to colder, -1 to hotter, 0 if neither."""
+    low, high = ends(panel)
+    # A slope that is less than rounding is none.
+    return np.where(low * slopes[:, 0] > FLAT, -1, (high * slopes[:, -1] < -FLAT).astype(np.int64))
