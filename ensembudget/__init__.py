@@ -1,6 +1,7 @@
 """On a fixed memory budget: one wide network, or an ensemble of several thinner ones?
 
-The verbs, in the order of the work: `load_study`, `plan_study`, `run`, `evaluate`, `report`; alone,
+The verbs, in the order of the work: `load_study`, `plan_study`, `arrange` (how members are stepped
+here; `run` asks it when nobody did), `run`, `evaluate`, `report`; alone,
 `split` finds the width that spends a budget, `score_pool` and `calibrated_nll` score logits, and
 `fit_points` fits a law. Importing the package makes its families known to timm.
 """
@@ -13,9 +14,9 @@ from .families._base import Task
 from .families._timm import register as _register
 from .laws._base import fit_points
 from .plan import cost, plan, split
-from .records import Fit, Member, Plan, Recipe, Run, Score, Split, Study
+from .records import Fit, Member, Plan, Recipe, Run, Score, Split, Stepping, SteppingChoice, Study
 from .report.write import report
-from .run import plan_study, run, status
+from .run import arrange, plan_study, run, status
 from .scoring.calibration import calibrated_nll
 from .scoring.ensembles import score_pool
 from .store import Store
@@ -31,9 +32,12 @@ __all__ = [
     "Run",
     "Score",
     "Split",
+    "Stepping",
+    "SteppingChoice",
     "Store",
     "Study",
     "Task",
+    "arrange",
     "calibrated_nll",
     "cost",
     "evaluate",

@@ -77,6 +77,8 @@ def missing_jobs(planned: Plan, store: Store, arrangement: Arrangement) -> list[
     Packs are whole (members 0 to 7, 8 to 15, and so on), whatever is there already.
     """
     work, place = _work_of(planned), arrangement.place
+    # For a cell that was whole when it was arranged, and has lost a damaged member since.
+    plain = Chosen(Stepping(**planned.study.stepping.fixed), None)
     jobs = [
         Job(
             runs=cell.runs[first : first + stepping.pack],
@@ -87,7 +89,7 @@ def missing_jobs(planned: Plan, store: Store, arrangement: Arrangement) -> list[
             keep_weights=planned.study.keep_weights,
         )
         for cell in missing_cells(planned, store)
-        for stepping in [arrangement.chosen[cell.cell.key].stepping]
+        for stepping in [arrangement.chosen.get(cell.cell.key, plain).stepping]
         for first in range(0, cell.members, stepping.pack)
     ]
     lacking = [job for job in jobs if not all(run.key in store for run in job.runs)]

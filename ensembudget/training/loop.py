@@ -145,7 +145,9 @@ def train(
     for epoch in range(recipe.epochs):
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
             group["lr"] = rate * factor(recipe, epoch)
-        set_dropout(network, recipe.dropout, [stream(run.stream_key, "dropout", epoch) for run in runs])
+        if recipe.dropout:
+            masks = [stream(run.stream_key, "dropout", epoch) for run in runs]
+            set_dropout(network, recipe.dropout, masks)
         draws = [
             draw(len(labels), recipe.crop_padding, recipe.flip, stream(run.stream_key, "data", epoch))
             for run in runs
