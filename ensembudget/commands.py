@@ -195,7 +195,7 @@ def parse_stepping(text: str) -> SteppingChoice:
     except ValueError:
         raise PlanError(
             f"--stepping {text!r} cannot be read. Write what is to be fixed of pack=8,way=grouped,"
-            "layout=channels_last,compiled=no,captured=no; way is grouped, separate or vmap, layout"
+            "layout=channels_last,compiled=no,captured=no,threads=1; way is grouped, separate or vmap, layout"
             " channels_last or contiguous."
         ) from None
 

@@ -187,17 +187,23 @@ class Stepping(Record):
 
 
 class SteppingChoice(Record):
-    """What a study or a user fixes of a stepping; a trial finds the rest."""
+    """What a study or a user fixes of a stepping, and threads a process; a trial finds the rest."""
 
     pack: PositiveInt | None = None
     way: Way | None = None
     layout: Layout | None = None
     compiled: bool | None = None
     captured: bool | None = None
+    threads: PositiveInt | None = None
 
     @property
     def fixed(self) -> dict[str, Any]:
-        return self.model_dump(exclude_none=True)
+        """What is given of `Stepping`'s fields."""
+        return self.model_dump(exclude_none=True, exclude={"threads"})
+
+    def over(self, other: "SteppingChoice") -> "SteppingChoice":
+        """What this gives, and what the other does where this gives nothing."""
+        return SteppingChoice(**other.model_dump() | self.model_dump(exclude_none=True))
 
 
 class Environment(Stepping):

@@ -126,13 +126,13 @@ def arrange(
     for name, number in (("workers", workers), ("threads", threads)):
         if number is not None and number < 1:
             raise PlanError(f"{name} {number} is below 1, the least that can work.")
-    fixed = SteppingChoice(**{**planned.study.stepping.fixed, **(stepping or SteppingChoice()).fixed})
+    fixed = (stepping or SteppingChoice()).over(planned.study.stepping)
     cells = missing_cells(planned, store)
     for cell in cells:
         plainest, recorded = Stepping(**fixed.fixed), cell.cell.record is not None
         if wrong := faults(plainest, cell.cell.recipe, device, recorded=recorded):
             raise PlanError(f"cannot step so: {' '.join(wrong)}")
-    places = _places(part, device, workers, threads)
+    places = _places(part, device, workers, threads or fixed.threads)
     if not cells or not part.here:
         return Arrangement(places[0], {c.cell.key: Chosen(Stepping(**fixed.fixed), None) for c in cells})
     task = open_cached(cells[0].cell.dataset_digest, cells[0].cell.dataset).task

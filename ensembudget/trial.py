@@ -48,6 +48,12 @@ class Request(Record):
         """Seconds that it may take, guessed from its operations alone."""
         return self.flops * self.members / (SLOW * self.place.workers * self.place.threads)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether anything may be varied."""
+        values = [value for axis in axes(self.place.device, self.members) for value in axis]
+        return any(not set(value) & set(self.fixed.fixed) for value in values)
+
     def seconds(self, timing: Timing) -> float:
         """What the cell takes by a way, infinite where that cannot be."""
         if timing.seconds is None:
@@ -182,7 +188,7 @@ def choose_all(requests: Sequence[Request], *, worth: bool) -> list[Chosen]:
         requests: One a cell, all of one place.
         worth: Whether the run is long enough to earn a trial back.
     """
-    if not worth or not requests:
+    if not worth or not any(request.is_open for request in requests):
         return [_untried(request) for request in requests]
     # Cells that differ in what takes no time, as arms do, are tried once.
     different = {(request.shape.path, request.members): request for request in requests}
