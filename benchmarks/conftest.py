@@ -2,6 +2,7 @@
 
     pytest benchmarks                      the digits study, minutes on two cores
     pytest benchmarks --study=NAME         any other; --store=DIR and --out=DIR say where
+    pytest benchmarks/speed -s             only where it is named: half an hour
 
 Writes costs.csv and, with it, a whole report. Absolute times are this machine's; what travels is
 the ratio between the splits of one budget, measured in one run.
@@ -28,6 +29,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--store", default="store", help="where its members are (default: store)")
     group.addoption("--out", default=None, help="where the report goes (default: report/NAME-with-costs)")
     group.addoption("--device", default="cpu", help="as torch names it (default: cpu)")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Speed is measured where it is asked for by name."""
+    asked = any("speed" in Path(str(argument)).parts for argument in config.args)
+    return True if collection_path.name == "speed" and not asked else None
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

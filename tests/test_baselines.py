@@ -138,3 +138,16 @@ def test_the_gpu_script_refuses_a_gpu_that_is_not_there(tmp_path, capsys):
 def test_time_that_is_up_is_said_and_not_left_out(tmp_path):
     rows = list(gpu.step_rows(gpu.TOY, "cpu", lambda: -1.0))
     assert {row["fault"] for row in rows} == {"not reached in the time"}
+
+
+def test_speed_is_measured_only_where_it_is_named():
+    found = {
+        where: subprocess.run(
+            [sys.executable, "-m", "pytest", where, "--collect-only", "-q"],
+            cwd=ROOT, capture_output=True, text=True, check=True,
+        ).stdout
+        for where in ("benchmarks", "benchmarks/speed")
+    }  # fmt: skip
+    assert "speed" not in found["benchmarks"]
+    assert "test_costs" in found["benchmarks"]
+    assert "speed/test_growth" in found["benchmarks/speed"]
