@@ -29,6 +29,7 @@ from benchmarks.baselines._workload import Workload, images_of
 from ensembudget.records import Run, Stepping
 from ensembudget.report.render import render, to_csv
 from ensembudget.tables._base import Column, Layout, Row
+from ensembudget.tables.steppings import WAY, way_row
 from ensembudget.training.loop import train
 from ensembudget.training.stepping import faults
 from ensembudget.training.timing import time_steps
@@ -56,11 +57,7 @@ STEPS = Layout(
         Column("precision", "precision"),
         Column("members", "n", "d"),
         Column("width", "width", "d"),
-        Column("way", "way"),
-        Column("pack", "pack", "d"),
-        Column("layout", "layout"),
-        Column("compiled", "compiled"),
-        Column("captured", "captured"),
+        *WAY,
         Column("split_ms", "ms for all", ".2f"),
         Column("over_wide", "over the wide network's best", ".2f"),
         Column("beside_plain", "times plain", ".1f"),
@@ -221,8 +218,7 @@ def step_rows(scale: Scale, device: str, left: Callable[[], float]) -> Iterator[
             cell = spec.cell()
             cell = cell.model_copy(update={"recipe": cell.recipe.model_copy(update={"precision": precision})})
             for stepping in steppings(members, device):
-                row: Row = {"precision": precision, "members": members, "width": width}
-                row |= {k: v if not isinstance(v, bool) else str(v) for k, v in stepping.model_dump().items()}
+                row: Row = {"precision": precision, "members": members, "width": width, **way_row(stepping)}
                 if left() < 0:
                     yield row | {"fault": "not reached in the time"}
                     continue

@@ -34,7 +34,7 @@ from .run import (
 )
 from .scoring.ensembles import score_pool
 from .store import Store
-from .tables import arms, memory_split, power_laws, scores, sizes
+from .tables import arms, memory_split, power_laws, scores, sizes, steppings
 from .tables._base import Column, Layout, Row
 from .trial import Arrangement
 
@@ -62,24 +62,6 @@ SPLITS = Layout(
         Column("flops_per_sample", "FLOP/sample", ",d"),
         Column("bytes_total", "bytes", ",d"),
         Column("activations_per_sample", "activations", ",d"),
-    ),
-)
-
-STEPPINGS = Layout(
-    "steppings",
-    "How members are stepped (a trial's choice where it was worth one)",
-    (
-        Column("arm", "arm"),
-        Column("width", "width", "d"),
-        Column("members", "members", "d"),
-        Column("pack", "pack", "d"),
-        Column("way", "way"),
-        Column("layout", "layout"),
-        Column("compiled", "compiled"),
-        Column("captured", "captured"),
-        Column("workers", "processes", "d"),
-        Column("threads", "threads each", "d"),
-        Column("step_ms", "ms a step, tried", ".1f"),
     ),
 )
 
@@ -170,7 +152,7 @@ def run_command(args: argparse.Namespace) -> int:
     runs = [run for run in planned.runs if run.key not in store]
     print(render(SPLITS, [_split_row(s) for s in planned.splits], "txt"))
     if runs:
-        print(render(STEPPINGS, _stepping_rows(planned, arrangement), "txt"))
+        print(render(steppings.layout, steppings.rows(planned, arrangement), "txt"))
     left = seconds_left(status(planned, store), planned)
     print(
         f"{len(planned.runs)} members planned, {len(planned.runs) - len(runs)} in the store,"
@@ -198,23 +180,6 @@ def parse_stepping(text: str) -> SteppingChoice:
             "layout=channels_last,compiled=no,captured=no,threads=1; way is grouped, separate or vmap, layout"
             " channels_last or contiguous."
         ) from None
-
-
-def _stepping_rows(planned: Plan, arrangement: Arrangement) -> list[Row]:
-    place = arrangement.place
-    return [
-        {
-            "arm": cell.arm or None,
-            "width": cell.cell.width,
-            "members": cell.members,
-            **chosen.stepping.model_dump(),
-            "workers": place.workers,
-            "threads": place.threads,
-            "step_ms": 1e3 * chosen.timing.seconds if chosen.timing and chosen.timing.seconds else None,
-        }
-        for cell in planned.cells
-        if (chosen := arrangement.chosen.get(cell.cell.key))
-    ]
 
 
 def _train(planned: Plan, store: Store, arrangement: Arrangement, executor: str) -> int:

@@ -16,7 +16,7 @@ Positive = Annotated[float, Field(gt=0)]
 Schedule = Literal["plateau_linear", "cosine", "constant", "two_stage"]
 Precision = Literal["float32", "float64", "bfloat16"]
 Way = Literal["grouped", "separate", "vmap"]
-Layout = Literal["channels_last", "contiguous"]
+MemoryLayout = Literal["channels_last", "contiguous"]
 Options = dict[str, int | bool | str]
 
 
@@ -172,7 +172,7 @@ class Stepping(Record):
 
     pack: PositiveInt = 1
     way: Way = "grouped"
-    layout: Layout = "channels_last"
+    layout: MemoryLayout = "channels_last"
     compiled: bool = False
     captured: bool = False
 
@@ -191,7 +191,7 @@ class SteppingChoice(Record):
 
     pack: PositiveInt | None = None
     way: Way | None = None
-    layout: Layout | None = None
+    layout: MemoryLayout | None = None
     compiled: bool | None = None
     captured: bool | None = None
     threads: PositiveInt | None = None

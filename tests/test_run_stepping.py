@@ -12,13 +12,14 @@ import torch
 
 from ensembudget import studies, trial
 from ensembudget.cli import main
-from ensembudget.commands import _stepping_rows, parse_stepping
+from ensembudget.commands import parse_stepping
 from ensembudget.datasets._base import load
 from ensembudget.errors import PlanError
 from ensembudget.executors._base import device_name
 from ensembudget.records import Environment, Stepping, SteppingChoice
 from ensembudget.run import arrange, missing_jobs, plan_study
 from ensembudget.store import Store, _canonical, _sha256
+from ensembudget.tables import steppings
 from ensembudget.training.loop import train
 from ensembudget.training.timing import Place, Timing
 from ensembudget.trial import Arrangement, Chosen
@@ -95,7 +96,7 @@ def folders(path, store):
     return [Path(store) / "members" / run.key[:2] / run.key for run in cell.runs]
 
 
-def steppings(path, store):
+def steppings_of(path, store):
     fields = set(Stepping.model_fields)
     return [Stepping(**one.member.environment.model_dump(include=fields)) for one in stored(path, store)]
 
@@ -122,7 +123,7 @@ def test_members_record_how_they_were_stepped(given, command, study):
     how = Stepping(**parse_stepping(given).fixed)
     first, rest = how.pack * (MEMBERS // how.pack), MEMBERS % how.pack
     packs = [how.pack] * first + [rest] * rest
-    assert steppings(path, "store") == [how.model_copy(update={"pack": pack}) for pack in packs]
+    assert steppings_of(path, "store") == [how.model_copy(update={"pack": pack}) for pack in packs]
     environment = stored(path, "store")[0].member.environment
     assert (environment.torch, environment.threads) == (torch.__version__, torch.get_num_threads())
     assert environment.device == device_name("cpu")
@@ -142,13 +143,13 @@ def test_members_of_a_pack_are_those_that_training_gives(command, study):
 def test_without_a_word_a_short_run_is_stepped_plainly(command, study):
     path = study()
     assert command("run", path, *SERIAL).code == 0
-    assert steppings(path, "store") == [Stepping()] * MEMBERS
+    assert steppings_of(path, "store") == [Stepping()] * MEMBERS
 
 
 def test_what_a_user_fixes_is_over_what_a_study_fixes(command, study):
     path = study(stepping='{ pack = 4, layout = "contiguous" }')
     assert command("run", path, *SERIAL, "--stepping", "pack=5,way=separate").code == 0
-    assert steppings(path, "store") == [Stepping(pack=5, way="separate", layout="contiguous")] * MEMBERS
+    assert steppings_of(path, "store") == [Stepping(pack=5, way="separate", layout="contiguous")] * MEMBERS
 
 
 def test_how_members_are_stepped_decides_no_key(command, study):
@@ -156,7 +157,7 @@ def test_how_members_are_stepped_decides_no_key(command, study):
     assert command("run", path, *SERIAL, "--stepping", "pack=5").code == 0
     said = command("run", path, *SERIAL, "--stepping", "pack=2,way=vmap")
     assert "nothing was missing" in said.err
-    assert steppings(path, "store") == [Stepping(pack=5)] * MEMBERS
+    assert steppings_of(path, "store") == [Stepping(pack=5)] * MEMBERS
 
 
 # What was stored before.
@@ -182,8 +183,8 @@ def test_members_from_before_there_were_ways_are_read(command, study):
     for folder in folders(path, "store"):
         aged(folder)
         assert "layout" not in (folder / "member.json").read_text()
-    assert [one.pack for one in steppings(path, "store")] == [2, 2, 2, 2, 1]
-    assert {(one.way, one.layout, one.compiled) for one in steppings(path, "store")} == {
+    assert [one.pack for one in steppings_of(path, "store")] == [2, 2, 2, 2, 1]
+    assert {(one.way, one.layout, one.compiled) for one in steppings_of(path, "store")} == {
         ("grouped", "channels_last", False)
     }
     assert all((a == b.test_logits).all() for a, b in zip(fresh, stored(path, "store"), strict=True))
@@ -247,7 +248,7 @@ def test_a_dry_run_of_what_is_there_has_no_ways_to_say(command, study):
 def rows_of(path, chosen):
     planned = plan_study(studies.load(path))
     place = Place(device="cpu", workers=2, threads=1)
-    return _stepping_rows(planned, Arrangement(place, {planned.cells[0].cell.key: chosen}))
+    return steppings.rows(planned, Arrangement(place, {planned.cells[0].cell.key: chosen}))
 
 
 def test_a_row_has_the_milliseconds_of_a_trial(study):
@@ -351,7 +352,7 @@ def test_what_cannot_be_is_said_in_one_message_before_a_store_is_made(case, dry,
 def test_dropout_is_stepped_in_grouped_packs(command, study):
     path = study(DROPOUT)
     assert command("run", path, *SERIAL, "--stepping", "pack=5,layout=contiguous").code == 0
-    assert steppings(path, "store") == [Stepping(pack=5, layout="contiguous")] * MEMBERS
+    assert steppings_of(path, "store") == [Stepping(pack=5, layout="contiguous")] * MEMBERS
 
 
 @pytest.mark.parametrize(
@@ -488,6 +489,6 @@ def test_processes_step_as_they_are_told_to_the_same_bytes(command, study):
     path = study(stepping="{ pack = 2 }")
     assert command("run", path, "--workers", "2", "--stepping", "way=vmap").code == 0
     assert command("run", path, *SERIAL, "--stepping", "way=vmap", "--store", "other").code == 0
-    assert steppings(path, "store") == steppings(path, "other")
+    assert steppings_of(path, "store") == steppings_of(path, "other")
     for one, other in zip(folders(path, "store"), folders(path, "other"), strict=True):
         assert (one / "logits.safetensors").read_bytes() == (other / "logits.safetensors").read_bytes()

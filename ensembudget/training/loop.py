@@ -1,7 +1,7 @@
 """Trains the members of a pack side by side and returns their logits."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from ..errors import PlanError
 from ..families._base import Task, describe, materialise, member_state
 from ..families._invariance import Invariant, invariant_of
 from ..families._layers import set_dropout
-from ..records import Cell, Layout, Run, Stepping
+from ..records import Cell, MemoryLayout, Run, Stepping
 from .batches import Scale, draw, epoch_batches, pack_images, scale_of, still_draw, unpack_logits
 from .curvature import curvature
 from .history import Recorder, loss_and_error
@@ -85,7 +85,7 @@ def parts_of(cell: Cell, arrays: Arrays) -> Parts:
 
 
 def build_network(
-    runs: Sequence[Run], data: Data, device: torch.device, layout: Layout = "channels_last"
+    runs: Sequence[Run], data: Data, device: torch.device, layout: MemoryLayout = "channels_last"
 ) -> nn.Module:
     """The packed network of some runs of one cell, initialised, each member from its own stream."""
     cell = runs[0].cell
@@ -131,9 +131,8 @@ def train(
     stepping = stepping or Stepping(pack=len(runs))
     if wrong := faults(stepping, recipe, device, recorded=cell.record is not None):
         raise PlanError(" ".join(wrong))
-    dtype = DTYPES[recipe.precision]
     parts = parts_of(cell, data.arrays)
-    scale = scale_of(recipe.normalisation, parts.images).to(place, dtype)
+    scale = scale_of(recipe.normalisation, parts.images).to(place, DTYPES[recipe.precision])
     images, labels = parts.images.to(place), parts.labels.to(place)
     network = build_network(runs, data, place, stepping.layout)
     invariant, mode = invariant_of(network, len(runs)), MODES[cell.mode]
@@ -148,11 +147,7 @@ def train(
         if recipe.dropout:
             masks = [stream(run.stream_key, "dropout", epoch) for run in runs]
             set_dropout(network, recipe.dropout, masks)
-        draws = [
-            draw(len(labels), recipe.crop_padding, recipe.flip, stream(run.stream_key, "data", epoch))
-            for run in runs
-        ]
-        batches = epoch_batches(images, labels, draws, recipe.batch_size, recipe.crop_padding, scale)
+        batches = _batches(runs, epoch, images, labels, scale)
         if recorder:
             recorder.begin_epoch(epoch + 1)
         network.train()
@@ -165,18 +160,17 @@ def train(
             break  # nobody is left to train
     if recorder:
         recorder.close()
-    validation, test = (
+    logits = [
         predict(network, part, scale, len(runs)) for part in (parts.validation_images, parts.test_images)
-    )
-    seconds = (time.perf_counter() - began) / len(runs)
-    steps = torch.cat(losses)  # (step, member)
+    ]
+    steps, seconds = torch.cat(losses), (time.perf_counter() - began) / len(runs)
     return [
         Trained(
             run=run,
-            diverged_at=_first_fault(steps[:, i], validation[i], test[i]),
+            diverged_at=_first_fault(steps[:, i], *(part[i] for part in logits)),
             train_loss=_by_epoch(losses, i, recipe.epochs),
-            validation_logits=validation[i].numpy(),
-            test_logits=test[i].numpy(),
+            validation_logits=logits[0][i].numpy(),
+            test_logits=logits[1][i].numpy(),
             weights=_weights(network, i, len(runs)) if keep_weights else None,
             parameters=sum(p.numel() for p in network.parameters()) // len(runs),
             seconds=seconds,
@@ -184,6 +178,18 @@ def train(
         )
         for i, run in enumerate(runs)
     ]
+
+
+def _batches(
+    runs: Sequence[Run], epoch: int, images: Tensor, labels: Tensor, scale: Scale
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """One epoch's batches, every member's from its own stream."""
+    recipe = runs[0].cell.recipe
+    draws = [
+        draw(len(labels), recipe.crop_padding, recipe.flip, stream(run.stream_key, "data", epoch))
+        for run in runs
+    ]
+    return epoch_batches(images, labels, draws, recipe.batch_size, recipe.crop_padding, scale)
 
 
 def _recorder(
