@@ -15,6 +15,7 @@ import torch
 
 from .families._base import Task
 from .records import Cell, Record, Stepping, SteppingChoice
+from .threads import torch_threads
 from .training.memory import keep_freed
 from .training.timing import Place, Shape, Timing, hardware, shape_of, time_steps
 
@@ -254,18 +255,19 @@ def _mapped(
         return [otherwise(request) for request in requests]
 
 
-def _prepared(request: Request) -> Callable[[Stepping], Timing]:
-    torch.set_num_threads(request.place.threads)
+def _timer(request: Request) -> Callable[[Stepping], Timing]:
     keep_freed()
     return partial(time_steps, request.cell, Task(*request.task), device=request.place.device)
 
 
 def _chosen(request: Request) -> Chosen:
-    return choose(request, _prepared(request))
+    with torch_threads(request.place.threads):
+        return choose(request, _timer(request))
 
 
 def _timed(request: Request) -> Timing:
-    return _prepared(request)(Stepping(**request.fixed.fixed))
+    with torch_threads(request.place.threads):
+        return _timer(request)(Stepping(**request.fixed.fixed))
 
 
 def known(shape: Shape) -> Trials:

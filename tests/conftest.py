@@ -1,6 +1,6 @@
 """What every test shares: one thread, a cache of its own, the digits and a cell that trains in no time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
@@ -9,6 +9,13 @@ from ensembudget.datasets._base import Data, load
 from ensembudget.records import Cell, Recipe
 
 torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """The bytes that a test compares are of as many threads as it says, whichever tests were before it."""
+    yield
+    assert torch.get_num_threads() == 1
 
 
 @pytest.fixture(scope="session")

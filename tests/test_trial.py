@@ -487,7 +487,6 @@ def pools(monkeypatch):
         return Pool(workers)
 
     monkeypatch.setattr(trial, "_processes", pool)
-    monkeypatch.setattr(trial.torch, "set_num_threads", lambda threads: None)
     return started
 
 

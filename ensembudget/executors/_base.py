@@ -14,6 +14,7 @@ from ..datasets._base import open_cached
 from ..errors import EnsembudgetError
 from ..records import Environment, Record, Run, Stepping
 from ..store import Store
+from ..threads import torch_threads
 from ..training.loop import parts_of, train
 from ..training.memory import keep_freed
 
@@ -28,7 +29,7 @@ class Job(Record):
     store: str
     device: str
     threads: int
-    stepping: Stepping = Stepping()
+    stepping: Stepping
     keep_weights: bool
 
 
@@ -65,7 +66,6 @@ def work(job: Job, on_epoch: Callable[[int], None]) -> list[Outcome]:
     The whole pack is trained even where some of it is published, so that a member does not depend
     on where a run was interrupted; what is there already stays as it is.
     """
-    torch.set_num_threads(job.threads)
     keep_freed()
     store = Store(job.store)
     claim = store.root / "claims" / f"{job.runs[0].key}.lock"
@@ -73,7 +73,8 @@ def work(job: Job, on_epoch: Callable[[int], None]) -> list[Outcome]:
         claim.parent.mkdir(parents=True, exist_ok=True)
         with SoftFileLease(claim, lease_duration=LEASE_SECONDS, heartbeat_interval=1.0, timeout=-1):
             if not all(run.key in store for run in job.runs):
-                _train_and_publish(job, store, on_epoch)
+                with torch_threads(job.threads):
+                    _train_and_publish(job, store, on_epoch)
         return [_published(store, run) for run in job.runs]
     except Exception as error:  # a worker must come back with an answer, whatever happened
         return [_failed(run, error) for run in job.runs]
@@ -94,7 +95,7 @@ def _train_and_publish(job: Job, store: Store, on_epoch: Callable[[int], None]) 
     with store.staging() as histories:
         for trained in train(
             job.runs, data, device=job.device, stepping=job.stepping, keep_weights=job.keep_weights,
-            on_epoch=on_epoch,            histories=histories if cell.record else None,
+            on_epoch=on_epoch, histories=histories if cell.record else None,
         ):  # fmt: skip
             store.publish(trained, labels, environment)
 

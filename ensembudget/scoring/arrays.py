@@ -1,12 +1,9 @@
-"""What scoring computes with: arrays, and one thread.
+"""What scoring computes with: arrays, in one thread.
 
 Its thousands of small steps cost more to divide among threads than to do, and where other work keeps the
 cores busy, threads that wait for each other made them ten to a hundred times as slow. Sums that are never
 divided are also the same to the last bit whatever the number of threads.
 """
-
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -17,17 +14,6 @@ Integers = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Torch works in the calling thread alone; also a decorator."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
 def product(left: Array, right: Array) -> Array:
-    """The matrix product, by torch: NumPy's own has threads that `one_thread` does not reach."""
+    """The matrix product, by torch: NumPy's own has threads that `torch_threads` does not reach."""
     return (torch.from_numpy(left) @ torch.from_numpy(right)).numpy()

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from ..errors import ScoreError
-from .arrays import Array, Integers, one_thread
+from ..threads import torch_threads
+from .arrays import Array, Integers
 from .curves import Curves
 from .metrics import check_logits
 from .mixing import membership_of, pooled
@@ -81,7 +82,7 @@ def _indicator(sets: Sequence[Integers], samples: int) -> Array:
     return indicator
 
 
-@one_thread()
+@torch_threads(1)
 def calibrated_nll(
     log_probs: Tensor, labels: Tensor, *, before: bool = False, repeats: int = REPEATS, seed: int = 0
 ) -> Calibrated:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..records import Interval, Score
-from .arrays import one_thread
+from ..threads import torch_threads
 from .curves import Curves
 from .ensembles import PoolScores
 from .mixing import groups, pooled
@@ -98,7 +98,7 @@ def group_deviations(groups: Sequence[Score], *, draws: int = DRAWS, seed: int =
     return Spread(*(moved * (count / (count - 1)) ** 0.5))
 
 
-@one_thread()
+@torch_threads(1)
 def member_deviations(
     logits: Tensor, labels: Tensor, size: int, temperature: float, *, draws: int = DRAWS, seed: int = 0
 ) -> Spread | None:

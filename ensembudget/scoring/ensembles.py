@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from ..records import Score
-from .arrays import one_thread
+from ..threads import torch_threads
 from .calibration import cross_fitted_losses, geometric_mean, halvings
 from .metrics import accuracy, agreement, brier, check_logits, disagreement, ece, label_losses
 from .mixing import groups, membership_of, pooled
@@ -35,7 +35,7 @@ class PoolScores:
         return sum(values) / len(values)
 
 
-@one_thread()
+@torch_threads(1)
 def score_pool(logits: Tensor, labels: Tensor, *, cell: str = "", seed: int = 0) -> PoolScores:
     """Scores ensembles of every size from 1 to the pool's, each over all disjoint groups.
 

@@ -6,6 +6,7 @@ import signal
 import time
 
 import pytest
+import torch
 
 from ensembudget import studies
 from ensembudget.catalog import EXECUTORS
@@ -208,3 +209,18 @@ def test_a_store_that_cannot_be_written_is_a_failure_with_its_reason(jobs, tmp_p
         pytest.fail(f"a worker must come back with an answer, but raised {type(error).__name__}: {error}")
     assert {one.status for one in outcomes} == {"failed"}
     assert all("file" in one.reason for one in outcomes)
+
+
+def test_a_caller_has_its_threads_back(store, monkeypatch):
+    """And the work had those of its place."""
+    found, train = [], _base.train
+
+    def seen(*arguments, **named):
+        found.append(torch.get_num_threads())
+        return train(*arguments, **named)
+
+    monkeypatch.setattr(_base, "train", seen)
+    arrangement = arrange(planned(), store, executor="serial", threads=2)
+    run(planned(), store, executor="serial", arrangement=arrangement)
+    assert set(found) == {2}
+    assert torch.get_num_threads() == 1
