@@ -133,6 +133,16 @@ def _fit(one: Parser) -> None:
     _add_format(one, "table", "json")
 
 
+def _predict(one: Parser) -> None:
+    one.add_argument("source", metavar="STUDY|PLANE.csv", help="a study, or members,width,parameters,cnll")
+    one.add_argument("--budget", required=True, help="like 36.8M, 250k; several with commas")
+    one.add_argument("--members", help="ensemble sizes (default: powers of two)")
+    one.add_argument("--arm", help="which, where there are several")
+    one.add_argument("--store", help="a study's (default: $ENSEMBUDGET_STORE, else store)")
+    one.add_argument("--out", help="a folder for the table in every format and the figure")
+    _add_format(one, "table", "csv", "json")
+
+
 def _add_study(one: Parser) -> None:
     one.add_argument("study", metavar="STUDY", help="a preset (see ls studies) or the path of a TOML file")
     one.add_argument("--store", help="a folder (default: $ENSEMBUDGET_STORE, else store)")
@@ -207,5 +217,11 @@ VERBS = {
         "fits a law to anybody's points",
         _fit,
         ("points.csv --x members --y cnll", "points.csv --x width --y cnll --format json"),
+    ),
+    "predict": Verb(
+        commands.predict_command,
+        "the best split of a budget and its CNLL, from few small members",
+        _predict,
+        ("digits --budget 250k,500k", "plane.csv --budget 15.3M --format json"),
     ),
 }

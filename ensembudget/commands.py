@@ -19,10 +19,14 @@ from .errors import FitError, PlanError, ScoreError, did_you_mean
 from .evaluate import evaluate, read_logits
 from .laws._base import fit_points
 from .plan import split
+from .predict import plane_budget, predict, study_budget, study_plane
+from .prediction.law import fit_plane
+from .prediction.plane import read_plane
 from .progress import duration, shown
 from .records import Plan, Split, SteppingChoice
+from .report.figures import predictions_figure
 from .report.render import from_csv, render, to_csv
-from .report.write import notes_of, open_folder, report, write_table
+from .report.write import notes_of, open_folder, report, write_figure, write_table
 from .run import (
     arrange,
     plan_study,
@@ -34,7 +38,7 @@ from .run import (
 )
 from .scoring.ensembles import score_pool
 from .store import Store
-from .tables import arms, memory_split, power_laws, scores, sizes, steppings
+from .tables import arms, memory_split, power_laws, predictions, scores, sizes, steppings
 from .tables._base import Column, Layout, Row
 from .trial import Arrangement
 
@@ -271,6 +275,32 @@ def fit_command(args: argparse.Namespace) -> int:
     print(render(power_laws.layout, [power_laws.fit_row(args.x, args.y, fitted)], "txt"))
     if fitted.status != "ok":
         print(f"No law: {fitted.status}.")
+    return 0
+
+
+def predict_command(args: argparse.Namespace) -> int:
+    members = None if args.members is None else [_whole(one, "--members") for one in args.members.split(",")]
+    written = args.budget.split(",")
+    if args.source.endswith(".csv"):
+        plane = read_plane(args.source, args.arm)
+        budgets = [plane_budget(plane, one, members) for one in written]
+    else:
+        study, store = studies.load(args.source), _existing_store(args)
+        plane, arm = study_plane(stored_plan(study, store), store, args.arm)
+        budgets = [study_budget(study, plane, one, arm, members) for one in written]
+    folder = open_folder(args.out) if args.out else None
+    posterior = fit_plane(plane)
+    found = predict(posterior, budgets)
+    rows, said = predictions.rows(found), [*predictions.verdicts(found), predictions.law_note(posterior)]
+    if folder:
+        write_table(folder, predictions.layout, rows, said)
+        write_figure(folder, "predictions", predictions_figure(rows, plane.measured))
+    if args.format == "json":
+        print(json.dumps([one.model_dump(mode="json") for one in found], indent=1))
+        return 0
+    _print_rows(predictions.layout, rows, args.format)
+    if args.format == "table":
+        print(*said, sep="\n")
     return 0
 
 

@@ -97,8 +97,8 @@ def evaluate(plan: Plan, store: Store, *, allow_partial: bool = False) -> Result
         StoreError: A member is damaged.
         ScoreError: Two members of a pool have the same logits, or other labels.
     """
-    found = [tuple(store.read(run.key) for run in cell.runs if run.key in store) for cell in plan.cells]
-    missing = len(plan.runs) - sum(map(len, found))
+    found = pools_of(plan, store)
+    missing = sum(pool.missing for pool in found)
     if missing and not allow_partial:
         raise IncompleteError(
             f"study {plan.study.name!r} lacks {missing} of {len(plan.runs)} members in store"
@@ -106,7 +106,20 @@ def evaluate(plan: Plan, store: Store, *, allow_partial: bool = False) -> Result
         )
     if missing == len(plan.runs):
         raise IncompleteError(f"study {plan.study.name!r} has no member yet in store {str(store.root)!r}.")
-    return Results(plan, tuple(map(_pool, plan.cells, found)), store.history)
+    return Results(plan, tuple(map(_scored, found)), store.history)
+
+
+def pools_of(plan: Plan, store: Store) -> list[Pool]:
+    """What the store has of every cell, checked and not yet scored.
+
+    Raises:
+        StoreError: A member is damaged.
+        ScoreError: Two members of a pool have the same logits, or other labels.
+    """
+    return [
+        _pool(cell, tuple(store.read(run.key) for run in cell.runs if run.key in store))
+        for cell in plan.cells
+    ]
 
 
 def _pool(planned: PlannedCell, stored: tuple[Stored, ...]) -> Pool:
@@ -122,10 +135,14 @@ def _pool(planned: PlannedCell, stored: tuple[Stored, ...]) -> Pool:
             )
         if not np.array_equal(one.test_labels, trained[0].test_labels):
             raise ScoreError(f"members of width {planned.cell.width} were tested on different labels.")
-    pool = Pool(planned, stored, None)
-    if not trained:
+    return Pool(planned, stored, None)
+
+
+def _scored(pool: Pool) -> Pool:
+    if not pool.trained:
         return pool
-    return Pool(planned, stored, score_pool(pool.logits, pool.labels, cell=planned.cell.key))
+    scores = score_pool(pool.logits, pool.labels, cell=pool.planned.cell.key)
+    return Pool(pool.planned, pool.stored, scores)
 
 
 def read_logits(path: str | Path) -> tuple[Tensor, Tensor]:

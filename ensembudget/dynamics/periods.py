@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import stdtrit
 
 from ..records import Interval
 
@@ -199,6 +199,6 @@ def _law(along: str, x: Array, y: Array, index: int) -> Law:
     freedom = len(y) - design.shape[1]
     variance = float(((y - design @ solved) ** 2).sum()) / freedom
     error = math.sqrt(variance * np.linalg.inv(design.T @ design)[index + 1, index + 1])
-    reach = float(stats.t.ppf(0.975, freedom)) * error
+    reach = float(stdtrit(freedom, 0.975)) * error
     slope = float(solved[index + 1])
     return Law(along, Interval(value=slope, low=slope - reach, high=slope + reach), -1.0, len(y))

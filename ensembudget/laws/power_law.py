@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.optimize import minimize_scalar
-from scipy.stats import t as student
+from scipy.special import stdtrit  # Student's t; scipy.stats takes half a second to import
 
 from ..records import Fit, Interval
 from ._base import Array, Law
@@ -89,7 +89,7 @@ def _region(m: Array, y: Array) -> Iterator[tuple[float, _Linear, float]]:
     """
     a, _, _ = _least_squares(m, y)
     squares, freedom = _linear(m, y, a).squares, len(m) - 3
-    limit = squares * (1 + student.ppf((1 + LEVEL) / 2, freedom) ** 2 / freedom)
+    limit = squares * (1 + float(stdtrit(freedom, (1 + LEVEL) / 2)) ** 2 / freedom)
     limit = max(limit, float((1e-12 * y).max() ** 2))  # noise-free points still have rounding
     for exponent in np.sort(np.append(_GRID, a + np.linspace(-0.05, 0.05, 101))):
         if STEEPEST <= exponent <= FLATTEST:

@@ -1,6 +1,6 @@
 """Figures of a report, drawn from the rows of its tables."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import matplotlib
@@ -124,6 +124,35 @@ def plane_figure(rows: Sequence[Row]) -> Figure:
         axes.set(xlabel="members n", ylabel="width k")
         axes.set_title(str(arm) if arm else "Calibrated NLL of n members of width k", loc="left", fontsize=9)
     figure.colorbar(image, ax=panels, label="nats per sample")
+    return figure
+
+
+def predictions_figure(rows: Sequence[Row], measured: Mapping[tuple[int, int], float]) -> Figure:
+    """Predicted CNLL against ensemble size with its band, a line a budget; rings are measured cells.
+
+    Args:
+        rows: Of the table of predictions.
+        measured: CNLL by (members, width).
+    """
+    with matplotlib.rc_context(STYLE):
+        figure, (axes,) = subplots(1, (6.6, 3.6))
+        budgets = list(dict.fromkeys(row["budget"] for row in rows))
+        for budget, colour in zip(budgets, _colours(len(budgets)), strict=True):
+            line = [row for row in rows if row["budget"] == budget]
+            n, y, low, high = (numbers(line, name) for name in ("members", "cnll", "cnll_low", "cnll_high"))
+            axes.fill_between(n, low, high, color=colour, alpha=0.18, lw=0)
+            axes.plot(n, y, color=colour, lw=1.4, label=f"{_short(budget)} {line[0]['budget_kind']}")
+            best = int(np.argmin(y))
+            axes.plot(n[best], y[best], "*", color=colour, markersize=15, markeredgecolor="black", zorder=5)
+            cells = [(int(r["members"] or 0), int(r["width"] or 0)) for r in line]
+            seen = [(cell[0], measured[cell]) for cell in cells if cell in measured]
+            if seen:
+                axes.plot(*zip(*seen, strict=True), "o", mfc="none", color=colour, markersize=6)
+        axes.set_xscale("log", base=2)
+        _plain_ticks(axes, sorted({int(row["members"] or 0) for row in rows}))
+        axes.set(xlabel="members n at a fixed budget", ylabel="calibrated NLL, nats per sample")
+        axes.set_title("Line and band: predicted, 90%. Star: best. Rings: measured", loc="left", fontsize=9)
+        axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1))
     return figure
 
 

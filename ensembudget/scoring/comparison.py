@@ -1,7 +1,7 @@
 """Splits of one budget side by side: intervals, differences from the wide network, and ties."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -133,6 +133,40 @@ def member_deviations(
     nll, cnll = _redrawn(np.stack(lost, 1), draws, rng)
     variance = sum(_accuracy_variance(_margins(part, labels)) for part in parts) / len(parts) ** 2
     return Spread(rng.standard_normal(draws) * variance**0.5, nll, cnll)
+
+
+@torch_threads(1)
+def member_influences(
+    logits: Tensor, labels: Tensor, losses: Mapping[int, Tensor], temperatures: Mapping[int, float]
+) -> Draws:
+    """How much each member moves the mean CNLL of each size, scaled so that squares are variances.
+
+    A size's mean over `used` members' disjoint groups has variance (mean of the squares) / used, and two
+    sizes covary likewise. Influences are those of `member_deviations`; where a size has many groups their
+    spread, which is better known, sets the scale.
+
+    Args:
+        logits: The pool's, (member, sample, class), at least two members.
+        labels: (sample,).
+        losses: For every size, (group, sample), as from `size_losses`.
+        temperatures: For every size.
+
+    Returns:
+        (member, size), nats; zero for members that are in no group of a size.
+    """
+    labels, found = labels.long(), np.zeros((len(logits), len(losses)))
+    for column, (size, each) in enumerate(losses.items()):
+        means = each.mean(1).numpy()
+        if size == 1:
+            found[:, column] = (means - means.mean()) * (len(means) / (len(means) - 1)) ** 0.5
+            continue
+        for group in groups(len(logits), size):
+            _, lost = (1 - size) * _losses_without_each(logits[group], labels, temperatures[size])
+            found[group, column] = (lost - lost.mean()) * (size / (size - 1)) ** 0.5
+        if len(means) >= MANY_GROUPS:
+            used = found[: size * len(means), column]
+            used *= size**0.5 * means.std(ddof=1) / (used**2).mean() ** 0.5
+    return found
 
 
 def _redrawn(values: Draws, draws: int, rng: np.random.Generator) -> Draws:

@@ -1,7 +1,7 @@
 """Every ensemble size out of one pool, over all disjoint groups."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -96,6 +96,26 @@ def score_pool(logits: Tensor, labels: Tensor, *, cell: str = "", seed: int = 0)
         losses=dict(enumerate(after.split(counts), 1)),
         temperatures={size: geometric_mean(some) for size, some in enumerate(heat.split(counts), 1)},
     )
+
+
+@torch_threads(1)
+def size_losses(
+    logits: Tensor, labels: Tensor, sizes: Sequence[int], *, seed: int = 0
+) -> tuple[dict[int, Tensor], dict[int, float]]:
+    """What `score_pool` gives as `losses` and `temperatures`, of these sizes and nothing else.
+
+    Raises:
+        ScoreError: As `score_pool`.
+    """
+    check_logits(logits, labels)
+    labels, folds = labels.long(), halvings(len(labels), seed=seed)
+    losses, temperatures = {}, {}
+    for size in sizes:
+        membership = membership_of(len(logits), groups(len(logits), size))
+        predictions = logits if size == 1 else pooled(logits, membership)
+        losses[size], heat = cross_fitted_losses(predictions, labels, folds)
+        temperatures[size] = geometric_mean(heat)
+    return losses, temperatures
 
 
 def _batches(pool: int, ensembles: int, at_once: int) -> Iterator[slice]:

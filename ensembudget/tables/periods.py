@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit
 
 from ..dynamics.periods import LEAST, PERIODIC, Course, course, laws
 from ..evaluate import Pool, Results
@@ -200,7 +200,7 @@ def _period(courses: Sequence[Course]) -> Interval | None:
     logs = np.log(np.concatenate([one.periods for one in courses]))
     if len(logs) < 2:
         return None
-    reach = stats.t.ppf(0.975, len(logs) - 1) * logs.std(ddof=1) / len(logs) ** 0.5
+    reach = stdtrit(len(logs) - 1, 0.975) * logs.std(ddof=1) / len(logs) ** 0.5
     low, value, high = np.exp(logs.mean() + reach * np.array([-1, 0, 1]))
     return Interval(value=float(value), low=float(low), high=float(high))
 
