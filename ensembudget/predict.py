@@ -11,6 +11,7 @@ from .errors import FitError, PlanError
 from .evaluate import pools_of
 from .laws._base import Array
 from .plan import TOLERANCE, cost, split, ways_of
+from .prediction.choice import Candidate
 from .prediction.law import Posterior
 from .prediction.plane import Plane, checked, chosen_arm, columns_of, members_of
 from .records import Extrapolation, Interval, Plan, PredictedSplit, Prediction, Study
@@ -19,14 +20,6 @@ from .store import Store
 LEVEL = 0.9
 MOST_MEMBERS = 2**20  # of a split that is looked at
 LARGEST_SCATTER = 0.15  # about the law, of the range of CNLL: more is no law
-
-
-class Candidate(NamedTuple):
-    """A split that may be predicted; parameters are of one member."""
-
-    members: int
-    width: int
-    parameters: int
 
 
 class Budgeted(NamedTuple):

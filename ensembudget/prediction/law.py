@@ -35,8 +35,9 @@ from .plane import Plane
 DRAWS = 1000
 REACH = 0.7  # of deviations along width, in ln N: a factor of two is near
 _CELL = np.geomspace(0.002, 0.05, 5)  # scales of deviations that are tried, of the range of CNLL
-_WIDTH = np.geomspace(0.003, 0.2, 7)
+_WIDTH = np.geomspace(0.01, 0.2, 7)
 _USUAL = 0.05  # of a width's: half-normal before the data
+_UNLIKELY = 0.01  # scales that are left out
 _FAR = 2.5  # standard deviations from where a width is expected without it: beyond it counts less
 _ROUNDS = 3  # of finding such widths
 
@@ -208,6 +209,7 @@ class Posterior:
             belief = -0.5 * (scatter.width / (scale * _USUAL)) ** 2
             logs.append(belief - np.log(np.diag(factor)).sum() - 0.5 * fitted.loss[0] - 0.5 * freedom)
         shares = np.exp(np.array(logs) - max(logs))
+        shares = np.where(shares < _UNLIKELY * shares.sum(), 0, shares)
         return [(*one, float(share)) for one, share in zip(found, shares / shares.sum(), strict=True)]
 
     @cached_property

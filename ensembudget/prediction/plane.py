@@ -17,7 +17,7 @@ from ..scoring.comparison import member_influences
 from ..scoring.ensembles import size_losses
 
 LEAST_WIDTHS = 3  # a law along width has three parameters
-LEAST_SIZES = 2
+LEAST_FALLS = 2  # of them with ensembles of two sizes or more: from these the law along members
 NEEDED = ("members", "width", "parameters", "cnll")
 # Sizes of one width share members. Measured on digits, 64 members of each of six widths: correlations of the
 # means at sizes 1 to 62 lie between 0.45 and 0.9.
@@ -25,6 +25,7 @@ CORRELATION = 0.75
 SPACING = 1.4  # from one ensemble size to the next: those between say nothing new
 # Few members show their own spread badly: it is averaged with that of all widths, which counts as so many.
 SHRINKAGE = 4
+LEAST_FREEDOM = 3.0  # of a variance: with less than that Student's t has none
 
 
 class Column(NamedTuple):
@@ -98,9 +99,9 @@ def checked(columns: Sequence[Column], name: str) -> Plane:
             f" at least {LEAST_WIDTHS}. Measure {LEAST_WIDTHS - len(columns)} more."
         )
     largest = max(float(column.sizes[-1]) for column in columns)
-    if sum(len(column.sizes) >= LEAST_SIZES for column in columns) < LEAST_WIDTHS:
+    if sum(len(column.sizes) > 1 for column in columns) < LEAST_FALLS:
         raise FitError(
-            f"{name} has ensembles of n = {largest:g} at most, and of two sizes at fewer than {LEAST_WIDTHS}"
+            f"{name} has ensembles of n = {largest:g} at most, and of two sizes at fewer than {LEAST_FALLS}"
             " widths: a law along members needs n = 1 and 2 at least. Train two members of each width."
         )
     for one, other in pairwise(columns):
@@ -175,11 +176,25 @@ def each_member(pools: Sequence[Members]) -> list[Array]:
         weight[:size, :size] += freedom
     if not weight[0, 0]:
         return [np.zeros((len(one.cnll), len(one.cnll))) for one in pools]
-    shared = total / np.maximum(weight, 1)
+    shared = _rescaled(total, np.sqrt(np.diag(total) / np.maximum(np.diag(weight), 1)))
+    tails = _tails(weight[0, 0])
     found = []
     for one, moments in zip(pools, own, strict=True):
         freedom, size = max(len(one.influences) - 1, 0), len(one.cnll)
-        found.append((freedom * moments + SHRINKAGE * shared[:size, :size]) / (freedom + SHRINKAGE))
+        mean = (freedom * moments + SHRINKAGE * shared[:size, :size]) / (freedom + SHRINKAGE)
+        found.append(tails * mean)
+    return found
+
+
+def _tails(freedom: float) -> float:
+    """The variance of Student's t: what a variance from few members must be larger by."""
+    return float(freedom / (freedom - 2)) if freedom > LEAST_FREEDOM else LEAST_FREEDOM / (LEAST_FREEDOM - 2)
+
+
+def _rescaled(covariance: Array, deviations: Array) -> Array:
+    """The correlations of one matrix with other standard deviations: a covariance again."""
+    own = np.sqrt(np.maximum(np.diag(covariance), 1e-300))
+    found: Array = covariance * np.outer(deviations / own, deviations / own)
     return found
 
 
