@@ -10,6 +10,7 @@ from . import __version__, commands
 from .budgets._base import DTYPES
 from .catalog import FAMILIES
 from .errors import EnsembudgetError
+from .search import CONFIDENCE, TOLERANCE
 
 
 class Parser(argparse.ArgumentParser):
@@ -143,6 +144,22 @@ def _predict(one: Parser) -> None:
     _add_format(one, "table", "csv", "json")
 
 
+def _search(one: Parser) -> None:
+    _add_study(one)
+    one.add_argument("--budget", required=True, help="like 36.8M, 250k")
+    about = "training it may cost, of the study's own for this budget, like 25%%, or like 40TFLOP"
+    one.add_argument("--spend", required=True, help=about)
+    one.add_argument("--arm", help="which, where there are several")
+    about = f"above the lowest CNLL what is as good as the best (default: {TOLERANCE})"
+    one.add_argument("--tolerance", type=float, default=TOLERANCE, metavar="FRACTION", help=about)
+    about = f"with which the choice must be that good (default: {CONFIDENCE})"
+    one.add_argument("--confidence", type=float, default=CONFIDENCE, metavar="PROBABILITY", help=about)
+    one.add_argument("--executor", default="serial", help="see ls executors (default: serial)")
+    one.add_argument("--device", default="cpu", help="as torch names it (default: cpu)")
+    one.add_argument("--dry-run", action="store_true", help="say what would be next, and train nothing")
+    _add_format(one, "table", "json")
+
+
 def _add_study(one: Parser) -> None:
     one.add_argument("study", metavar="STUDY", help="a preset (see ls studies) or the path of a TOML file")
     one.add_argument("--store", help="a folder (default: $ENSEMBUDGET_STORE, else store)")
@@ -223,5 +240,11 @@ VERBS = {
         "the best split of a budget and its CNLL, from few small members",
         _predict,
         ("digits --budget 250k,500k", "plane.csv --budget 15.3M --format json"),
+    ),
+    "search": Verb(
+        commands.search_command,
+        "the best split of a budget, training only what is needed to know it",
+        _search,
+        ("digits --budget 122k --spend 25%%", "my_study.toml --budget 250k --spend 40TFLOP --dry-run"),
     ),
 }

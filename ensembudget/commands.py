@@ -37,8 +37,9 @@ from .run import (
     training_flops,
 )
 from .scoring.ensembles import score_pool
+from .search import Step, look, search, space_of, spend_of
 from .store import Store
-from .tables import arms, memory_split, power_laws, predictions, scores, sizes, steppings
+from .tables import arms, memory_split, power_laws, predictions, rounds, scores, sizes, steppings
 from .tables._base import Column, Layout, Row
 from .trial import Arrangement
 
@@ -302,6 +303,32 @@ def predict_command(args: argparse.Namespace) -> int:
     if args.format == "table":
         print(*said, sep="\n")
     return 0
+
+
+def search_command(args: argparse.Namespace) -> int:
+    study, store = studies.load(args.study), Store(_store_path(args))
+    space = space_of(study, args.budget, args.arm)
+    spend = spend_of(args.spend, space.grid)
+    bounds = {"tolerance": args.tolerance, "confidence": args.confidence}
+
+    def say(step: Step) -> None:
+        print(rounds.sentence(step, space, spend), file=sys.stderr, flush=True)
+
+    if args.dry_run:
+        say(look(space, store, spend, **bounds))
+        print("Nothing was trained.", file=sys.stderr)
+        return 0
+    found = search(space, store, spend, **bounds, executor=args.executor, device=args.device, on_step=say)
+    failed = [one for one in found.outcomes if one.status == "failed"]
+    for reason in sorted({one.reason or "" for one in failed}):
+        print(f"ensembudget: {len(failed)} failed: {reason}", file=sys.stderr)
+    if args.format == "json":
+        print(json.dumps(rounds.document(found, space), indent=1))
+        return 1 if failed else 0
+    print(render(rounds.layout, rounds.rows(found.step, space), "txt"))
+    print(render(predictions.layout, predictions.rows([found.prediction]), "txt"))
+    print(*predictions.verdicts([found.prediction]), sep="\n")
+    return 1 if failed else 0
 
 
 def _columns(path: str, x: str, y: str) -> tuple[np.ndarray, np.ndarray]:

@@ -197,6 +197,17 @@ def run(
     if arrangement is None:
         arrangement = arrange(planned, store, executor=executor, workers=workers, device=device)
     store.save_plan(planned)
+    return train_missing(planned, store, arrangement, executor, on_progress)
+
+
+def train_missing(
+    planned: Plan,
+    store: Store,
+    arrangement: Arrangement,
+    executor: str = "processes",
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+) -> list[Outcome]:
+    """As `run`, of a plan that is not kept: a part of a study's."""
     jobs = missing_jobs(planned, store, arrangement)
     if not jobs:
         return []

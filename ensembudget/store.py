@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from .errors import StoreError
-from .records import Environment, Member, Plan, Study
+from .records import Environment, Member, Plan, Search, Study
 from .training.loop import Trained
 
 FORMAT = 1
@@ -219,6 +219,18 @@ class Store:
         except (OSError, ValidationError):
             return None
 
+    def save_search(self, search: Search) -> None:
+        """Keeps the rounds of a search, so that the same search goes on from them."""
+        with self._writing():
+            self._put(f"searches/{_search_key(search)}.json", search.to_json().encode())
+
+    def saved_search(self, empty: Search) -> Search:
+        """The search as it was left, or as it is given where there is none."""
+        try:
+            return Search.from_json((self.root / "searches" / f"{_search_key(empty)}.json").read_bytes())
+        except (OSError, ValidationError):
+            return empty
+
     def sweep(self) -> None:
         """Removes staging that crashed runs left; call while nobody else writes."""
         shutil.rmtree(self.root / "tmp", ignore_errors=True)
@@ -315,6 +327,10 @@ def _facts(content: bytes | Path) -> dict[str, int | str]:
         return {"bytes": len(content), "sha256": _sha256(content)}
     with content.open("rb") as file:
         return {"bytes": content.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+
+
+def _search_key(search: Search) -> str:
+    return _sha256(_canonical([_study_key(search.study), search.arm, search.budget]))
 
 
 def _study_key(study: Study) -> str:

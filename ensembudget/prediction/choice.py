@@ -97,9 +97,9 @@ def decide(
     if not found.looks:
         why = "every member of the plan is trained" if not open_ones else "the spend is gone"
         return Decision(*state, None, 0, why, posterior)
-    look = max(found.looks, key=lambda one: one.value / one.flops)
+    look = max(found.looks, key=lambda one: min(one.value, loss) / one.flops)
     reason = (
-        f"expected to lower the loss of a wrong choice, {loss:.2g} nats, by {look.value:.2g}: the most per"
+        f"expected to lower the loss of a wrong choice, {loss:.2g} nats, by {min(look.value, loss):.2g}: the most per"
         " operation"
     )
     return Decision(*state, look.width, look.number, reason, posterior)
@@ -182,7 +182,7 @@ def _extended(each: Array, sizes: int) -> Array:
 
 
 def _value(chosen: Array, seen: Array, noise: Array) -> float:
-    """How much what is seen is expected to lower the loss of the choice, nats.
+    """How much what is seen is expected to lower the loss of the choice, nats; rivals are added up.
 
     Args:
         chosen: CNLL of the candidates, (candidate, draw).
