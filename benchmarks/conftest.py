@@ -28,6 +28,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--study", default="digits", help="a preset or a TOML file (default: digits)")
     group.addoption("--store", default="store", help="where its members are (default: store)")
     group.addoption("--out", default=None, help="where the report goes (default: report/NAME-with-costs)")
+    group.addoption("--plane", action="append", default=[], help="another plane in CSV to be predicted")
+    group.addoption(
+        "--replay", action="append", default=[], help="STUDY=STORE, another study to search in again"
+    )
     group.addoption("--device", default="cpu", help="as torch names it (default: cpu)")
 
 

@@ -3,7 +3,9 @@
 The verbs, in the order of the work: `load_study`, `plan_study`, `arrange` (how members are stepped
 here; `run` asks it when nobody did), `run`, `evaluate`, `report`; alone,
 `split` finds the width that spends a budget, `score_pool` and `calibrated_nll` score logits, and
-`fit_points` fits a law. Importing the package makes its families known to timm.
+`fit_points` fits a law. Before members are paid for: `read_plane` or `study_plane`, `fit_plane`,
+`plane_budget` or `study_budget`, `predict`; and `space_of`, `search`. Importing the package makes its
+families known to timm.
 """
 
 __version__ = "0.1.0"
@@ -14,11 +16,15 @@ from .families._base import Task
 from .families._timm import register as _register
 from .laws._base import fit_points
 from .plan import cost, plan, split
-from .records import Fit, Member, Plan, Recipe, Run, Score, Split, Stepping, SteppingChoice, Study
+from .predict import plane_budget, predict, study_budget, study_plane
+from .prediction.law import fit_plane
+from .prediction.plane import read_plane
+from .records import Fit, Member, Plan, Prediction, Recipe, Run, Score, Split, Stepping, SteppingChoice, Study
 from .report.write import report
 from .run import arrange, plan_study, run, status
 from .scoring.calibration import calibrated_nll
 from .scoring.ensembles import score_pool
+from .search import search, space_of
 from .store import Store
 from .studies import load as load_study
 
@@ -27,6 +33,7 @@ __all__ = [
     "Fit",
     "Member",
     "Plan",
+    "Prediction",
     "Recipe",
     "Results",
     "Run",
@@ -41,15 +48,23 @@ __all__ = [
     "calibrated_nll",
     "cost",
     "evaluate",
+    "fit_plane",
     "fit_points",
     "load_study",
     "plan",
     "plan_study",
+    "plane_budget",
+    "predict",
+    "read_plane",
     "report",
     "run",
     "score_pool",
+    "search",
+    "space_of",
     "split",
     "status",
+    "study_budget",
+    "study_plane",
 ]
 
 _register()

@@ -146,7 +146,12 @@ def plane_budget(plane: Plane, written: str, members: Sequence[int] | None = Non
     Raises:
         PlanError: A budget of another kind, or below the smallest member.
     """
-    budget, _ = parse_budget(written, "parameters")
+    budget, kind = parse_budget(written)
+    if kind != "parameters":
+        raise PlanError(
+            f"budget {written!r} is in {kind}, and a plane in CSV knows of parameters alone. Write it like"
+            " 36.8M, or predict from a study, which knows its networks."
+        )
     found = []
     for size in _sizes(members):
         one = _nearest(plane, budget / size, size)

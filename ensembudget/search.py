@@ -69,6 +69,7 @@ def space_of(study: Study, written: str, arm: str | None = None) -> Space:
         FitError: No such arm.
         PlanError: Too few widths for a law, or splits to choose from.
     """
+    parse_budget(written, study.budget_kind)  # a fault is said once, not for each n
     one = plan_study(study.model_copy(update={"budgets": [written], "widths": []}))
     arm = chosen_arm(one.arms, arm, f"study {study.name!r}")
     splits = [split for split in one.splits if split.arm == arm]

@@ -98,9 +98,9 @@ def decide(
         why = "every member of the plan is trained" if not open_ones else "the spend is gone"
         return Decision(*state, None, 0, why, posterior)
     look = max(found.looks, key=lambda one: min(one.value, loss) / one.flops)
+    worth = min(look.value, loss)
     reason = (
-        f"expected to lower the loss of a wrong choice, {loss:.2g} nats, by {min(look.value, loss):.2g}: the most per"
-        " operation"
+        f"expected to lower the loss of a wrong choice, {loss:.2g} nats, by {worth:.2g}: most per operation"
     )
     return Decision(*state, look.width, look.number, reason, posterior)
 

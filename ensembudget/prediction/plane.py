@@ -1,6 +1,6 @@
 """The (members, width) plane as it was measured: CNLL and how well each cell of it is known."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -113,17 +113,17 @@ def checked(columns: Sequence[Column], name: str) -> Plane:
     return Plane(tuple(columns))
 
 
-def spaced(sizes: Sequence[int]) -> list[int]:
-    """Those sizes that say something new.
+def spaced(sizes: Iterable[int]) -> list[int]:
+    """Those sizes that say something new, powers of two before others.
 
-    >>> spaced(range(1, 17))
-    [1, 2, 3, 5, 7, 10, 14]
+    >>> spaced(range(1, 17)), spaced([1, 2, 3]), spaced([1, 3, 5, 6])
+    ([1, 2, 4, 8, 16], [1, 2, 3], [1, 3, 5])
     """
     found: list[int] = []
-    for size in sorted(sizes):
-        if not found or size >= SPACING * found[-1]:
+    for size in sorted(sizes, key=lambda size: (size & (size - 1) != 0, size)):
+        if all(max(size, other) >= SPACING * min(size, other) for other in found):
             found.append(size)
-    return found
+    return sorted(found)
 
 
 # Out of a store.

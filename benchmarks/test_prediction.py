@@ -1,0 +1,375 @@
+"""Whether predictions hold: forms of the law on held-out cells, coverage, and what a search picks.
+
+Command: pytest benchmarks/test_prediction.py -m slow -s [--plane FILE.csv]... [--replay STUDY=STORE]...
+Needs the members of study `digits_plane` in --store, and trains what is missing: 10 minutes on two cores;
+without that 15. Replays of a search take members that are already trained, in another order for each
+seed. Writes its tables to --out (default: tables/prediction). Expect intervals of 90% to cover 85 to 97%
+and the search to pick a split within 1% of the best in 8 of 10 seeds at least.
+"""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmarks.forms import FORMS, PAPERS, one_at_a_time
+from ensembudget import Store, load_study, plan_study, run
+from ensembudget.budgets._base import parse_budget
+from ensembudget.evaluate import Pool, pools_of
+from ensembudget.prediction.choice import Option, decide
+from ensembudget.prediction.law import fit_plane
+from ensembudget.prediction.plane import Column, Members, Plane, checked, columns_of, members_of, read_plane
+from ensembudget.report.write import open_folder, write_table
+from ensembudget.scoring.ensembles import size_losses
+from ensembudget.search import CONFIDENCE, TOLERANCE, space_of
+from ensembudget.tables import _base
+from ensembudget.tables._base import Layout, Row
+
+pytestmark = pytest.mark.slow
+
+LARGEST_TRAINED = 4  # members of the largest ensemble that a law is fitted to
+SIZES = (1, 2, 4, 8, 16)
+READ = 0.005  # nats: how exactly the reference plane was read off its figure
+OFF = 0.1  # a measured split misses a budget by less than this fraction
+EACH = 8  # members a width that a plane is drawn with
+REPEATS = 20
+SEEDS = 10
+SPEND = 0.25  # of the grid
+NEAR = 0.01  # of the best CNLL
+
+FORM_TABLE = Layout(
+    "forms",
+    "Forms of the joint law, cells held out",
+    (
+        _base.Column("plane", "plane"),
+        _base.Column("form", "form"),
+        _base.Column("cells", "cells fitted", "d"),
+        _base.Column("held_out", "held out", "d"),
+        _base.Column("answered", "answered", "d"),
+        _base.Column("rmse", "RMSE, nats", ".4f"),
+        _base.Column("relative", "RMSE, % of CNLL", ".1f"),
+        _base.Column("covered", "covered by 90%", ".2f"),
+        _base.Column("reach", "mean half-width", ".4f"),
+        _base.Column("budgets", "budgets judged", "d"),
+        _base.Column("right", "best right or tied", "d"),
+        _base.Column("regret", "worst regret, nats", ".4f"),
+    ),
+    rules=(
+        f"Fitted to ensembles of up to {LARGEST_TRAINED} of all widths but the two widest (one where there"
+        f" are fewer than five); held out: sizes {', '.join(map(str, SIZES))} of these, and above"
+        f" {LARGEST_TRAINED} of every width.",
+        f"Best split: among the measured splits within {OFF:.0%} of a budget, at least one held out; tied:"
+        f" within {READ} nats of the lowest. Answered: cells for which a law was not refused.",
+        f"'{PAPERS}' is the papers' way: a law along n for each width, then along width; it has no joint"
+        " interval.",
+    ),
+)
+COVERAGE_TABLE = Layout(
+    "coverage",
+    "Coverage of 90% intervals",
+    (
+        _base.Column("width", "width", "d"),
+        _base.Column("members", "n", "d"),
+        _base.Column("planes", "planes", "d"),
+        _base.Column("covered", "all other members", ".2f"),
+        _base.Column("covered_again", "members of the plane", ".2f"),
+        _base.Column("error", "mean error", "+.4f"),
+        _base.Column("rmse", "RMSE", ".4f"),
+        _base.Column("reach", "mean half-width", ".4f"),
+    ),
+    rules=(
+        f"Study digits_plane: {REPEATS} planes of {EACH} members a width drawn out of 64, fitted to the four"
+        f" narrowest widths and n below {EACH}. Covered: the mean CNLL of all members that were not drawn;"
+        " and, beside it, of the plane's own, one ensemble or few, whose error no interval here contains.",
+    ),
+)
+SEARCH_TABLE = Layout(
+    "search",
+    "What a search picks",
+    (
+        _base.Column("study", "study"),
+        _base.Column("budget", "budget", ",d"),
+        _base.Column("seed", "seed", "d"),
+        _base.Column("members", "picks n", "d"),
+        _base.Column("regret_percent", "above the best, %", ".2f"),
+        _base.Column("share", "of the grid's FLOP", ".3f"),
+        _base.Column("trained", "members", "d"),
+        _base.Column("rounds", "rounds", "d"),
+        _base.Column("confidence", "confidence", ".2f"),
+        _base.Column("stopped", "stops for"),
+    ),
+    rules=(
+        f"The full grid is what the study trains for that budget; the spend is {SPEND:.0%} of it, tolerance"
+        f" {TOLERANCE:.0%}, confidence {CONFIDENCE}. A seed is an order of the members of each width. The"
+        " best is judged by the mean CNLL over all members in the store.",
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def out(request: pytest.FixtureRequest) -> Path:
+    return open_folder(request.config.getoption("--out") or "tables/prediction")
+
+
+def publish(out: Path, layout: Layout, rows: Sequence[Row], notes: Sequence[str]) -> None:
+    write_table(out, layout, rows, notes)
+    print("\n" + "\n".join(notes))
+
+
+# Forms.
+
+
+def planes(request: pytest.FixtureRequest) -> Iterator[tuple[str, Plane]]:
+    """Every published plane, arm by arm, and those that are given."""
+    for path in [*sorted(Path("tables").glob("*/plane.csv")), *request.config.getoption("--plane")]:
+        frame = pd.read_csv(path)
+        name = Path(path).parent.name if Path(path).name == "plane.csv" else Path(path).stem
+        for arm in frame["arm"].dropna().unique() if "arm" in frame else [None]:
+            yield f"{name}, {arm}" if arm else name, read_plane(str(path), arm)
+
+
+class Split(NamedTuple):
+    """A plane in two: what a law is fitted to, and cells (members, parameters, cnll) that it is judged by."""
+
+    fitted: Plane
+    held: np.ndarray
+
+
+def held_out(plane: Plane) -> Split:
+    most = len(plane.columns) - (2 if len(plane.columns) > 4 else 1)
+    fitted = [_smaller(column) for column in plane.columns[:most]]
+    cells = [
+        (size, float(column.parameters), value)
+        for number, column in enumerate(plane.columns)
+        for size, value in zip(column.sizes, column.cnll, strict=True)
+        if size in SIZES and (number >= most or size > LARGEST_TRAINED)
+    ]
+    return Split(checked(fitted, "plane"), np.array(cells))
+
+
+def _smaller(column: Column, largest: float = LARGEST_TRAINED) -> Column:
+    """Of a column the ensembles up to a size."""
+    some = column.sizes <= largest
+    return column._replace(
+        sizes=column.sizes[some], cnll=column.cnll[some], covariance=column.covariance[np.ix_(some, some)]
+    )
+
+
+def judged(plane: Plane, split: Split, predicted: np.ndarray) -> tuple[int, int, float]:
+    """Budgets that measured cells can judge, in how many the best is right or tied, and the worst regret."""
+    held = {(n, each): value for (n, each, _), value in zip(split.held, predicted, strict=True)}
+    measured = {
+        (size, float(c.parameters)): value
+        for c in plane.columns
+        for size, value in zip(c.sizes, c.cnll, strict=True)
+        if size in SIZES
+    }
+    regrets = []
+    for budget in {column.parameters * size for column in plane.columns for size in (1, 2, 4, 8)}:
+        cells = [cell for cell in measured if abs(cell[0] * cell[1] / budget - 1) < OFF]
+        if len(cells) > 1 and any(cell in held for cell in cells):
+            guess = min(cells, key=lambda cell: held.get(cell, measured[cell]))
+            regrets.append(measured[guess] - min(measured[cell] for cell in cells))
+    return len(regrets), sum(regret <= READ for regret in regrets), max(regrets, default=float("nan"))
+
+
+def test_forms_on_held_out_cells(request: pytest.FixtureRequest, out: Path) -> None:
+    rows: list[Row] = []
+    for name, plane in planes(request):
+        split = held_out(plane)
+        members, parameters, cnll = split.held.T
+        for form in [*FORMS, PAPERS]:
+            low = high = np.full(len(cnll), np.nan)
+            if form == PAPERS:
+                value = one_at_a_time(split.fitted, members, parameters)
+            else:
+                drawn = fit_plane(split.fitted, FORMS[form]).draws(members, parameters)
+                value, (low, high) = drawn.mean(1), np.quantile(drawn, [0.05, 0.95], axis=1)
+            some, error = np.isfinite(value), value - cnll
+            budgets, right, regret = judged(plane, split, value) if some.all() else (None, None, None)
+            rows.append({
+                "plane": name, "form": form, "cells": len(split.fitted.cnll), "held_out": len(cnll),
+                "answered": int(some.sum()),
+                "rmse": float(np.sqrt((error[some] ** 2).mean())) if some.any() else None,
+                "relative": 100 * float(np.sqrt(((error / cnll)[some] ** 2).mean())) if some.any() else None,
+                "covered": None if form == PAPERS else float(((low <= cnll) & (cnll <= high)).mean()),
+                "reach": None if form == PAPERS else float((high - low).mean() / 2),
+                "budgets": budgets, "right": right, "regret": regret,
+            })  # fmt: skip
+    table = pd.DataFrame(rows)
+    table = table[table["form"] != PAPERS]
+    mean = table.groupby("form")["relative"].mean().sort_values()
+    covered = table.groupby("form")["covered"].mean()
+    notes = [
+        f"{form}: mean RMSE {value:.2f}% of CNLL over {table['plane'].nunique()} planes, covered"
+        f" {covered[form]:.2f}"
+        for form, value in mean.items()
+    ]
+    publish(out, FORM_TABLE, rows, notes)
+    kept = table[table["form"] == "interacting"]
+    assert mean["interacting"] <= 1.1 * mean.min()  # else another form should be kept
+    assert (kept["right"].sum() / kept["budgets"].sum()) > 0.8
+
+
+# Coverage.
+
+
+@pytest.fixture(scope="module")
+def drawn_from(request: pytest.FixtureRequest) -> list[Pool]:
+    """Pools of 64 at six widths."""
+    planned, store = plan_study(load_study("digits_plane")), Store(request.config.getoption("--store"))
+    assert not [one for one in run(planned, store) if one.status == "failed"]
+    return pools_of(planned, store)
+
+
+def _some(pool: Pool, order: Sequence[int]) -> Any:
+    """A pool of these members, in this order."""
+    return SimpleNamespace(
+        planned=pool.planned,
+        trained=[pool.trained[i] for i in order],
+        labels=pool.labels,
+        logits=pool.logits[list(order)],
+    )
+
+
+def test_intervals_cover_what_they_should(drawn_from: list[Pool], out: Path) -> None:
+    rng, found = np.random.default_rng(0), []
+    for _ in range(REPEATS):
+        orders = [rng.permutation(len(pool.trained)) for pool in drawn_from]
+        drawn = [_some(pool, order[:EACH]) for pool, order in zip(drawn_from, orders, strict=True)]
+        others = [_some(pool, order[EACH:]) for pool, order in zip(drawn_from, orders, strict=True)]
+        columns = columns_of([members_of(pool) for pool in drawn])
+        posterior = fit_plane(checked([_smaller(c, EACH - 1) for c in columns[:4]], "plane"))
+        for number, (column, pool, rest) in enumerate(zip(columns, drawn, others, strict=True)):
+            sizes = [size for size in SIZES if size <= EACH and (number >= 4 or size == EACH)]
+            draws = posterior.draws(np.array(sizes, float), np.full(len(sizes), float(column.parameters)))
+            truth, own = (size_losses(p.logits, p.labels, sizes)[0] for p in (rest, pool))
+            for size, row in zip(sizes, draws, strict=True):
+                low, high = np.quantile(row, [0.05, 0.95])
+                true, again = (float(losses[size].mean()) for losses in (truth, own))
+                hits = [low <= value <= high for value in (true, again)]
+                found.append((column.width, size, *hits, row.mean() - true, (high - low) / 2))
+    frame = pd.DataFrame(found, columns=["width", "members", "covered", "covered_again", "error", "reach"])
+    cells = frame.groupby(["width", "members"])
+    table = cells.mean().assign(
+        planes=REPEATS, rmse=cells["error"].agg(lambda error: np.sqrt((error**2).mean()))
+    )
+    covered, again = frame["covered"].mean(), frame["covered_again"].mean()
+    notes = [
+        f"Of {len(frame)} held-out cells over {REPEATS} planes {covered:.1%} are covered; by the plane's own"
+        f" members {again:.1%}."
+    ]
+    publish(out, COVERAGE_TABLE, table.reset_index().to_dict("records"), notes)
+    assert 0.80 <= covered <= 0.98
+
+
+# Search.
+
+
+def replays(request: pytest.FixtureRequest) -> Iterator[tuple[str, list[Pool], str]]:
+    """Studies whose members are there, budget by budget; digits out of the pools of digits_plane."""
+    asked = [("digits", request.config.getoption("--store"))]
+    asked += [tuple(one.split("=", 1)) for one in request.config.getoption("--replay")]
+    for name, store in asked:
+        study = load_study(name)
+        plane = load_study("digits_plane") if name == "digits" else study
+        for budget in study.budgets:
+            widths = {split.width for split in plan_study(study).splits if split.budget == _number(budget)}
+            if len(widths) > 2:
+                yield name, pools_of(plan_study(plane), Store(store)), str(budget)
+
+
+def _number(budget: str | int) -> int:
+    return parse_budget(budget)[0]
+
+
+def replay(name: str, pools: Sequence[Pool], budget: str, seed: int) -> tuple[Row, int | None]:
+    """A search that takes its members from pools, in an order of its own."""
+    space, rng = space_of(load_study(name), budget), np.random.default_rng(seed)
+    cells = {pool.planned.cell.width: pool for pool in pools if pool.planned.cell.width in space.cells}
+    orders = {width: rng.permutation(len(pool.trained)) for width, pool in cells.items()}
+    taken, known, spent, rounds = dict.fromkeys(cells, 0), dict[int, Members](), 0.0, 0
+    while True:
+        options = [
+            Option(w, space.parameters[w], cell.training_flops, taken[w], min(cell.members, len(orders[w])))
+            for w, cell in space.cells.items()
+        ]
+        decision = decide(
+            [known[w] for w in sorted(known)], options, space.budget.candidates,
+            left=SPEND * space.grid - spent, tolerance=TOLERANCE, confidence=CONFIDENCE,
+        )  # fmt: skip
+        if decision.width is None:
+            break
+        width = decision.width
+        taken[width] += decision.number
+        spent += decision.number * space.cells[width].training_flops
+        known[width] = members_of(_some(cells[width], orders[width][: taken[width]]))
+        rounds += 1
+    best = decision.best.members if decision.best else None
+    row: Row = {
+        "study": space.search.study.name, "budget": space.budget.budget, "seed": seed, "members": best,
+        "share": spent / space.grid, "trained": sum(taken.values()), "rounds": rounds,
+        "confidence": decision.confidence, "stopped": decision.reason,
+    }  # fmt: skip
+    return row, best
+
+
+def test_a_search_picks_well_for_a_quarter_of_the_grid(request: pytest.FixtureRequest, out: Path) -> None:
+    rows, notes = list[Row](), list[str]()
+    for name, pools, budget in replays(request):
+        by_width = {pool.planned.cell.width: pool for pool in pools}
+        measured = {}
+        for one in space_of(load_study(name), budget).budget.candidates:
+            pool = by_width[one.width]
+            losses, _ = size_losses(pool.logits, pool.labels, [one.members])
+            measured[one.members] = float(losses[one.members].mean())
+        lowest = min(measured.values())
+        for seed in range(SEEDS):
+            row, best = replay(name, pools, budget, seed)
+            row["regret_percent"] = 100 * (measured[best] / lowest - 1) if best else None
+            rows.append(row)
+        some = [
+            row for row in rows if (row["study"], row["budget"]) == (rows[-1]["study"], rows[-1]["budget"])
+        ]
+        near = sum(float(row["regret_percent"] or 0) <= 100 * NEAR for row in some)
+        shares = [float(row["share"] or 0) for row in some]
+        notes.append(
+            f"{rows[-1]['study']} at {rows[-1]['budget']:,}: within {NEAR:.0%} of the best in {near} of"
+            f" {SEEDS} seeds, for {min(shares):.1%} to {max(shares):.1%} of the grid. Measured: "
+            + ", ".join(f"n = {n}: {value:.4f}" for n, value in measured.items())
+        )
+        print(notes[-1], flush=True)
+    publish(out, SEARCH_TABLE, rows, notes)
+    assert all(float(row["share"] or 0) <= SPEND + 1e-9 for row in rows)
+
+
+# Time.
+
+
+def test_a_prediction_takes_seconds(drawn_from: list[Pool], request: pytest.FixtureRequest) -> None:
+    """The whole command, its start included, beside a command that only starts."""
+    store = str(request.config.getoption("--store"))
+
+    def seconds(*arguments: str) -> float:
+        began = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "ensembudget", *arguments], check=True, capture_output=True)
+        return time.perf_counter() - began
+
+    rounds = [
+        (
+            seconds("ls", "modes"),
+            seconds("predict", "digits", "--budget", "250k", "--store", store),
+            seconds("predict", "digits_plane", "--budget", "250k", "--store", store),
+        )
+        for _ in range(5)
+    ]
+    start, small, large = np.median(rounds, axis=0)
+    print(f"\nstart {start:.1f} s; predict from 144 members {small:.1f} s, from 384 members {large:.1f} s")
+    assert small <= 10
