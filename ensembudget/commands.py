@@ -314,6 +314,7 @@ def search_command(args: argparse.Namespace) -> int:
     def say(step: Step) -> None:
         print(rounds.sentence(step, space, spend), file=sys.stderr, flush=True)
 
+    EXECUTORS[args.executor]
     if args.dry_run:
         say(look(space, store, spend, **bounds))
         print("Nothing was trained.", file=sys.stderr)
@@ -325,9 +326,10 @@ def search_command(args: argparse.Namespace) -> int:
     if args.format == "json":
         print(json.dumps(rounds.document(found, space), indent=1))
         return 1 if failed else 0
+    known = [found.prediction] if found.prediction else []
     print(render(rounds.layout, rounds.rows(found.step, space), "txt"))
-    print(render(predictions.layout, predictions.rows([found.prediction]), "txt"))
-    print(*predictions.verdicts([found.prediction]), sep="\n")
+    print(render(predictions.layout, predictions.rows(known), "txt"))
+    print(*predictions.verdicts(known), sep="\n")
     return 1 if failed else 0
 
 

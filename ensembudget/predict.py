@@ -107,15 +107,13 @@ def _status(posterior: Posterior, judged: Sequence[PredictedSplit]) -> str:
                     f"n = {one.members} of width {one.width} is {factor:.1f} times beyond the largest"
                     f" {name} measured, and the plane spans {span:.1f}"
                 )
-    scatter, _ = posterior.best
-    share = float(np.hypot(*scatter) / np.ptp(plane.cnll))
+    left = plane.cnll - posterior.law(plane.members, plane.parameters)
+    share = float(np.sqrt((left**2).mean()) / np.ptp(plane.cnll))
     if share > LARGEST_SCATTER:
         faults.append(f"CNLL scatters about the law by {share:.0%} of its range")
     if max(one.extrapolation.width for one in judged) > 1 and not posterior.falls_along_width:
         faults.append("CNLL does not fall with width, and this is wider than what was measured")
-    return (
-        "; ".join(["not carried by the data: " + faults[0], *dict.fromkeys(faults[1:])]) if faults else "ok"
-    )
+    return "not carried by the data: " + "; ".join(dict.fromkeys(faults)) if faults else "ok"
 
 
 # Which splits a budget has.
@@ -154,10 +152,9 @@ def plane_budget(plane: Plane, written: str, members: Sequence[int] | None = Non
         )
     found = []
     for size in _sizes(members):
-        one = _nearest(plane, budget / size, size)
-        if one.width < plane.columns[0].width or size * one.parameters > budget * (1 + TOLERANCE):
+        if size * plane.columns[0].parameters > budget * (1 + TOLERANCE):
             break
-        found.append(one)
+        found.append(_nearest(plane, budget / size, size))
     return _budgeted(plane, budget, "parameters", found)
 
 
@@ -203,9 +200,8 @@ def study_budget(
             study.family, task, budget, size, kind,
             options=way.options, multiple_of=study.multiple_of, dtype=study.dtype,
         )  # fmt: skip
-        if one.width < least:
-            break
-        found.append(Candidate(size, one.width, one.parameters_per_member))
+        if one.width >= least:
+            found.append(Candidate(size, one.width, one.parameters_per_member))
     return _budgeted(plane, budget, kind, found)
 
 

@@ -1,5 +1,7 @@
 """Spends training only where the best split of a budget is still open."""
 
+import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,13 +13,15 @@ from .evaluate import Pool, pools_of
 from .executors._base import Outcome
 from .plan import cost
 from .predict import Budgeted, predict
-from .prediction.choice import Candidate, Decision, Option, decide
+from .prediction.choice import START, Candidate, Decision, Option, decide
 from .prediction.plane import LEAST_WIDTHS, Members, chosen_arm, members_of
 from .records import Plan, PlannedCell, Prediction, Round, Search, SteppingChoice, Study
 from .run import arrange, plan_study, train_missing
 from .store import Store
 
 TOLERANCE, CONFIDENCE = 0.01, 0.95
+_PREFIXES = " kMGTPEZ"  # of FLOP, a thousand each
+_SPEND = re.compile(r"([0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]{1,2})?)\s*(?:%|(([kMGTPEZ]?)FLOPs?))")
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ class Found:
     """How a search ended."""
 
     step: Step
-    prediction: Prediction
+    prediction: Prediction | None  # none where members failed before there was a law
     outcomes: list[Outcome] = field(default_factory=list)
 
 
@@ -74,18 +78,22 @@ def space_of(study: Study, written: str, arm: str | None = None) -> Space:
     arm = chosen_arm(one.arms, arm, f"study {study.name!r}")
     splits = [split for split in one.splits if split.arm == arm]
     needed = [cell for cell in one.cells if cell.arm == arm]
-    if not any(split.members == 1 for split in splits) or len(splits) < 2:
+    sizes = [split.members for split in splits]
+    if 1 not in sizes or len(sizes) < 2:
         raise PlanError(
-            f"budget {written!r} of study {study.name!r} has {len(splits)} split(s), and the wide network is"
-            " compared with at least one other. Give the study more members, or ask for a larger budget."
+            f"budget {written!r} of study {study.name!r} has splits of n ="
+            f" {', '.join(map(str, sizes)) or 'none'}; a search compares the wide network, n = 1, with at"
+            " least one other. Give the study more `members`, or ask for a larger budget."
         )
     whole = plan_study(study.model_copy(update={"budgets": [*_others(study, written), written]}))
     costliest = max(cell.training_flops for cell in needed)
     cells = [cell for cell in whole.cells if cell.arm == arm and cell.training_flops <= costliest]
-    if len(cells) < LEAST_WIDTHS:
+    carrying = sum(cell.members >= START for cell in cells)
+    if carrying < LEAST_WIDTHS:
         raise PlanError(
-            f"budget {written!r} of study {study.name!r} has {len(cells)} widths to train, and a law needs"
-            f" {LEAST_WIDTHS}. Add narrower ones to the study's `widths`, or more `members`."
+            f"budget {written!r} of study {study.name!r} has {carrying} widths to train {START} members of,"
+            f" and a law needs {LEAST_WIDTHS}. Add narrower ones to the study's `widths`, or raise `members` or"
+            " `pool`."
         )
     candidates = [Candidate(s.members, s.width, s.parameters_per_member) for s in splits]
     budget, kind, task = splits[0].budget, splits[0].budget_kind, task_of(study.dataset)
@@ -117,15 +125,17 @@ def spend_of(written: str, grid: float) -> float:
         >>> spend_of("25%", 8e12), spend_of("40TFLOP", 8e12)
         (2000000000000.0, 40000000000000.0)
     """
-    if not written.endswith("%"):
-        return float(parse_budget(written, "flops")[0])
-    try:
-        share = float(written[:-1]) / 100
-    except ValueError:
-        share = 0.0
-    if not 0 < share <= 1:
-        raise PlanError(f"--spend {written!r} is no share of the grid. Write it like 25%, or as 40TFLOP.")
-    return share * grid
+    match = _SPEND.fullmatch(written.strip())
+    if not match:
+        raise PlanError(f"--spend {written!r} is no amount of training. Write it like 25% or 40TFLOP.")
+    number = float(match[1])
+    if not match[2]:
+        if not 0 < number <= 100:
+            raise PlanError(f"--spend {written!r} is no share of the grid. Write it like 25%, or as 40TFLOP.")
+        return number / 100 * grid
+    if number <= 0:
+        raise PlanError(f"--spend {written!r} buys no training. Write it like 25% or 40TFLOP.")
+    return number * 1000.0 ** _PREFIXES.index(match[3] or " ")
 
 
 def search(
@@ -169,7 +179,8 @@ def search(
         store.save_search(_with_round(space, step, part, store))
         outcomes = train_missing(part, store, arrangement, executor)
         if any(one.status == "failed" for one in outcomes):
-            return Found(step, _answer(space, step, spend), outcomes)
+            known = step.decision.posterior is not None
+            return Found(step, _answer(space, step, spend) if known else None, outcomes)
 
 
 def look(
@@ -192,9 +203,8 @@ def look(
         scored: Pools that were scored before, by width and number of members.
     """
     _check(tolerance, confidence)
-    rounds = tuple(
-        one for one in store.saved_search(space.search).rounds if all(key in store for key in one.keys)
-    )
+    rounds = tuple(_kept(one, store) for one in store.saved_search(space.search).rounds)
+    rounds = tuple(one for one in rounds if one.keys)
     spent = sum(one.flops for one in rounds)
     pools = pools_of(space.planned, store)
     decision = decide(
@@ -206,6 +216,18 @@ def look(
         confidence=confidence,
     )
     return Step(decision, rounds, spent)
+
+
+def _kept(one: Round, store: Store) -> Round:
+    """A round without the members that were never trained: it may have been broken off."""
+    there = [(seed, key) for seed, key in zip(one.seeds, one.keys, strict=True) if key in store]
+    return one.model_copy(
+        update={
+            "seeds": [seed for seed, _ in there],
+            "keys": [key for _, key in there],
+            "flops": one.flops * len(there) / len(one.keys),
+        }
+    )
 
 
 def _check(tolerance: float, confidence: float) -> None:
@@ -227,8 +249,8 @@ def _option(space: Space, pool: Pool) -> Option:
         width=cell.cell.width,
         parameters=space.parameters[cell.cell.width],
         flops=cell.training_flops,
-        trained=len(pool.stored),
-        most=cell.members,
+        trained=len(pool.trained),
+        most=cell.members - pool.diverged,
     )
 
 
@@ -260,11 +282,12 @@ def _with_round(space: Space, step: Step, part: Plan, store: Store) -> Search:
 def _answer(space: Space, step: Step, spend: float) -> Prediction:
     if step.decision.posterior is None:
         cheapest: Sequence[PlannedCell] = sorted(space.planned.cells, key=lambda cell: cell.training_flops)
-        needed = 2 * sum(cell.training_flops for cell in cheapest[:LEAST_WIDTHS])
+        needed = START * sum(cell.training_flops for cell in cheapest[:LEAST_WIDTHS])
         raise IncompleteError(
-            f"the search has no answer: {step.decision.reason} ({step.spent:.3g} of {spend:.3g} FLOP). Two"
-            f" members of each of the {LEAST_WIDTHS} cheapest widths take {needed:.3g} FLOP,"
-            f" {needed / space.grid:.0%} of the grid: raise --spend."
+            f"the search has no answer: {step.decision.reason} ({step.spent:.3g} of {spend:.3g} FLOP)."
+            f" {START} members of each of the {LEAST_WIDTHS} cheapest widths take"
+            f" {math.ceil(1000 * needed / space.grid) / 10:g}% of the grid: ask for a --spend of that at"
+            " least."
         )
     (prediction,) = predict(step.decision.posterior, [space.budget])
     return prediction

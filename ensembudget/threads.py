@@ -1,9 +1,10 @@
-"""How many threads torch works with, for a while."""
+"""How many threads torch, NumPy and SciPy work with, for a while."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from threadpoolctl import threadpool_limits
 
 
 @contextmanager
@@ -15,3 +16,10 @@ def torch_threads(number: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextmanager
+def blas_threads(number: int) -> Iterator[None]:
+    """NumPy's and SciPy's matrix products work with this many in here; also a decorator."""
+    with threadpool_limits(limits=number):
+        yield

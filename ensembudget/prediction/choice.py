@@ -17,7 +17,7 @@ from .law import Posterior, fit_plane
 from .plane import CORRELATION, LEAST_WIDTHS, Members, checked, columns_of, each_member, spaced
 
 START = 2  # members of a width before a law is tried
-STEPS = (1, 2, 4)  # members that are weighed at one time
+SLICE = 0.25  # of what is left to spend: widths are weighed by what this buys of each
 DRAWS = 1000
 
 
@@ -83,21 +83,22 @@ def decide(
     open_ones = [one for one in options if one.trained < one.most]
     first, why = _first(options, candidates, left)
     if why:
-        return Decision(None, 0.0, np.inf, first, 1, why)
+        return Decision(None, 0.0, np.inf, first, 0 if first is None else 1, why)
     posterior = fit_plane(checked(columns_of(pools), "the search"))
-    found = _looks(posterior, pools, open_ones, candidates, left)
-    means = found.candidates.mean(1)
-    best, lowest = int(means.argmin()), found.candidates.min(0)
-    sure = float((found.candidates[best] <= (1 + tolerance) * lowest).mean())
-    loss = float((found.candidates[best] - lowest).mean())
+    chosen = posterior.draws(*np.array([(c.members, c.parameters) for c in candidates], float).T)
+    best, lowest = int(chosen.mean(1).argmin()), chosen.min(0)
+    sure = float((chosen[best] <= (1 + tolerance) * lowest).mean())
+    loss = float((chosen[best] - lowest).mean())
     state = (candidates[best], sure, loss)
     if sure >= confidence:
         why = f"within {tolerance:.1%} of the best with probability {sure:.2f}"
         return Decision(*state, None, 0, why, posterior)
-    if not found.looks:
+    looks = _looks(posterior, pools, open_ones, candidates, left)
+    if not looks:
         why = "every member of the plan is trained" if not open_ones else "the spend is gone"
         return Decision(*state, None, 0, why, posterior)
-    look = max(found.looks, key=lambda one: min(one.value, loss) / one.flops)
+    # Not by the value of one member over its cost: a first cheap one always wins, and the next says little.
+    look = max(looks, key=lambda one: min(one.value, loss) / max(SLICE * left, one.flops))
     worth = min(look.value, loss)
     reason = (
         f"expected to lower the loss of a wrong choice, {loss:.2g} nats, by {worth:.2g}: most per operation"
@@ -112,15 +113,18 @@ def _first(options: Sequence[Option], candidates: Sequence[Candidate], left: flo
     from them: on real planes errors one width beyond the last are at times twice what was expected, so it is
     trained once where the spend allows it.
     """
-    for one in sorted(options, key=lambda one: one.flops)[:LEAST_WIDTHS]:
-        if one.trained < min(START, one.most):
+    usable = sorted((one for one in options if one.most >= START), key=lambda one: one.flops)
+    if len(usable) < LEAST_WIDTHS:
+        return None, f"a law needs {LEAST_WIDTHS} widths with {START} members that do not diverge"
+    for one in usable[:LEAST_WIDTHS]:
+        if one.trained < START:
             if one.flops > left:
                 return None, "the spend is gone before there is a law"
             return one.width, f"a law needs {LEAST_WIDTHS} widths, of each {START} members"
     wide = next(one for one in options if one.width == max(c.width for c in candidates))
-    if not wide.trained and wide.flops <= left:
-        return wide.width, "the wide network is what splits are compared with"
-    return None, ""
+    if wide.trained or not wide.most or wide.flops > left:
+        return None, ""
+    return wide.width, "the wide network is what splits are compared with"
 
 
 class _Look(NamedTuple):
@@ -130,25 +134,19 @@ class _Look(NamedTuple):
     value: float
 
 
-class _Looks(NamedTuple):
-    candidates: Array  # CNLL, (candidate, draw)
-    looks: list[_Look]
-
-
 def _looks(
     posterior: Posterior,
     pools: Sequence[Members],
     options: Sequence[Option],
     candidates: Sequence[Candidate],
     left: float,
-) -> _Looks:
-    """The candidates' CNLL in draws, and what every affordable look is worth."""
+) -> list[_Look]:
+    """What every affordable look is worth."""
     each = _each(pools)
     asked = [
         (one, count, spaced(range(1, one.trained + count + 1)))
         for one in options
-        for count in STEPS
-        if one.trained + count <= one.most and one.flops * count <= left
+        for count in _counts(one, left)
     ]
     places = [(float(one.members), float(one.parameters)) for one in candidates]
     places += [(float(size), float(one.parameters)) for one, _, sizes in asked for size in sizes]
@@ -161,7 +159,13 @@ def _looks(
         seen = np.stack([rows[float(size), float(one.parameters)] for size in sizes])
         noise = _extended(each.get(one.width, each[0]), len(sizes)) / count
         looks.append(_Look(one.width, count, one.flops * count, _value(chosen, seen, noise)))
-    return _Looks(chosen, looks)
+    return looks
+
+
+def _counts(one: Option, left: float) -> list[int]:
+    """How many members of a width are weighed at one time: a slice of what is left, one at least."""
+    rest = max(0, min(one.most - one.trained, int(left // one.flops)))
+    return [min(max(1, round(SLICE * left / one.flops)), rest)] if rest else []
 
 
 def _each(pools: Sequence[Members]) -> dict[int, Array]:
@@ -174,10 +178,9 @@ def _each(pools: Sequence[Members]) -> dict[int, Array]:
 def _extended(each: Array, sizes: int) -> Array:
     """A covariance of the first sizes, the last one standing for those beyond it."""
     index = np.minimum(np.arange(sizes), len(each) - 1)
-    found: Array = each[np.ix_(index, index)].copy()
-    beyond = index[:, None] == index
-    np.fill_diagonal(beyond, val=False)
-    found[beyond] *= CORRELATION
+    scale = np.where(np.arange(sizes) < len(each), 1.0, CORRELATION)  # the rest of it is its own
+    found: Array = each[np.ix_(index, index)] * np.outer(scale, scale)
+    np.fill_diagonal(found, np.diag(each)[index])
     return found
 
 

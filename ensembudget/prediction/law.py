@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 
 from ..laws._base import Array
+from ..threads import blas_threads
 from .plane import Plane
 
 DRAWS = 1000
@@ -39,7 +40,7 @@ _WIDTH = np.geomspace(0.01, 0.2, 7)
 _USUAL = 0.05  # of a width's: half-normal before the data
 _UNLIKELY = 0.01  # scales that are left out
 _FAR = 2.5  # standard deviations from where a width is expected without it: beyond it counts less
-_ROUNDS = 3  # of finding such widths
+_HONEST = 3  # one width of so many at most is doubted
 
 
 class Exponent(NamedTuple):
@@ -115,24 +116,38 @@ def project(design: Array, y: Array, penalty: Array) -> Fitted:
         y: Whitened, (point, draw).
         penalty: Added to the squares, (node, draw).
     """
-    nodes, _, coefficients = design.shape
     gram = np.einsum("gpc,gpd->gcd", design, design)
     right = np.einsum("gpc,pd->gcd", design, y)
-    best, found = np.full((nodes, y.shape[1]), np.inf), np.zeros((nodes, coefficients, y.shape[1]))
+    shape = (len(design), y.shape[1])
     squares = (y * y).sum(0)
-    for some in (list(s) for r in range(coefficients) for s in combinations(range(coefficients), r + 1)):
-        part = gram[:, some][:, :, some]
-        ridge = 1e-10 * np.trace(part, axis1=1, axis2=2)[:, None, None] / len(some)
-        solved = np.linalg.solve(part + ridge * np.eye(len(some)), right[:, some])
+    best, which = np.broadcast_to(squares, shape).copy(), np.full(shape, -1)  # no coefficient at all
+    supports = _supports(design.shape[-1])
+    for number, some in enumerate(supports):
+        solved = _solve(gram, right, some)
         left = squares - (solved * right[:, some]).sum(1)
-        better = (solved >= 0).all(1) & (left < best)
-        best = np.where(better, left, best)
-        whole = np.zeros_like(found)
-        whole[:, some] = solved
-        found = np.where(better[:, None], whole, found)
+        better = (left < best) & (solved >= 0).all(1)
+        best[better], which[better] = left[better], number
     total = best + penalty
     node, draw = total.argmin(0), np.arange(y.shape[1])
-    return Fitted(node, found[node, :, draw], total[node, draw])
+    coefficients = np.zeros((y.shape[1], design.shape[-1]))
+    for number, some in enumerate(supports):
+        its = np.flatnonzero(which[node, draw] == number)
+        found = _solve(gram[node[its]], right[node[its], :, its][..., None], some)
+        coefficients[its[:, None], some] = found[..., 0]
+    return Fitted(node, coefficients, total[node, draw])
+
+
+def _supports(coefficients: int) -> list[list[int]]:
+    """Every set of coefficients that may be above zero."""
+    return [list(some) for r in range(coefficients) for some in combinations(range(coefficients), r + 1)]
+
+
+def _solve(gram: Array, right: Array, some: list[int]) -> Array:
+    """Normal equations of some coefficients: (node, coefficient, draw)."""
+    part = gram[:, some][:, :, some]
+    ridge = 1e-10 * np.trace(part, axis1=1, axis2=2)[:, None, None] / len(some)
+    found: Array = np.linalg.solve(part + ridge * np.eye(len(some)), right[:, some])
+    return found
 
 
 def _kernel(members: Array, parameters: Array, scatter: Scatter) -> Array:
@@ -159,6 +174,14 @@ def _whiten(factor: Array, values: Array) -> Array:
     return found
 
 
+class _At(NamedTuple):
+    """The plane at one scale of deviations: the factor that whitens it, and its whitened design."""
+
+    scatter: Scatter
+    factor: Array
+    design: Array  # (node, cell, coefficient)
+
+
 @dataclass(frozen=True)
 class Posterior:
     """A law fitted to a plane, with what is not known of it.
@@ -182,41 +205,50 @@ class Posterior:
         found: Array = parameters / self.plane.parameters.min()
         return found
 
-    def _factor(self, scatter: Scatter) -> Array:
+    def _at(self, scatter: Scatter) -> "_At":
         kernel = _kernel(self.plane.members, self.plane.parameters, scatter)
-        found: Array = np.asarray(np.linalg.cholesky(kernel + self.noise))
-        return found
+        factor: Array = np.asarray(np.linalg.cholesky(kernel + self.noise))
+        return _At(scatter, factor, _whiten(factor, self._design.transpose(1, 0, 2)).transpose(1, 0, 2))
 
-    def _refit(self, factor: Array, y: Array, moved: Array) -> Fitted:
+    def _refit(self, at: "_At", y: Array, moved: Array) -> Fitted:
         """The law of each of some data, (cell, draw), priors moved by (exponent, draw) deviations."""
-        design = _whiten(factor, self._design.transpose(1, 0, 2)).transpose(1, 0, 2)
-        surprise = self.form.surprise()
-        penalty = ((surprise[:, :, None] - moved) ** 2).sum(1)
-        return project(design, _whiten(factor, y), penalty)
+        penalty = ((self.form.surprise()[:, :, None] - moved) ** 2).sum(1)
+        return project(at.design, _whiten(at.factor, y), penalty)
+
+    @property
+    def doubted(self) -> list[int]:
+        """Widths that lie far from where all others expect them, and count less."""
+        more = np.diag(self.noise) > np.diag(self.plane.covariance)
+        return [
+            c.width
+            for c, cells in zip(self.plane.columns, _blocks(self.plane), strict=True)
+            if more[cells].any()
+        ]
 
     @cached_property
-    def _scatters(self) -> list[tuple[Scatter, Fitted, float]]:
-        """Every scale of deviations with the law at it and its probability (REML)."""
-        scale, still = float(np.ptp(self.plane.cnll)), np.zeros((len(self.form.exponents), 1))
+    @blas_threads(1)  # matrices are small: on busy cores, waiting threads made fits eight times as slow
+    def _scatters(self) -> list[tuple["_At", Fitted, float]]:
+        """Scales of deviations, with the law at them and their probability (REML)."""
+        y, still = self.plane.cnll[:, None], np.zeros((len(self.form.exponents), 1))
+        scale = float(np.ptp(y))
         found, logs = [], []
-        for scatter in (Scatter(scale * c, scale * w) for c in _CELL for w in _WIDTH):
-            factor = self._factor(scatter)
-            fitted = self._refit(factor, self.plane.cnll[:, None], still)
-            terms = _whiten(factor, self._design[fitted.node[0]])
-            terms = terms[:, fitted.coefficients[0] > 0]
+        for at in (self._at(Scatter(scale * c, scale * w)) for c in _CELL for w in _WIDTH):
+            fitted = self._refit(at, y, still)
+            terms = at.design[fitted.node[0]][:, fitted.coefficients[0] > 0]
             _, freedom = np.linalg.slogdet(terms.T @ terms)
-            found.append((scatter, fitted))
-            belief = -0.5 * (scatter.width / (scale * _USUAL)) ** 2
-            logs.append(belief - np.log(np.diag(factor)).sum() - 0.5 * fitted.loss[0] - 0.5 * freedom)
+            belief = -0.5 * (at.scatter.width / (scale * _USUAL)) ** 2
+            found.append((at, fitted))
+            logs.append(belief - np.log(np.diag(at.factor)).sum() - 0.5 * fitted.loss[0] - 0.5 * freedom)
         shares = np.exp(np.array(logs) - max(logs))
-        shares = np.where(shares < _UNLIKELY * shares.sum(), 0, shares)
-        return [(*one, float(share)) for one, share in zip(found, shares / shares.sum(), strict=True)]
+        kept = shares >= _UNLIKELY * shares.sum()
+        total = shares[kept].sum()
+        return [(*one, float(share / total)) for one, share, k in zip(found, shares, kept, strict=True) if k]
 
     @cached_property
     def best(self) -> tuple[Scatter, Fitted]:
         """The likeliest scales, and the law at them."""
-        scatter, fitted, _ = max(self._scatters, key=lambda one: one[2])
-        return scatter, fitted
+        at, fitted, _ = max(self._scatters, key=lambda one: one[2])
+        return at.scatter, fitted
 
     @property
     def exponents(self) -> Array:
@@ -237,6 +269,7 @@ class Posterior:
         narrow, wide = self.law(np.ones(2), ends)
         return bool(wide < narrow)
 
+    @blas_threads(1)
     def draws(self, members: Array, parameters: Array, *, count: int = DRAWS, seed: int = 0) -> Array:
         """What CNLL may be in expectation over members, at all places together.
 
@@ -252,24 +285,23 @@ class Posterior:
         rng = np.random.default_rng(seed)
         shares = rng.multinomial(count, [share for *_, share in self._scatters])
         parts = [
-            self._draws(scatter, members, parameters, int(some), rng)
-            for (scatter, *_), some in zip(self._scatters, shares, strict=True)
+            self._draws(at, members, parameters, int(some), rng)
+            for (at, *_), some in zip(self._scatters, shares, strict=True)
             if some
         ]
         drawn = np.concatenate(parts, 1)
         return drawn[:, rng.permutation(count)]
 
     def _draws(
-        self, scatter: Scatter, members: Array, parameters: Array, count: int, rng: np.random.Generator
+        self, at: "_At", members: Array, parameters: Array, count: int, rng: np.random.Generator
     ) -> Array:
         cells, plane = len(self.plane.cnll), self.plane
-        true, error = _split_off(scatter, plane)
+        true, error = _split_off(at.scatter, plane)
         kernel = _kernel(np.append(plane.members, members), np.append(plane.parameters, parameters), true)
         deviations = _root(kernel) @ rng.standard_normal((len(kernel), count))
         noise = _root(self.noise + error**2 * np.eye(cells)) @ rng.standard_normal((cells, count))
         y = plane.cnll[:, None] - deviations[:cells] - noise
-        factor = self._factor(scatter)
-        fitted = self._refit(factor, y, rng.standard_normal((len(self.form.exponents), count)))
+        fitted = self._refit(at, y, rng.standard_normal((len(self.form.exponents), count)))
         exponents = self.form.grid[fitted.node]
 
         def law(members: Array, parameters: Array) -> Array:
@@ -277,8 +309,8 @@ class Posterior:
             found: Array = np.einsum("dpc,dc->pd", design, fitted.coefficients)
             return found
 
-        left = _whiten(factor, y - law(plane.members, plane.parameters))
-        solved = solve_triangular(factor, left, lower=True, trans="T")
+        left = _whiten(at.factor, y - law(plane.members, plane.parameters))
+        solved = solve_triangular(at.factor, left, lower=True, trans="T")
         found: Array = law(members, parameters) + deviations[cells:] + kernel[cells:, :cells] @ solved
         return found
 
@@ -307,29 +339,30 @@ def fit_plane(plane: Plane, form: Form = INTERACTING) -> Posterior:
         >>> [round(float(x), 2) for x in found.law(np.array([32.0]), np.array([400.0]))]
         [0.57]
     """
-    posterior = Posterior(plane, form, plane.covariance)
-    for _ in range(_ROUNDS):
-        noise = plane.covariance + _doubt(posterior)
-        if np.allclose(noise, posterior.noise, rtol=1e-3):
+    noise = plane.covariance
+    for _ in range(len(plane.columns) // _HONEST):
+        doubt = _doubt(Posterior(plane, form, noise))
+        if doubt is None:
             break
-        posterior = Posterior(plane, form, noise)
-    return posterior
+        noise = noise + doubt
+    return Posterior(plane, form, noise)
 
 
-def _doubt(posterior: Posterior) -> Array:
-    """Noise that brings each far width back to `_FAR` from where it is expected without it, (cell, cell).
+def _doubt(posterior: Posterior) -> Array | None:
+    """Noise that brings the farthest width back to `_FAR` from where it is expected without it, (cell, cell).
 
     What a Gaussian expects of a block without it follows from the inverse covariance of the whole.
     """
     plane, (scatter, _) = posterior.plane, posterior.best
     left = plane.cnll - posterior.law(plane.members, plane.parameters)
-    precision = np.linalg.inv(_kernel(plane.members, plane.parameters, scatter) + posterior.plane.covariance)
-    found = np.zeros_like(precision)
+    precision = np.linalg.inv(_kernel(plane.members, plane.parameters, scatter) + posterior.noise)
+    farthest, found = _FAR, None
     for cells in _blocks(plane):
         variance = np.linalg.inv(precision[cells, cells])
         off = variance @ (precision @ left)[cells]
         far = float(np.sqrt(off @ np.linalg.solve(variance, off) / len(off)))
-        if far > _FAR:
+        if far > farthest:
+            farthest, found = far, np.zeros_like(precision)
             found[cells, cells] = variance * ((far / _FAR) ** 2 - 1)
     return found
 

@@ -104,6 +104,10 @@ def checked(columns: Sequence[Column], name: str) -> Plane:
             f"{name} has ensembles of n = {largest:g} at most, and of two sizes at fewer than {LEAST_FALLS}"
             " widths: a law along members needs n = 1 and 2 at least. Train two members of each width."
         )
+    if len({float(value) for column in columns for value in column.cnll}) == 1:
+        raise FitError(
+            f"{name} has cnll {columns[0].cnll[0]:g} in every cell: nothing falls, and there is no law."
+        )
     for one, other in pairwise(columns):
         if one.parameters >= other.parameters:
             raise FitError(
@@ -119,11 +123,12 @@ def spaced(sizes: Iterable[int]) -> list[int]:
     >>> spaced(range(1, 17)), spaced([1, 2, 3]), spaced([1, 3, 5, 6])
     ([1, 2, 4, 8, 16], [1, 2, 3], [1, 3, 5])
     """
+    some = sorted(sizes)
     found: list[int] = []
-    for size in sorted(sizes, key=lambda size: (size & (size - 1) != 0, size)):
+    for size in sorted(some, key=lambda size: (size != some[0], size & (size - 1) != 0, size)):
         if all(max(size, other) >= SPACING * min(size, other) for other in found):
             found.append(size)
-    return sorted(found)
+    return sorted(found) if len(found) > 1 else sorted({some[0], some[-1]})
 
 
 # Out of a store.
@@ -239,7 +244,7 @@ def read_plane(path: str, arm: str | None = None) -> Plane:
 
 def _read(path: str) -> pd.DataFrame:
     try:
-        frame = pd.read_csv(path)
+        frame = pd.read_csv(path, index_col=False)
     except (OSError, ValueError) as error:
         raise FitError(f"plane {path!r} cannot be read as CSV: {str(error).strip()}.") from None
     for name in NEEDED:
@@ -281,7 +286,8 @@ def chosen_arm(known: Sequence[str], arm: str | None, name: str) -> str:
 
 def _check_numbers(frame: pd.DataFrame, path: str) -> None:
     for name in [*NEEDED, *(["stderr"] if "stderr" in frame else [])]:
-        values = pd.to_numeric(frame[name], errors="coerce")
+        truths = frame[name].map(lambda value: isinstance(value, bool))  # True is no 1
+        values = pd.to_numeric(frame[name], errors="coerce").where(~truths)
         free = frame[name].isna() if name == "stderr" else False
         wrong = ~free & ~(np.isfinite(values) & ((values >= 0) if name == "stderr" else (values > 0)))
         if name not in ("cnll", "stderr"):
@@ -292,7 +298,8 @@ def _check_numbers(frame: pd.DataFrame, path: str) -> None:
                 name, "a whole number above 0"
             )
             raise FitError(
-                f"plane {path!r}, row {row + 1}: {name} is {frame[name].iloc[row]!r}; needed is {needed}."
+                f"plane {path!r}, row {frame.index[row] + 1}: {name} is {str(frame[name].iloc[row])!r};"
+                f" needed is {needed}."
             )
 
 

@@ -178,7 +178,7 @@ def _worth_a_tick(x: float, kind: str) -> bool:
 def _short(value: object) -> str:
     number = float(str(value))
     for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if number >= 10 * size or (number >= size and number % size == 0):
+        if number >= size and (number >= 1e4 or number % size == 0):
             return f"{number / size:.3g}{letter}"
     return f"{number:g}"
 

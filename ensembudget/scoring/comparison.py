@@ -165,7 +165,7 @@ def member_influences(
             found[group, column] = (lost - lost.mean()) * (size / (size - 1)) ** 0.5
         if len(means) >= MANY_GROUPS:
             used = found[: size * len(means), column]
-            used *= size**0.5 * means.std(ddof=1) / (used**2).mean() ** 0.5
+            used *= size**0.5 * means.std(ddof=1) / max((used**2).mean() ** 0.5, 1e-300)
     return found
 
 

@@ -61,12 +61,14 @@ def law_note(posterior: Posterior) -> str:
     """The likeliest law in numbers."""
     plane, (scatter, fitted) = posterior.plane, posterior.best
     c, b, d, e = fitted.coefficients[0]
+    doubted = ", ".join(map(str, posterior.doubted))
     along_members, along_width = posterior.exponents
     return (
         f"Law: CNLL = {c:.4g} + {b:.4g} n^-{along_members:.2f} + {d:.4g} q^-{along_width:.2f}"
         f" + {e:.4g} n^-{along_members:.2f} q^-{along_width:.2f}, q the parameters of a member over"
         f" {plane.columns[0].parameters:,}; from {len(plane.cnll)} cells of {len(plane.columns)} widths,"
         f" which lie {float(np.hypot(*scatter)):.2g} nats about it."
+        + (f" Far from where all others expect it, and counted less: width {doubted}." if doubted else "")
     )
 
 

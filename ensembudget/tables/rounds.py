@@ -58,6 +58,6 @@ def document(found: Found, space: Space) -> dict[str, Any]:
         "confidence": decision.confidence,
         "spent": found.step.spent,
         "grid": space.grid,
-        "prediction": found.prediction.model_dump(mode="json"),
+        "prediction": found.prediction and found.prediction.model_dump(mode="json"),
         "rounds": rows(found.step, space),
     }
