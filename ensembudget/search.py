@@ -92,8 +92,8 @@ def space_of(study: Study, written: str, arm: str | None = None) -> Space:
     if carrying < LEAST_WIDTHS:
         raise PlanError(
             f"budget {written!r} of study {study.name!r} has {carrying} widths to train {START} members of,"
-            f" and a law needs {LEAST_WIDTHS}. Add narrower ones to the study's `widths`, or raise `members` or"
-            " `pool`."
+            f" and a law needs {LEAST_WIDTHS}. Add narrower ones to the study's `widths`, or raise"
+            " `members` or `pool`."
         )
     candidates = [Candidate(s.members, s.width, s.parameters_per_member) for s in splits]
     budget, kind, task = splits[0].budget, splits[0].budget_kind, task_of(study.dataset)

@@ -40,7 +40,7 @@ _WIDTH = np.geomspace(0.01, 0.2, 7)
 _USUAL = 0.05  # of a width's: half-normal before the data
 _UNLIKELY = 0.01  # scales that are left out
 _FAR = 2.5  # standard deviations from where a width is expected without it: beyond it counts less
-_HONEST = 3  # one width of so many at most is doubted
+_HONEST = 5  # one width of so many at most is doubted: fewer show no law to doubt it by
 
 
 class Exponent(NamedTuple):
