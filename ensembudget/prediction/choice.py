@@ -143,11 +143,8 @@ def _looks(
 ) -> list[_Look]:
     """What every affordable look is worth."""
     each = _each(pools)
-    asked = [
-        (one, count, spaced(range(1, one.trained + count + 1)))
-        for one in options
-        for count in _counts(one, left)
-    ]
+    counts = [(one, _count(one, left)) for one in options]
+    asked = [(one, count, spaced(range(1, one.trained + count + 1))) for one, count in counts if count]
     places = [(float(one.members), float(one.parameters)) for one in candidates]
     places += [(float(size), float(one.parameters)) for one, _, sizes in asked for size in sizes]
     unique = list(dict.fromkeys(places))
@@ -162,10 +159,10 @@ def _looks(
     return looks
 
 
-def _counts(one: Option, left: float) -> list[int]:
-    """How many members of a width are weighed at one time: a slice of what is left, one at least."""
+def _count(one: Option, left: float) -> int:
+    """How many members of a width are weighed at one time: what a slice of what is left buys, or one."""
     rest = max(0, min(one.most - one.trained, int(left // one.flops)))
-    return [min(max(1, round(SLICE * left / one.flops)), rest)] if rest else []
+    return min(max(1, round(SLICE * left / one.flops)), rest)
 
 
 def _each(pools: Sequence[Members]) -> dict[int, Array]:

@@ -212,10 +212,10 @@ def _moments(one: Members) -> Array:
 
 
 def _used(one: Members) -> Array:
-    """The members that the mean of the larger of two sizes is over... of either, (size, size).
+    """For two sizes, how many members the one that uses more of them is a mean over, (size, size).
 
-    Groups are taken from the first member on, so the fewer are among the more: the sum of products over
-    both, over the product of both counts, is their mean over the larger count.
+    Groups are taken from the first member on, so what the other uses is among these, and the sum of products
+    over the product of both counts is a mean product over this number.
     """
     total, sizes = max(len(one.influences), 1), np.array(list(one.cnll))
     used = total // sizes * sizes
