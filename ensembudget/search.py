@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -13,7 +13,7 @@ from .evaluate import Pool, pools_of
 from .executors._base import Outcome
 from .plan import cost
 from .predict import Budgeted, predict
-from .prediction.choice import START, Candidate, Decision, Option, decide
+from .prediction.choice import GONE, START, Candidate, Decision, Option, decide
 from .prediction.plane import LEAST_WIDTHS, Members, chosen_arm, members_of
 from .records import Plan, PlannedCell, Prediction, Round, Search, SteppingChoice, Study
 from .run import arrange, plan_study, train_missing
@@ -281,13 +281,15 @@ def _with_round(space: Space, step: Step, part: Plan, store: Store) -> Search:
 
 def _answer(space: Space, step: Step, spend: float) -> Prediction:
     if step.decision.posterior is None:
-        cheapest: Sequence[PlannedCell] = sorted(space.planned.cells, key=lambda cell: cell.training_flops)
-        needed = START * sum(cell.training_flops for cell in cheapest[:LEAST_WIDTHS])
+        cells = sorted(cell.training_flops for cell in space.planned.cells if cell.members >= START)
+        share = START * sum(cells[:LEAST_WIDTHS]) / space.grid
+        advice = (
+            f". {START} members of each of the {LEAST_WIDTHS} cheapest widths take"
+            f" {math.ceil(1000 * share) / 10:g}% of the grid: ask for a --spend of that at least"
+        )
         raise IncompleteError(
-            f"the search has no answer: {step.decision.reason} ({step.spent:.3g} of {spend:.3g} FLOP)."
-            f" {START} members of each of the {LEAST_WIDTHS} cheapest widths take"
-            f" {math.ceil(1000 * needed / space.grid) / 10:g}% of the grid: ask for a --spend of that at"
-            " least."
+            f"the search has no answer: {step.decision.reason} ({step.spent:.3g} of {spend:.3g} FLOP)"
+            f"{advice if step.decision.reason == GONE else ''}."
         )
     (prediction,) = predict(step.decision.posterior, [space.budget])
     return prediction

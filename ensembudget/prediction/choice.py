@@ -19,6 +19,7 @@ from .plane import CORRELATION, LEAST_WIDTHS, Members, checked, columns_of, each
 START = 2  # members of a width before a law is tried
 SLICE = 0.25  # of what is left to spend: widths are weighed by what this buys of each
 DRAWS = 1000
+GONE = "the spend is gone before there is a law"
 
 
 class Candidate(NamedTuple):
@@ -116,11 +117,11 @@ def _first(options: Sequence[Option], candidates: Sequence[Candidate], left: flo
     usable = sorted((one for one in options if one.most >= START), key=lambda one: one.flops)
     if len(usable) < LEAST_WIDTHS:
         return None, f"a law needs {LEAST_WIDTHS} widths with {START} members that do not diverge"
-    for one in usable[:LEAST_WIDTHS]:
-        if one.trained < START:
-            if one.flops > left:
-                return None, "the spend is gone before there is a law"
-            return one.width, f"a law needs {LEAST_WIDTHS} widths, of each {START} members"
+    lacking = [one for one in usable if one.trained < START]
+    if len(usable) - len(lacking) < LEAST_WIDTHS:
+        if lacking[0].flops > left:
+            return None, GONE
+        return lacking[0].width, f"a law needs {LEAST_WIDTHS} widths, of each {START} members"
     wide = next(one for one in options if one.width == max(c.width for c in candidates))
     if wide.trained or not wide.most or wide.flops > left:
         return None, ""

@@ -1,5 +1,6 @@
 """The (members, width) plane as it was measured: CNLL and how well each cell of it is known."""
 
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -244,7 +245,9 @@ def read_plane(path: str, arm: str | None = None) -> Plane:
 
 def _read(path: str) -> pd.DataFrame:
     try:
-        frame = pd.read_csv(path, index_col=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", pd.errors.ParserWarning)  # a comma at the end of every line
+            frame = pd.read_csv(path, index_col=False)
     except (OSError, ValueError) as error:
         raise FitError(f"plane {path!r} cannot be read as CSV: {str(error).strip()}.") from None
     for name in NEEDED:
@@ -287,7 +290,7 @@ def chosen_arm(known: Sequence[str], arm: str | None, name: str) -> str:
 def _check_numbers(frame: pd.DataFrame, path: str) -> None:
     for name in [*NEEDED, *(["stderr"] if "stderr" in frame else [])]:
         truths = frame[name].map(lambda value: isinstance(value, bool))  # True is no 1
-        values = pd.to_numeric(frame[name], errors="coerce").where(~truths)
+        values = pd.to_numeric(frame[name].where(~truths), errors="coerce").astype(float)
         free = frame[name].isna() if name == "stderr" else False
         wrong = ~free & ~(np.isfinite(values) & ((values >= 0) if name == "stderr" else (values > 0)))
         if name not in ("cnll", "stderr"):
@@ -305,7 +308,8 @@ def _check_numbers(frame: pd.DataFrame, path: str) -> None:
 
 def _columns(frame: pd.DataFrame, path: str) -> Iterator[Column]:
     frame = frame.assign(stderr=frame["stderr"] if "stderr" in frame else np.nan)
-    frame = frame[[*NEEDED, "stderr"]].apply(pd.to_numeric).sort_values(["width", "members"])
+    frame = frame[[*NEEDED, "stderr"]].apply(pd.to_numeric)
+    frame = frame.astype(dict.fromkeys(NEEDED[:-1], int)).sort_values(["width", "members"])
     largest = frame["stderr"].max()
     for width, cells in frame.groupby("width"):
         if cells["parameters"].nunique() > 1:

@@ -1,0 +1,479 @@
+"""From a plane or a study to the best split of a budget: widths by closed form, draws counted again."""
+
+import csv
+import io
+import json
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import torch
+
+from ensembudget import studies
+from ensembudget.cli import main
+from ensembudget.errors import FitError, PlanError
+from ensembudget.predict import (
+    LEVEL,
+    Budgeted,
+    plane_budget,
+    predict,
+    study_budget,
+    study_plane,
+)
+from ensembudget.prediction.choice import Candidate
+from ensembudget.prediction.law import ALONG_MEMBERS, ALONG_WIDTH, INTERACTING, fit_plane
+from ensembudget.prediction.plane import Column, checked
+from ensembudget.run import plan_study
+from ensembudget.scoring.ensembles import score_pool
+from ensembudget.store import Store
+
+COARSE = INTERACTING._replace(
+    exponents=(
+        ALONG_MEMBERS._replace(grid=np.geomspace(0.2, 2.5, 9)),
+        ALONG_WIDTH._replace(grid=np.geomspace(0.1, 2.5, 9)),
+    )
+)
+
+
+def vgg(k: int) -> int:
+    """VGG16 of width k for 100 classes, counted by hand: 3719 k^2 + 909 k + 100."""
+    return 3719 * k**2 + 909 * k + 100
+
+
+def cnll(n, k, narrowest=8):
+    """A law that many thin members win."""
+    return 0.5 + 0.4 * n**-0.8 + 0.6 * (k / narrowest) ** -1.0
+
+
+def column(k, sizes=(1, 2, 4, 8), parameters=vgg, falls=cnll, stderr=0.004) -> Column:
+    n = np.array(sizes, float)
+    covariance = stderr**2 * (0.75 + 0.25 * np.eye(len(n)))
+    return Column(k, parameters(k), n, falls(n, k), covariance)
+
+
+WIDTHS = (8, 11, 16, 23, 32, 45)
+
+
+@pytest.fixture(scope="module")
+def plane():
+    return checked([column(k) for k in WIDTHS], "plane")
+
+
+@pytest.fixture(scope="module")
+def posterior(plane):
+    return fit_plane(plane, COARSE)
+
+
+# Budgets of a plane.
+
+
+@pytest.mark.parametrize(
+    ("written", "widths"),
+    [("15.3M", {1: 64, 2: 45, 4: 32, 8: 23, 16: 16, 32: 11, 64: 8}), ("30.6M", {2: 64, 4: 45, 64: 11})],
+)
+def test_the_widths_of_a_budget_are_those_of_the_closed_form(written, widths, plane):
+    found = plane_budget(plane, written)
+    assert (found.kind, found.budget) == ("parameters", round(1e6 * float(written[:-1])))
+    assert [one.members for one in found.candidates][:7] == [1, 2, 4, 8, 16, 32, 64]
+    by_size = {one.members: one for one in found.candidates}
+    assert {size: by_size[size].width for size in widths} == widths
+    for one in found.candidates:
+        assert one.parameters == pytest.approx(vgg(one.width), rel=1e-3)
+        assert one.members * one.parameters <= 1.05 * found.budget
+
+
+def test_no_split_is_narrower_than_the_narrowest_width(plane):
+    found = plane_budget(plane, "15.3M").candidates
+    assert min(one.width for one in found) == 8
+    assert max(one.members for one in found) == 64
+
+
+def test_measured_widths_have_their_measured_parameters(plane):
+    for k in WIDTHS:
+        (only,) = plane_budget(plane, str(vgg(k)), [1]).candidates
+        assert only == Candidate(1, k, vgg(k))
+
+
+@pytest.mark.parametrize(
+    ("budget", "sizes"), [(10_000, [1, 2, 4]), (20_000, [1, 2, 4, 8]), (30_000, [1, 2, 4, 8, 16])]
+)
+def test_every_size_whose_narrowest_members_fit_is_a_split_though_widths_are_coarse(budget, sizes):
+    plane = checked([column(k, parameters=wrn) for k in (2, 3, 4, 6)], "plane")
+    assert sizes == [n for n in (1, 2, 4, 8, 16, 32, 64) if n * wrn(2) <= budget]
+    found = plane_budget(plane, str(budget)).candidates
+    assert [one.members for one in found] == sizes
+    for one in found:
+        nearest = min(range(2, 20), key=lambda k: abs(wrn(k) - budget / one.members))
+        assert one.width == nearest
+        assert one.parameters == pytest.approx(wrn(nearest), rel=0.01)
+    asked = plane_budget(plane, str(budget), [4, 2, 3]).candidates
+    assert [one.members for one in asked] == [1, 2, 3, 4]
+
+
+def test_members_that_are_asked_for_come_with_the_wide_network(plane):
+    found = plane_budget(plane, "15.3M", [16, 3, 3])
+    assert [one.members for one in found.candidates] == [1, 3, 16]
+    # 3719 k^2 + 909 k + 100 is 5.1M nearest at k = 37.
+    assert found.candidates[1].width == min(range(1, 100), key=lambda k: abs(vgg(k) - 5.1e6))
+
+
+def test_a_budget_below_the_smallest_member_is_refused_and_the_member_named(plane):
+    with pytest.raises(PlanError, match=f"100,000 parameters.*width 8 with {vgg(8):,} parameters"):
+        plane_budget(plane, "100k")
+    assert len(plane_budget(plane, str(vgg(8))).candidates) == 1
+
+
+@pytest.mark.parametrize("written", ["40MB", "5GFLOP"])
+def test_a_budget_of_another_kind_is_refused(written, plane):
+    with pytest.raises(PlanError, match=f"{written}.*parameters"):
+        plane_budget(plane, written)
+
+
+@pytest.mark.parametrize("written", ["lots", "0", "-5M", ""])
+def test_a_budget_that_is_none_is_refused(written, plane):
+    with pytest.raises(PlanError, match="budget"):
+        plane_budget(plane, written)
+
+
+# Predictions.
+
+
+@pytest.fixture(scope="module")
+def found(plane, posterior):
+    return predict(posterior, [plane_budget(plane, one) for one in ("1.9M", "15.3M")])
+
+
+def test_a_prediction_counts_its_draws(plane, posterior, found):
+    asked = [plane_budget(plane, one) for one in ("1.9M", "15.3M")]
+    places = list(dict.fromkeys(one for budget in asked for one in budget.candidates))
+    n, _, parameters = np.array(places, float).T
+    rows = dict(zip(places, posterior.draws(n, parameters, seed=0), strict=True))
+    for one, budget in zip(found, asked, strict=True):
+        drawn = np.array([rows[place] for place in budget.candidates])
+        for i, split in enumerate(one.splits):
+            lowest = np.mean([draw[i] == min(draw) for draw in drawn.T])
+            assert split.probability_best == pytest.approx(lowest)
+            for said, of in ((split.cnll, drawn[i]), (split.gain, drawn[0] - drawn[i]))[: i + 1]:
+                tail = (1 - LEVEL) / 2
+                assert said.value == pytest.approx(of.mean())
+                assert (of < said.low).mean() == pytest.approx(tail, abs=0.002)
+                assert (of > said.high).mean() == pytest.approx(tail, abs=0.002)
+
+
+def test_probabilities_of_being_best_sum_to_one_and_the_wide_network_gains_nothing(found):
+    for one in found:
+        assert sum(split.probability_best for split in one.splits) == pytest.approx(1)
+        wide = one.splits[0]
+        assert wide.members == 1
+        assert (wide.gain.value, wide.gain.low, wide.gain.high) == (0, 0, 0)
+        best = min(one.splits, key=lambda split: split.cnll.value)
+        assert one.best == best.members
+        for split in one.splits:
+            assert split.gain.value == pytest.approx(wide.cnll.value - split.cnll.value)
+            assert split.cnll.low < split.cnll.value < split.cnll.high
+
+
+def test_the_planted_law_is_predicted_and_its_best_split_found(found):
+    for one in found:
+        truth = {split.members: cnll(split.members, split.width) for split in one.splits}
+        for split in one.splits:
+            assert split.cnll.low < truth[split.members] < split.cnll.high
+        assert truth[one.best] <= 1.01 * min(truth.values())
+
+
+def test_extrapolation_is_by_how_much_the_largest_is_exceeded(found):
+    largest = 8 * vgg(45)
+    for one in found:
+        for split in one.splits:
+            beyond = split.extrapolation
+            assert beyond.width == pytest.approx(max(1, split.width / 45))
+            assert beyond.members == pytest.approx(max(1, split.members / 8))
+            assert beyond.budget == pytest.approx(max(1, split.parameters_total / largest))
+    assert found[1].splits[0].extrapolation.width == pytest.approx(64 / 45)
+
+
+def test_a_budget_alone_is_predicted_as_among_others(plane, posterior, found):
+    (alone,) = predict(posterior, [plane_budget(plane, "15.3M")])
+    for one, other in zip(alone.splits, found[1].splits, strict=True):
+        spread = other.cnll.high - other.cnll.low
+        assert one.cnll.value == pytest.approx(other.cnll.value, abs=0.1 * spread)
+        assert one.probability_best == pytest.approx(other.probability_best, abs=0.1)
+
+
+def test_a_prediction_is_the_same_again_and_other_with_another_seed(plane, posterior):
+    asked = [plane_budget(plane, "1.9M")]
+    assert predict(posterior, asked, seed=3) == predict(posterior, asked, seed=3)
+    assert predict(posterior, asked, seed=3) != predict(posterior, asked, seed=4)
+
+
+def test_a_plane_that_carries_its_answer_says_ok(found):
+    assert [one.status for one in found] == ["ok", "ok"]
+
+
+def test_an_answer_far_beyond_the_widths_is_not_carried(plane, posterior):
+    # Widths span 45/8 = 5.6 times; 45 times 5.7 is 257.
+    (near,) = predict(posterior, [Budgeted(10**9, "parameters", [Candidate(1, 250, vgg(250))])])
+    (far,) = predict(posterior, [Budgeted(10**9, "parameters", [Candidate(1, 257, vgg(257))])])
+    assert near.status == "ok"
+    assert far.status.startswith("not carried by the data: n = 1 of width 257 is 5.7 times beyond")
+    assert "spans 5.6" in far.status
+    assert far.status.count("257") == 1  # the wide network is the best: said once
+
+
+def test_an_answer_of_far_more_members_is_not_carried(posterior):
+    both = [Candidate(1, 8, vgg(8)), Candidate(65, 45, vgg(45))]
+    (one,) = predict(posterior, [Budgeted(10**9, "parameters", both)])
+    assert one.best == 65
+    assert "n = 65 of width 45 is 8.1 times beyond the largest members measured" in one.status
+    (near,) = predict(posterior, [Budgeted(10**9, "parameters", [both[0], Candidate(64, 45, vgg(45))])])
+    assert near.status == "ok"
+
+
+def test_a_wider_answer_is_not_carried_where_cnll_rises_with_width():
+    rising = checked([column(k, falls=lambda n, k: 2 + 0.4 / n - 8 / k) for k in WIDTHS], "plane")
+    posterior = fit_plane(rising, COARSE)
+    (beyond,) = predict(posterior, [Budgeted(10**9, "parameters", [Candidate(1, 50, vgg(50))])])
+    (within,) = predict(posterior, [Budgeted(10**9, "parameters", [Candidate(1, 40, vgg(40))])])
+    assert "does not fall with width" in beyond.status
+    assert "does not fall with width" not in within.status
+
+
+@pytest.mark.parametrize(("shift", "status"), [(0.0, "ok"), (0.4, "not carried by the data: CNLL scatters")])
+def test_a_plane_with_a_width_far_from_its_law_is_not_carried(shift, status):
+    off = checked([column(k, falls=lambda n, k: cnll(n, k) + shift * (k == 16)) for k in WIDTHS], "plane")
+    (one,) = predict(fit_plane(off, COARSE), [Budgeted(10**7, "parameters", [Candidate(1, 32, vgg(32))])])
+    assert one.status.startswith(status)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("stderr", [0.0, 0.02])
+def test_a_plane_of_noise_alone_is_not_carried(stderr, seed):
+    rng = np.random.default_rng(seed)
+    noise = [column(k, falls=lambda n, k: 1 + 0.02 * rng.normal(size=len(n)), stderr=stderr) for k in WIDTHS]
+    plane = checked(noise, "plane")
+    (one,) = predict(fit_plane(plane, COARSE), [plane_budget(plane, "1.9M")])
+    assert one.status.startswith("not carried by the data: ")
+    assert "CNLL scatters about the law" in one.status
+
+
+# The command line.
+
+
+class Said(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def run(capsys, tmp_path, monkeypatch):
+    """`run("predict", ...)` is one command in a folder with `plane.csv`."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("ENSEMBUDGET_STORE", "ENSEMBUDGET_TRACEBACK"):
+        monkeypatch.delenv(name, raising=False)
+    write(
+        tmp_path / "plane.csv",
+        [f"{n},{k},{vgg(k)},{cnll(n, k):.6f},0.004" for k in WIDTHS for n in (1, 2, 4)],
+    )
+
+    def command(*arguments) -> Said:
+        try:
+            code = main([str(argument) for argument in arguments])
+        except SystemExit as left:
+            code = left.code
+        return Said(code, *capsys.readouterr())
+
+    return command
+
+
+def write(path, rows, header="members,width,parameters,cnll,stderr") -> None:
+    path.write_text("\n".join([header, *rows]) + "\n")
+
+
+def test_predict_prints_json_of_every_split(run):
+    said = run("predict", "plane.csv", "--budget", "1.9M,15.3M", "--members", "1,2,4", "--format", "json")
+    assert (said.code, said.err) == (0, "")
+    for one, budget in zip(json.loads(said.out), (1_900_000, 15_300_000), strict=True):
+        assert (one["budget"], one["budget_kind"], one["status"]) == (budget, "parameters", "ok")
+        assert [split["members"] for split in one["splits"]] == [1, 2, 4]
+        assert one["best"] == min(one["splits"], key=lambda split: split["cnll"]["value"])["members"]
+        for split in one["splits"]:
+            n, k = split["members"], split["width"]
+            assert k == min(range(1, 100), key=lambda k: abs(vgg(k) - budget / n))
+            assert split["cnll"]["low"] < cnll(n, k) < split["cnll"]["high"]
+            assert {"probability_best", "gain", "extrapolation", "parameters_total"} <= set(split)
+            assert set(split["gain"]) == set(split["cnll"]) == {"value", "low", "high"}
+            assert set(split["extrapolation"]) == {"width", "members", "budget"}
+
+
+def test_predict_prints_a_table_and_writes_every_format_and_a_figure(run, tmp_path):
+    said = run("predict", "plane.csv", "--budget", "1.9M", "--out", "found")
+    assert (said.code, said.err) == (0, "")
+    kinds = ("csv", "md", "tex", "html", "svg", "png")
+    assert {path.name for path in (tmp_path / "found").iterdir()} == {f"predictions.{k}" for k in kinds}
+    assert all(path.stat().st_size > 100 for path in (tmp_path / "found").iterdir())
+    with (tmp_path / "found" / "predictions.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    (best,) = [row for row in rows if row["best"] == "best"]
+    assert float(best["cnll"]) == min(float(row["cnll"]) for row in rows)
+    (starred,) = [line for line in said.out.splitlines() if "★" in line]
+    assert starred.split()[1:4] == [best["members"], "★", best["width"]]
+    assert f"At 1,900,000 parameters the best split is expected to be n = {best['members']}" in said.out
+    assert "Law: CNLL = " in said.out
+    assert "nan" not in said.out.lower()
+
+
+def test_predict_prints_csv(run):
+    said = run("predict", "plane.csv", "--budget", "1.9M", "--members", "1,4", "--format", "csv")
+    rows = list(csv.DictReader(io.StringIO(said.out)))
+    assert [row["members"] for row in rows] == ["1", "4"]
+    assert sum(float(row["probability_best"]) for row in rows) == pytest.approx(1)
+    assert [float(row[f"gain{end}"]) for row in rows[:1] for end in ("", "_low", "_high")] == [0, 0, 0]
+    assert [row["budget_kind"] for row in rows] == ["parameters"] * 2
+
+
+BAD = {
+    "no such file": ("predict nowhere.csv --budget 1M", ("nowhere.csv", "No such file")),
+    "no such study": ("predict digts --budget 1M", ("digts", "Did you mean 'digits'?")),
+    "a study without a store": ("predict digits --budget 1M", ("no store", "--store")),
+    "a budget too small": ("predict plane.csv --budget 100k", ("100,000", "width 8", f"{vgg(8):,}")),
+    "one of two budgets too small": ("predict plane.csv --budget 2M,100k", ("100,000", "width 8")),
+    "a budget in bytes": ("predict plane.csv --budget 40MB", ("40MB", "bytes")),
+    "a budget that is none": ("predict plane.csv --budget lots", ("lots", "36.8M")),
+    "an arm of a file without any": ("predict plane.csv --budget 2M --arm sgd", ("--arm", "sgd", "no arms")),
+    "half a member": ("predict plane.csv --budget 2M --members 1,2.5", ("--members", "2.5")),
+    "no members": ("predict plane.csv --budget 2M --members 0", ("--members", "at least 1")),
+    "no budget": ("predict plane.csv", ("--budget",)),
+    "an unknown format": ("predict plane.csv --budget 2M --format xml", ("--format", "xml")),
+    "a folder that is a file": ("predict plane.csv --budget 2M --out plane.csv", ("plane.csv", "--out")),
+}
+
+
+@pytest.mark.parametrize(("arguments", "words"), BAD.values(), ids=BAD)
+def test_a_bad_request_ends_with_one_line_and_nothing_printed(arguments, words, run):
+    said = run(*arguments.split())
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith("ensembudget: ")
+    assert said.err.count("\n") == 1
+    assert "Traceback" not in said.err
+    assert all(word in said.err for word in words), said.err
+
+
+def test_a_bad_plane_leaves_no_folder_behind(run, tmp_path):
+    write(tmp_path / "bad.csv", ["1,8,100,0.5,0.1", "2,8,100,low,0.1"])
+    said = run("predict", "bad.csv", "--budget", "1M", "--out", "found")
+    assert (said.code, said.out) == (2, "")
+    assert "row 2: cnll is 'low'" in said.err
+    assert not (tmp_path / "found").exists()
+
+
+# A study.
+
+STUDY = """
+name = "small"
+description = "four widths of a few digits"
+family = "wide_resnet"
+options = { depth = 10 }
+dataset = "digits"
+train_size = 100
+validation_size = 20
+budgets = [5178]
+members = [1]
+widths = [2, 3, 6]
+tolerance = 0.2
+replicates = 2
+pool = 3
+stepping = { pack = 3, way = "separate", layout = "contiguous", compiled = false, threads = 1 }
+
+[recipe]
+epochs = 1
+batch_size = 50
+crop_padding = 0
+flip = false
+"""
+
+
+def wrn(k: int) -> int:
+    """WRN-10 on digits, by hand as in `test_flow`: 298 k^2 + 100 k + 10."""
+    return 298 * k**2 + 100 * k + 10
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, cache):
+    """A study, and a store with its three members of each of four widths."""
+    folder = tmp_path_factory.mktemp("study")
+    (folder / "small.toml").write_text(STUDY)
+    store = folder / "store"
+    assert main(["run", str(folder / "small.toml"), "--store", str(store), "--executor", "serial"]) == 0
+    return folder / "small.toml", store
+
+
+@pytest.fixture(scope="module")
+def small(trained):
+    path, store = trained
+    planned = plan_study(studies.load(str(path)))
+    return planned, Store(store), study_plane(planned, Store(store))
+
+
+def test_the_plane_of_a_study_is_what_its_store_has(small):
+    planned, store, (plane, arm) = small
+    assert arm == ""
+    assert [(one.width, one.parameters) for one in plane.columns] == [(k, wrn(k)) for k in (2, 3, 4, 6)]
+    assert all(one.sizes[:2].tolist() == [1, 2] for one in plane.columns)
+    assert plane.has_errors
+    for cell in planned.cells:
+        members = [store.read(run.key) for run in cell.runs]
+        logits = torch.from_numpy(np.stack([one.test_logits for one in members]))
+        scores = score_pool(logits, torch.from_numpy(members[0].test_labels))
+        for size in (1, 2):
+            assert plane.measured[size, cell.cell.width] == pytest.approx(scores.mean(size, "cnll"), abs=1e-9)
+
+
+def test_the_splits_of_a_study_are_its_networks(small):
+    planned, _, (plane, _) = small
+    found = study_budget(planned.study, plane, "20k")
+    assert (found.budget, found.kind) == (20_000, "parameters")
+    assert [one.members for one in found.candidates] == [1, 2, 4, 8]
+    for one in found.candidates:
+        nearest = min(range(2, 50), key=lambda k: abs(one.members * wrn(k) - 20_000))
+        assert (one.width, one.parameters) == (nearest, wrn(nearest))
+
+
+@pytest.mark.parametrize("written", ["100kB", "100KB"])
+def test_a_study_takes_budgets_in_bytes(written, small):
+    planned, _, (plane, _) = small
+    found = study_budget(planned.study, plane, written)
+    assert (found.budget, found.kind) == (100_000, "bytes")
+    # Four bytes a parameter, and the buffers of batch norms.
+    for one in found.candidates:
+        assert 4 * one.members * wrn(one.width) <= 1.05 * 100_000
+        assert one.parameters == wrn(one.width)
+
+
+def test_a_bare_number_is_in_the_unit_of_the_study(small):
+    planned, _, (plane, _) = small
+    bare = study_budget(planned.study.model_copy(update={"budget_kind": "bytes"}), plane, "100000")
+    assert (bare.kind, bare) == ("bytes", study_budget(planned.study, plane, "100kB"))
+
+
+def test_a_budget_below_the_narrowest_member_of_a_study_is_refused(small):
+    planned, _, (plane, _) = small
+    with pytest.raises(PlanError, match=r"1,000 parameters.*width 2 with 1,402 parameters"):
+        study_budget(planned.study, plane, "1k")
+
+
+def test_a_study_is_predicted_from_its_store(trained, run):
+    path, store = trained
+    said = run("predict", path, "--store", store, "--budget", "10k,20k", "--format", "json")
+    assert (said.code, said.err) == (0, "")
+    for one in json.loads(said.out):
+        assert [split["members"] for split in one["splits"]][:3] == [1, 2, 4]
+        assert sum(split["probability_best"] for split in one["splits"]) == pytest.approx(1)
+
+
+def test_a_study_without_members_is_refused(trained, small, tmp_path):
+    planned, *_ = small
+    with pytest.raises(FitError, match=r"'small'.*no members yet"):
+        study_plane(planned, Store(tmp_path / "fresh"))
+    with pytest.raises(FitError, match="--arm 'sgd'"):
+        study_plane(planned, Store(tmp_path / "fresh"), "sgd")
