@@ -3,7 +3,7 @@
     CNLL(n, N) = c + b n^-alpha + d q^-beta + e n^-alpha q^-beta,    q = N / smallest N,
 
 N the parameters of one member, c, b, d, e >= 0: along n, along width and along budget from the same numbers.
-It won over four other forms by held-out error (`benchmarks/test_prediction.py`).
+Of five forms it has, with one of more exponents, the least held-out error (`benchmarks/test_prediction.py`).
 
 Fitted by variable projection: the exponents lie on a grid, and for each the coefficients follow by
 non-negative least squares, weighted by the covariance of the measured means over members. What the law
