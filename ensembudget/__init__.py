@@ -12,14 +12,26 @@ __version__ = "0.1.0"
 
 from .errors import EnsembudgetError
 from .evaluate import Results, evaluate
-from .families._base import Task
 from .families._timm import register as _register
 from .laws._base import fit_points
 from .plan import cost, plan, split
 from .predict import plane_budget, predict, study_budget, study_plane
 from .prediction.law import fit_plane
 from .prediction.plane import read_plane
-from .records import Fit, Member, Plan, Prediction, Recipe, Run, Score, Split, Stepping, SteppingChoice, Study
+from .records import (
+    Fit,
+    Member,
+    Plan,
+    Prediction,
+    Recipe,
+    Run,
+    Score,
+    Split,
+    Stepping,
+    SteppingChoice,
+    Study,
+    Task,
+)
 from .report.write import report
 from .run import arrange, plan_study, run, status
 from .scoring.calibration import calibrated_nll

@@ -11,9 +11,9 @@ from .budgets._base import parse_budget
 from .catalog import BUDGETS, FAMILIES, MODES
 from .datasets._base import split_name
 from .errors import EnsembudgetError, PlanError, StudyError, did_you_mean
-from .families._base import SMALLEST_IMAGE, Option, Task, describe, resolve_options
+from .families._base import SMALLEST_IMAGE, Option, describe, resolve_options
 from .families._invariance import invariant_of
-from .records import Cell, Plan, PlannedCell, RecipeChoice, Split, Study
+from .records import Cell, Plan, PlannedCell, RecipeChoice, Split, Study, Task
 
 WIDEST = 2**16  # wider than anything trained; above it torch's own counts overflow
 MOST_WAYS = 10_000  # of one study: more is a typing error too

@@ -13,8 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import torch
 
-from .families._base import Task
-from .records import Cell, Record, Stepping, SteppingChoice
+from .records import Cell, Record, Stepping, SteppingChoice, Task
 from .threads import torch_threads
 from .training.memory import keep_freed
 from .training.timing import Place, Shape, Timing, hardware, shape_of, time_steps

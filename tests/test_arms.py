@@ -13,9 +13,8 @@ from pydantic import ValidationError
 from ensembudget import recipes, studies
 from ensembudget.commands import read_costs
 from ensembudget.errors import StudyError
-from ensembudget.families._base import Task
 from ensembudget.plan import check_names, cost, plan, ways_of
-from ensembudget.records import Arm, Cell, Plan, Recipe, RecipeChoice, Recording, Run, Study
+from ensembudget.records import Arm, Cell, Plan, Recipe, RecipeChoice, Recording, Run, Study, Task
 from ensembudget.report.render import from_csv, to_csv
 from ensembudget.tables import memory_split
 

@@ -8,9 +8,8 @@ from hypothesis import strategies as st
 
 from ensembudget.catalog import BUDGETS, FAMILIES
 from ensembudget.errors import PlanError, StudyError
-from ensembudget.families._base import Task
 from ensembudget.plan import check_names, cost, plan, split
-from ensembudget.records import Plan, RecipeChoice, Study
+from ensembudget.records import Plan, RecipeChoice, Study, Task
 
 CIFAR100, CIFAR10, DIGITS = Task(100, 3, 32), Task(10, 3, 32), Task(10, 1, 8)
 WRN_STANDARD, VGG_STANDARD = 36_755_940, 15_291_300

@@ -15,9 +15,8 @@ from hypothesis import strategies as st
 
 from ensembudget import store as store_module
 from ensembudget.errors import StoreError
-from ensembudget.families._base import Task
 from ensembudget.plan import plan
-from ensembudget.records import Cell, Environment, Recipe, Run
+from ensembudget.records import Cell, Environment, Recipe, Run, Task
 from ensembudget.store import Store
 from ensembudget.studies import load
 from ensembudget.training.loop import Trained

@@ -12,8 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ensembudget import trial
-from ensembudget.families._base import Task
-from ensembudget.records import Recording, Stepping, SteppingChoice
+from ensembudget.records import Recording, Stepping, SteppingChoice, Task
 from ensembudget.training import stepping, timing
 from ensembudget.training.timing import Place, Timing, time_steps
 from ensembudget.trial import (

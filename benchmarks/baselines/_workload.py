@@ -14,8 +14,8 @@ import torch
 
 from ensembudget.budgets.flops import measure
 from ensembudget.datasets._base import Arrays, Data, load
-from ensembudget.families._base import Task, describe
-from ensembudget.records import Cell, Options, Recipe, Record
+from ensembudget.families._base import describe
+from ensembudget.records import Cell, Options, Recipe, Record, Task
 
 SAMPLES = 512  # training images of a round at 32x32
 RATE, WEIGHT_DECAY = 0.1, 3e-4

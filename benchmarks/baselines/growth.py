@@ -11,8 +11,7 @@ from typing import Literal, NamedTuple
 
 import torch
 
-from ensembudget.families._base import Task
-from ensembudget.records import Cell, Recipe, Record, Run, Stepping
+from ensembudget.records import Cell, Recipe, Record, Run, Stepping, Task
 from ensembudget.scoring.ensembles import score_pool
 from ensembudget.training.loop import train
 from ensembudget.training.memory import keep_freed

@@ -19,7 +19,8 @@ from tabulate import tabulate
 from benchmarks.baselines.growth import Load
 from benchmarks.speed._sides import ROOT
 from ensembudget.budgets.flops import measure
-from ensembudget.families._base import Task, describe
+from ensembudget.families._base import describe
+from ensembudget.records import Task
 
 REPEATS = 3
 LINEAR = 1.15  # exponent: what a noisy machine makes of 1

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ..catalog import BUDGETS
 from ..errors import PlanError
-from ..families._base import Task
+from ..records import Task
 
 DTYPES = {"float32": 4, "float16": 2, "bfloat16": 2, "int8": 1}  # bytes a value
 _PREFIXES = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "B": 10**9, "T": 10**12}

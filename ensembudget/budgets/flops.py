@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from ..families._base import Task
+from ..records import Task
 from ._base import Budget, one_sample
 
 

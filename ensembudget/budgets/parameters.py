@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from ..families._base import Task
+from ..records import Task
 from ._base import Budget
 
 

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from ..catalog import DATASETS
 from ..errors import DatasetError
-from ..families._base import SMALLEST_IMAGE, Task
+from ..families._base import SMALLEST_IMAGE
+from ..records import Task
 
 Images = NDArray[np.uint8]
 Labels = NDArray[np.int64]

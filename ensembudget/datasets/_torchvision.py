@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DatasetError
-from ..families._base import Task
+from ..records import Task
 from ._base import Arrays, Dataset, Images, Labels, cache_folder
 
 

@@ -7,7 +7,7 @@ Source: UCI Optical Recognition of Handwritten Digits, Alpaydin & Kaynak 1998.
 import numpy as np
 from sklearn.datasets import load_digits
 
-from ..families._base import Task
+from ..records import Task
 from ._base import Arrays, Dataset, permutation
 
 TRAIN = 1000

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ..families._base import Task
+from ..records import Task
 from ._torchvision import torchvision_dataset
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Generator, Tensor, nn
@@ -10,17 +10,10 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..catalog import FAMILIES
 from ..errors import PlanError, did_you_mean
+from ..records import Task
 
 Option = int | bool | str
 SMALLEST_IMAGE = 8
-
-
-class Task(NamedTuple):
-    """What a network must fit: number of classes, image channels, and pixels along a side."""
-
-    classes: int
-    channels: int
-    image_size: int
 
 
 @runtime_checkable

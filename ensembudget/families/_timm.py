@@ -7,7 +7,8 @@ from timm.models import is_model, model_entrypoint, register_model
 from torch import Generator, nn
 
 from ..catalog import FAMILIES
-from ._base import Task, describe, materialise
+from ..records import Task
+from ._base import describe, materialise
 from ._layers import set_dropout
 
 

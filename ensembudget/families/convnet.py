@@ -11,7 +11,8 @@ Source: Lobacheva et al. 2021, arXiv:2106.15739; Kodryan et al. 2022, arXiv:2209
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ._base import Family, Task
+from ..records import Task
+from ._base import Family
 from ._invariance import DEGREES, FILTER, batch_norm, head
 from ._layers import Conv2d
 

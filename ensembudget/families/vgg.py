@@ -16,7 +16,8 @@ from collections.abc import Mapping
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ._base import Family, Option, Task
+from ..records import Task
+from ._base import Family, Option
 from ._invariance import DEGREES, FILTER, head
 from ._layers import BatchNorm1d, BatchNorm2d, Conv2d, Dropout, Linear, he_fan_out
 

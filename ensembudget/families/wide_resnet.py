@@ -15,7 +15,8 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from ._base import Family, Option, Task
+from ..records import Task
+from ._base import Family, Option
 from ._invariance import DEGREES, FILTER, batch_norm, head
 from ._layers import BatchNorm2d, Conv2d, Dropout
 from ._residual import InvariantBlock, PreActivation, activate

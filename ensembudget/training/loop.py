@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from ..catalog import MODES
 from ..datasets._base import Arrays, Data, permutation
 from ..errors import PlanError
-from ..families._base import Task, describe, materialise, member_state
+from ..families._base import describe, materialise, member_state
 from ..families._invariance import Invariant, invariant_of
 from ..families._layers import set_dropout
-from ..records import Cell, MemoryLayout, Run, Stepping
+from ..records import Cell, MemoryLayout, Run, Stepping, Task
 from .batches import Scale, draw, epoch_batches, pack_images, scale_of, still_draw, unpack_logits
 from .curvature import curvature
 from .history import Recorder, loss_and_error

@@ -12,10 +12,9 @@ import torch
 
 from ..catalog import MODES
 from ..datasets._base import Arrays, Data, cache_folder
-from ..families._base import Task
 from ..families._invariance import invariant_of
 from ..families._layers import set_dropout
-from ..records import Cell, Options, Precision, Record, Run, Stepping
+from ..records import Cell, Options, Precision, Record, Run, Stepping, Task
 from .batches import draw, epoch_batches, scale_of
 from .loop import DTYPES, build_network, single
 from .stepping import WARM_STEPS, faults, stepper

@@ -13,9 +13,10 @@ from ensembudget.budgets import activations
 from ensembudget.budgets._base import parse_budget
 from ensembudget.catalog import BUDGETS, FAMILIES
 from ensembudget.errors import PlanError
-from ensembudget.families._base import Task, describe
+from ensembudget.families._base import describe
 from ensembudget.families._layers import Linear
 from ensembudget.plan import cost
+from ensembudget.records import Task
 
 
 def measured(network, task, kind, dtype="float32"):

@@ -11,9 +11,10 @@ from torch import Generator
 
 from ensembudget.catalog import FAMILIES
 from ensembudget.errors import PlanError
-from ensembudget.families._base import Task, describe, materialise, member_state, resolve_options
+from ensembudget.families._base import describe, materialise, member_state, resolve_options
 from ensembudget.families._layers import set_dropout
 from ensembudget.families._timm import timm_name
+from ensembudget.records import Task
 
 MEMBERS = 4
 SMALL = Task(5, 2, 8)

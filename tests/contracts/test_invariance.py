@@ -8,8 +8,9 @@ import torch.nn.functional as F
 from torch import Generator
 
 from ensembudget.catalog import FAMILIES
-from ensembudget.families._base import Task, describe, materialise
+from ensembudget.families._base import describe, materialise
 from ensembudget.families._invariance import DEGREES, FILTER, HEAD_NORM, invariant_of
+from ensembudget.records import Task
 
 TASK = Task(5, 2, 16)
 BUILT = {

@@ -34,7 +34,7 @@ from ensembudget.datasets._base import (
 )
 from ensembudget.datasets._decode import decode_image
 from ensembudget.errors import DatasetError, EnsembudgetError
-from ensembudget.families._base import Task
+from ensembudget.records import Task
 
 RNG = np.random.default_rng(0)
 COLOUR = RNG.integers(256, size=(12, 9, 9, 3), dtype=np.uint8)

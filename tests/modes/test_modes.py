@@ -12,9 +12,9 @@ from pydantic import ValidationError
 from torch import Generator
 
 from ensembudget.catalog import MODES
-from ensembudget.families._base import Task, describe, materialise
+from ensembudget.families._base import describe, materialise
 from ensembudget.families._invariance import DEGREES, invariant_of
-from ensembudget.records import Recipe, Recording, Run
+from ensembudget.records import Recipe, Recording, Run, Task
 from ensembudget.training import loop
 from ensembudget.training.loop import train
 from ensembudget.training.stepping import train_batch

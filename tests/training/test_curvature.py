@@ -8,8 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Generator
 
-from ensembudget.families._base import Task, describe, materialise
+from ensembudget.families._base import describe, materialise
 from ensembudget.families._invariance import DEGREES, invariant_of
+from ensembudget.records import Task
 from ensembudget.training import curvature as module
 from ensembudget.training.curvature import VECTORS, curvature
 

@@ -7,9 +7,9 @@ import torch.nn.functional as F
 
 from ensembudget.catalog import MODES
 from ensembudget.datasets._base import Arrays, Data
-from ensembudget.families._base import Task, describe, materialise
+from ensembudget.families._base import describe, materialise
 from ensembudget.families._invariance import invariant_of
-from ensembudget.records import Recipe, Run
+from ensembudget.records import Recipe, Run, Task
 from ensembudget.training import loop
 from ensembudget.training.batches import draw, scale_of
 from ensembudget.training.loop import parts_of, predict, train

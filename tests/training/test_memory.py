@@ -22,7 +22,7 @@ STEPS = """
 import hashlib, json, resource, sys
 import torch
 from ensembudget.families._base import Task
-from ensembudget.records import Cell, Stepping
+from ensembudget.recs import Cell, Stepping
 from ensembudget.training import timing
 from ensembudget.training.memory import keep_freed
 

@@ -7,9 +7,8 @@ import pytest
 import torch
 
 from ensembudget.datasets._base import cache_folder
-from ensembudget.families._base import Task
 from ensembudget.families._layers import Dropout
-from ensembudget.records import Recording, Stepping
+from ensembudget.records import Recording, Stepping, Task
 from ensembudget.training import stepping, timing
 from ensembudget.training.stepping import WAYS
 from ensembudget.training.timing import Place, Timing, random_data, shape_of, time_steps, timed_step

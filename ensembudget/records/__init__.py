@@ -1,0 +1,48 @@
+"""What flows from verb to verb: frozen records, checked when made, equal after a round trip through JSON."""
+
+from ._base import TRAINING_ABI, Record, content_key
+from .cell import Cell, Options, Recording, Run
+from .fit import Fit
+from .interval import Interval
+from .member import Environment, Member
+from .plan import Plan, PlannedCell, Split
+from .prediction import Extrapolation, PredictedSplit, Prediction
+from .recipe import Precision, Recipe, RecipeChoice, Schedule
+from .score import Score
+from .search import Round, Search
+from .stepping import MemoryLayout, Stepping, SteppingChoice
+from .study import Arm, Study
+from .task import Task
+
+__all__ = [
+    "TRAINING_ABI",
+    "Arm",
+    "Cell",
+    "Environment",
+    "Extrapolation",
+    "Fit",
+    "Interval",
+    "Member",
+    "MemoryLayout",
+    "Options",
+    "Plan",
+    "PlannedCell",
+    "Precision",
+    "PredictedSplit",
+    "Prediction",
+    "Recipe",
+    "RecipeChoice",
+    "Record",
+    "Recording",
+    "Round",
+    "Run",
+    "Schedule",
+    "Score",
+    "Search",
+    "Split",
+    "Stepping",
+    "SteppingChoice",
+    "Study",
+    "Task",
+    "content_key",
+]

@@ -1,0 +1,33 @@
+"""What every record is: frozen, checked, and equal after a round trip through JSON."""
+
+import hashlib
+from typing import Annotated, Any, Self
+
+import rfc8785
+from pydantic import BaseModel, ConfigDict, Field
+
+# What the numbers mean, not how the code is written: raised when the same run would train to other
+# logits, so that a store never mixes the two. A golden-logits test fails when it should be raised.
+TRAINING_ABI = 1
+
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+
+Positive = Annotated[float, Field(gt=0)]
+
+
+class Record(BaseModel):
+    """A frozen record; unknown fields and wrong types are faults."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    def to_json(self) -> str:
+        """Canonical JSON (RFC 8785): equal records, equal bytes."""
+        return rfc8785.dumps(self.model_dump(mode="json")).decode()
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        return cls.model_validate_json(text)
+
+
+def content_key(facts: dict[str, Any]) -> str:
+    return hashlib.sha256(rfc8785.dumps({"training_abi": TRAINING_ABI, **facts})).hexdigest()

@@ -1,0 +1,29 @@
+"""A trained network, and where it was trained."""
+
+from typing import Literal
+
+from pydantic import NonNegativeInt, PositiveInt
+
+from ._base import Record
+from .cell import Run
+from .stepping import Stepping
+
+
+class Environment(Stepping):
+    """Where and how a member was trained: recorded with it, not part of its key."""
+
+    ensembudget: str
+    torch: str
+    device: str
+    threads: PositiveInt
+
+
+class Member(Record):
+    """A trained network as the store describes it; its arrays lie beside."""
+
+    run: Run
+    status: Literal["done", "diverged"]
+    diverged_at: NonNegativeInt | None = None
+    parameters: PositiveInt
+    seconds: float
+    environment: Environment

@@ -1,0 +1,63 @@
+"""What a study comes to: splits, and the pools that serve them."""
+
+from typing import Literal
+
+from pydantic import PositiveInt
+
+from ._base import Record
+from .cell import Cell, Run
+from .study import Study
+
+
+class Split(Record):
+    """One way to spend a budget: `members` networks of one `width`, with what they cost."""
+
+    arm: str = ""
+    budget: PositiveInt
+    budget_kind: str
+    members: PositiveInt
+    width: PositiveInt
+    parameters_per_member: int
+    parameters_total: int
+    error_percent: float
+    flops_per_sample: int
+    bytes_total: int
+    activations_per_sample: int
+
+
+class PlannedCell(Record):
+    """A cell, how many members its pool holds, and where its hyperparameters come from."""
+
+    arm: str = ""
+    cell: Cell
+    members: PositiveInt
+    origin: Literal["tuned", "transferred", "default"]
+    flops_per_sample: PositiveInt  # of one member, forward
+
+    @property
+    def runs(self) -> list[Run]:
+        return [Run(cell=self.cell, seed=seed) for seed in range(self.members)]
+
+    @property
+    def training_flops(self) -> float:
+        """Operations to train one member: forward, and twice that for backward."""
+        return 3.0 * self.flops_per_sample * self.cell.train_size * self.cell.recipe.epochs
+
+
+class Plan(Record):
+    """What a study comes to: the splits of its budgets, and the pools that serve them."""
+
+    study: Study
+    splits: list[Split]
+    cells: list[PlannedCell]
+
+    @property
+    def runs(self) -> list[Run]:
+        return [run for planned in self.cells for run in planned.runs]
+
+    @property
+    def arms(self) -> list[str]:
+        return list(dict.fromkeys(planned.arm for planned in self.cells))
+
+    def cell_of(self, split: Split) -> PlannedCell:
+        return next(p for p in self.cells if (p.arm, p.cell.width) == (split.arm, split.width))

@@ -1,0 +1,80 @@
+"""How a member is trained."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+
+from ._base import Fraction, Positive, Record
+
+Schedule = Literal["plateau_linear", "cosine", "constant", "two_stage"]
+
+Precision = Literal["float32", "float64", "bfloat16"]
+
+
+class Recipe(Record):
+    """How a member is trained; rates are per step, `weight_decay` acts on all parameters.
+
+    On the sphere `effective_learning_rate` moves the scale-invariant weights and `learning_rate` the
+    others. The schedule `two_stage` multiplies rates by `drop_factor` from `drop_epoch` on. With
+    precision `bfloat16` weights stay float32, and convolutions and products are rounded (autocast).
+    """
+
+    epochs: PositiveInt
+    batch_size: Annotated[int, Field(ge=2)] = 128  # batch norm has no statistics of one
+    learning_rate: Positive
+    effective_learning_rate: Positive | None = None
+    weight_decay: Annotated[float, Field(ge=0)]
+    momentum: Fraction = 0.9
+    dropout: Fraction = 0.0
+    schedule: Schedule = "plateau_linear"
+    drop_epoch: PositiveInt | None = None
+    drop_factor: Annotated[float, Field(gt=0, lt=1)] | None = None
+    crop_padding: NonNegativeInt = 4
+    flip: bool = True
+    normalisation: Literal["dataset", "cifar10", "imagenet"] = "dataset"
+    precision: Precision = "float32"
+
+    @model_validator(mode="after")
+    def _schedule_fits(self) -> Self:
+        stages = (self.drop_epoch, self.drop_factor)
+        if self.schedule != "two_stage":
+            if stages != (None, None):
+                raise ValueError(
+                    f"drop_epoch and drop_factor are of schedule 'two_stage', and this is {self.schedule!r}."
+                    ' Leave them out, or set schedule = "two_stage".'
+                )
+        elif self.drop_epoch is None or self.drop_factor is None:
+            raise ValueError("schedule 'two_stage' needs drop_epoch and drop_factor, say 0.1.")
+        elif self.drop_epoch >= self.epochs:
+            instead = (
+                f"drop_epoch to at most {self.epochs - 1}" if self.epochs > 1 else "epochs to at least 2"
+            )
+            raise ValueError(
+                f"schedule 'two_stage' is longer than the run: it drops after epoch {self.drop_epoch} of"
+                f" {self.epochs}. Set {instead}."
+            )
+        return self
+
+
+class RecipeChoice(Record):
+    """A study's recipe: a published table by name, with some fields laid over it."""
+
+    base: str | None = None
+    epochs: PositiveInt | None = None
+    batch_size: Annotated[int, Field(ge=2)] | None = None
+    learning_rate: Positive | None = None
+    effective_learning_rate: Positive | None = None
+    weight_decay: Annotated[float, Field(ge=0)] | None = None
+    momentum: Fraction | None = None
+    dropout: Fraction | None = None
+    schedule: Schedule | None = None
+    drop_epoch: PositiveInt | None = None
+    drop_factor: Annotated[float, Field(gt=0, lt=1)] | None = None
+    crop_padding: NonNegativeInt | None = None
+    flip: bool | None = None
+    normalisation: Literal["dataset", "cifar10", "imagenet"] | None = None
+    precision: Precision | None = None
+
+    @property
+    def overrides(self) -> dict[str, Any]:
+        return self.model_dump(exclude={"base"}, exclude_none=True)

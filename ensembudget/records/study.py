@@ -1,0 +1,59 @@
+"""What is asked: a grid of splits, of one or several arms."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeInt, PositiveInt
+
+from ._base import Record
+from .cell import Options, Recording
+from .recipe import RecipeChoice
+from .stepping import SteppingChoice
+
+# A letter first: in a table it must not be taken for a number.
+Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.=, -]*$")]
+
+
+class Arm(Record):
+    """One way to train, side by side with others: laid over what its study says."""
+
+    name: Name
+    mode: str | None = None
+    options: Options = {}
+    recipe: RecipeChoice = RecipeChoice()
+
+
+class Study(Record):
+    """A grid of splits: which networks to train on what, for which budgets and ensemble sizes.
+
+    `pool` members at least are trained of every width, and enough for `replicates` disjoint
+    ensembles of every size; `widths` adds cells beyond those the budgets call for. A split
+    narrower than `narrowest` is left out, and one that misses its budget by more than `tolerance`
+    (a fraction) is refused. All of it is done once for every arm, and for every combination of
+    the recipe fields that `sweep` lists values of.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+    description: str
+    source: str = ""
+    family: str
+    options: Options = {}
+    dataset: str
+    train_size: PositiveInt | None = None
+    validation_size: NonNegativeInt = 0
+    mode: str = "bn_wd"
+    budget_kind: str = "parameters"
+    budgets: list[str | int] = []
+    dtype: Literal["float32", "float16", "bfloat16", "int8"] = "float32"
+    members: Annotated[list[PositiveInt], Field(min_length=1)] = [1]
+    multiple_of: PositiveInt = 1
+    narrowest: PositiveInt = 1
+    tolerance: Annotated[float, Field(gt=0, le=1)] = 0.05
+    replicates: PositiveInt = 2
+    pool: PositiveInt = 2
+    widths: list[PositiveInt] = []
+    keep_weights: bool = False
+    stepping: SteppingChoice = SteppingChoice()
+    recipe: RecipeChoice = RecipeChoice()
+    arms: list[Arm] = []
+    sweep: dict[str, Annotated[list[float | int | str | bool], Field(min_length=1)]] = {}
+    record: Recording | None = None
