@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from ensembudget import Plan, Split, Store, evaluate, load_study, plan_study, report
-from ensembudget.report.render import to_csv
-from ensembudget.report.write import write
+from ensembudget.rendering.render import to_csv
+from ensembudget.rendering.write import write
 from ensembudget.tables._base import Column, Layout, Row
 from ensembudget.tables.memory_split import COSTS, Place, verdicts
 

@@ -27,12 +27,12 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.baselines import plain
 from benchmarks.baselines._workload import Workload, images_of
 from ensembudget.records import Run, Stepping
-from ensembudget.report.render import render, to_csv
+from ensembudget.rendering.render import render, to_csv
+from ensembudget.stepping.step import faults
+from ensembudget.stepping.timing import time_steps
 from ensembudget.tables._base import Column, Layout, Row
 from ensembudget.tables.steppings import WAY, way_row
 from ensembudget.training.loop import train
-from ensembudget.training.stepping import faults
-from ensembudget.training.timing import time_steps
 
 MINUTES = 9.0
 SEEDS = 8  # a side, where precisions are compared

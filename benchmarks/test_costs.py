@@ -14,12 +14,15 @@ from torch import Tensor, nn
 from ensembudget import Plan, Run, Split, Store, run
 from ensembudget.budgets.activations import PeakBytes
 from ensembudget.catalog import MODES
-from ensembudget.datasets._base import Data, load
+from ensembudget.datasets._base import Data
+from ensembudget.datasets._load import load
 from ensembudget.families._invariance import invariant_of
-from ensembudget.training.batches import Draws, draw, epoch_batches, scale_of
-from ensembudget.training.loop import build_network, parts_of, predict
-from ensembudget.training.stepping import train_batch
-from ensembudget.training.streams import stream
+from ensembudget.packing.batches import Draws, draw, epoch_batches, scale_of
+from ensembudget.packing.network import build_network
+from ensembudget.packing.parts import parts_of
+from ensembudget.packing.streams import stream
+from ensembudget.stepping.step import train_batch
+from ensembudget.training.loop import predict
 
 EVALUATED = 500  # test images
 ROUNDS = 5

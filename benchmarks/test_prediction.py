@@ -21,16 +21,16 @@ import pytest
 
 from benchmarks.forms import FORMS, PAPERS, one_at_a_time
 from ensembudget import Store, load_study, plan_study, run
-from ensembudget.budgets._base import parse_budget
-from ensembudget.evaluate import Pool, pools_of
+from ensembudget.budgets._parse import parse_budget
 from ensembudget.prediction.choice import Option, decide
 from ensembudget.prediction.law import fit_plane
 from ensembudget.prediction.plane import Column, Members, Plane, checked, columns_of, members_of, read_plane
-from ensembudget.report.write import open_folder, write_table
+from ensembudget.rendering.write import open_folder, write_table
 from ensembudget.scoring.ensembles import size_losses
-from ensembudget.search import CONFIDENCE, TOLERANCE, Space, space_of
+from ensembudget.scoring.pools import Pool, pools_of
 from ensembudget.tables import _base
 from ensembudget.tables._base import Layout, Row
+from ensembudget.verbs.search import CONFIDENCE, TOLERANCE, Space, space_of
 
 pytestmark = pytest.mark.slow
 

@@ -10,6 +10,10 @@ class EnsembudgetError(Exception):
     exit_code = 2
 
 
+class UnknownPartError(EnsembudgetError):
+    """A family, dataset, mode, law or other part that does not exist."""
+
+
 class PlanError(EnsembudgetError):
     """A budget, split, family or width that cannot be."""
 

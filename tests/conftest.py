@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 import pytest
 import torch
 
-from ensembudget.datasets._base import Data, load
+from ensembudget.datasets._base import Data
+from ensembudget.datasets._load import load
 from ensembudget.records import Cell, Recipe
 
 torch.set_num_threads(1)

@@ -11,11 +11,14 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from ensembudget import recipes, studies
-from ensembudget.commands import read_costs
+from ensembudget.cli.values import read_costs
 from ensembudget.errors import StudyError
-from ensembudget.plan import check_names, cost, plan, ways_of
+from ensembudget.planning.check import check_names
+from ensembudget.planning.plan import plan
+from ensembudget.planning.variants import ways_of
+from ensembudget.planning.widths import cost
 from ensembudget.records import Arm, Cell, Plan, Recipe, RecipeChoice, Recording, Run, Study, Task
-from ensembudget.report.render import from_csv, to_csv
+from ensembudget.rendering.render import from_csv, to_csv
 from ensembudget.tables import memory_split
 
 DIGITS = Task(10, 1, 8)

@@ -17,7 +17,7 @@ from benchmarks.baselines._workload import Workload, images_of
 from benchmarks.baselines.growth import Load
 from benchmarks.speed._sides import Side, alternate, ratio
 from ensembudget import calibrated_nll
-from ensembudget.report.render import from_csv
+from ensembudget.rendering.render import from_csv
 from ensembudget.scoring.calibration import halvings
 
 ROOT = Path(__file__).parents[1]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ensembudget.report.render import from_csv
+from ensembudget.rendering.render import from_csv
 from ensembudget.tables.memory_split import COSTS
 
 ROOT = Path(__file__).parents[1]

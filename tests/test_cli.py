@@ -20,7 +20,8 @@ from scipy.special import log_softmax, logsumexp
 
 from ensembudget import recipes, studies
 from ensembudget.catalog import BUDGETS, DATASETS, EXECUTORS, FAMILIES, LAWS, MODES
-from ensembudget.cli import main, parser
+from ensembudget.cli import main
+from ensembudget.cli.parser import build_parser
 from ensembudget.records import PlannedCell
 
 VERBS = ("quickstart", "ls", "plan", "run", "status", "report", "evaluate", "fit")
@@ -336,7 +337,7 @@ CASES = {
         "fit {}/points.csv --x members --y cnll --format xml", ("--format", "xml", "json")
     ),
     # The command itself.
-    "no verb": Case("", ("VERB",)),
+    "no verb": Case("", ("COMMAND",)),
     "unknown verb": Case("pln --family vgg", ("pln", "plan")),
     "unknown flag": Case("ls families --all", ("--all",)),
     "missing flags": Case("plan --family vgg", ("--dataset", "--budget")),
@@ -498,7 +499,7 @@ def test_help_of_every_verb_has_examples_that_parse(verb, run):
     assert examples
     for program, *arguments in examples:
         assert (program, arguments[0]) == ("ensembudget", verb)
-        parser().parse_args(arguments)
+        build_parser(arguments).parse_args(arguments)
 
 
 def test_help_lists_the_verbs_in_the_order_of_the_work(run):

@@ -11,11 +11,11 @@ from scipy.special import log_softmax, logsumexp
 
 from ensembudget.datasets._base import Data
 from ensembudget.errors import IncompleteError, ScoreError
-from ensembudget.evaluate import HEADER_LIMIT, evaluate, read_logits
-from ensembudget.plan import plan
+from ensembudget.planning.plan import plan
 from ensembudget.records import Environment, Plan, Study
 from ensembudget.store import Store
 from ensembudget.training.loop import Trained
+from ensembudget.verbs.evaluate import HEADER_LIMIT, evaluate, read_logits
 
 HERE = Environment(ensembudget="0", torch="0", device="cpu", threads=1, pack=1)
 LABELS = np.arange(40) % 10

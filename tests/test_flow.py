@@ -22,13 +22,14 @@ from scipy.special import log_softmax, logsumexp
 
 from ensembudget import studies
 from ensembudget.cli import main
-from ensembudget.executors import _base as work
+from ensembudget.executors import _worker as work
 from ensembudget.executors._base import Outcome
-from ensembudget.report.render import from_csv, render
-from ensembudget.run import _Follower, plan_study, run
+from ensembudget.rendering.render import from_csv, render
 from ensembudget.store import Store
 from ensembudget.tables import memory_split, power_laws
 from ensembudget.training.loop import Trained
+from ensembudget.verbs.plan import plan_study
+from ensembudget.verbs.run import _Follower, run
 
 STUDY = """
 name = "tiny"
@@ -106,7 +107,7 @@ class Place(NamedTuple):
         return self("report", "--out", out, *arguments)
 
     def member(self, width: int, seed: int) -> Path:
-        planned = plan_study(studies.load(self.study))
+        planned = plan_study(studies.load_study(self.study))
         key = next(r.key for r in planned.runs if (r.cell.width, r.seed) == (width, seed))
         return self.store / "members" / key[:2] / key
 
@@ -215,7 +216,7 @@ def test_a_report_needs_neither_dataset_nor_training(first, tmp_path, monkeypatc
         raise AssertionError("the dataset was read")
 
     # The package has a function of that name too.
-    monkeypatch.setattr(importlib.import_module("ensembudget.run"), "load", refuse)
+    monkeypatch.setattr(importlib.import_module("ensembudget.verbs.plan"), "load", refuse)
     assert first[0].report(tmp_path / "again").code == 0
     assert first[0]("status").code == 0
 
@@ -307,7 +308,7 @@ def test_a_row_follows_from_the_stored_logits_alone(budget, size, first):
         for row in rows(first[3] / "memory_split.csv")
         if (int(row["budget"]), int(row["members"])) == (budget, size)
     )
-    store, planned = Store(place.store), plan_study(studies.load(place.study))
+    store, planned = Store(place.store), plan_study(studies.load_study(place.study))
     found = [store.read(r.key) for r in planned.runs if r.cell.width == width]
     groups = [found[i : i + size] for i in range(0, len(found) - size + 1, size)]
     assert int(row["groups"]) == len(groups) == POOLS[width] // size
@@ -509,14 +510,14 @@ def test_members_that_were_there_are_no_outcome_of_a_run(trained):
     """As the docstring of `run` has it; seed 0 of the pack lies in the store and is not trained now."""
     gone = trained.member(3, 1)
     shutil.rmtree(gone)
-    planned = plan_study(studies.load(trained.study))
+    planned = plan_study(studies.load_study(trained.study))
     outcomes = run(planned, Store(trained.store), executor="serial")
     assert outcomes == [Outcome(key=gone.name, status="done")]
 
 
 def test_twins_are_refused(trained, tmp_path):
     """Two members of one width with the same logits, each published whole under its own key."""
-    store, planned = Store(trained.store), plan_study(studies.load(trained.study))
+    store, planned = Store(trained.store), plan_study(studies.load_study(trained.study))
     one, other = (r for r in planned.runs if r.cell.width == 4)
     folders = [trained.member(4, seed) for seed in (0, 1)]
     logits = store.read(one.key)
@@ -657,7 +658,7 @@ def test_a_report_on_nothing_but_diverged_members_says_so(diverged, tmp_path):
 
 def test_a_diverged_member_is_counted_beside_those_that_are_scored(trained, diverged, tmp_path):
     """One of the four members of width 3 is put in as diverged; the other three are scored."""
-    store, planned = Store(trained.store), plan_study(studies.load(trained.study))
+    store, planned = Store(trained.store), plan_study(studies.load_study(trained.study))
     lost = [r for r in planned.runs if r.cell.width == 3][2]
     was = store.read(lost.key)
     shutil.rmtree(trained.member(3, 2))

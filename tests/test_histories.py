@@ -21,17 +21,19 @@ from scipy.special import log_softmax, logsumexp
 from ensembudget import store as store_module
 from ensembudget import studies
 from ensembudget.cli import main
-from ensembudget.commands import read_costs
+from ensembudget.cli.values import read_costs
 from ensembudget.errors import StoreError
-from ensembudget.evaluate import evaluate
 from ensembudget.executors._base import Outcome
 from ensembudget.records import Plan
-from ensembudget.report.render import from_csv
-from ensembudget.run import plan_study, run, status
+from ensembudget.rendering.render import from_csv
 from ensembudget.store import Store
 from ensembudget.tables import memory_split
 from ensembudget.training.history import Log, Recorder
 from ensembudget.training.loop import train
+from ensembudget.verbs.evaluate import evaluate
+from ensembudget.verbs.plan import plan_study
+from ensembudget.verbs.run import run
+from ensembudget.verbs.status import status
 
 EPOCHS, BATCHES = 3, 4  # 100 images in batches of 32
 RECORDED = """
@@ -741,7 +743,7 @@ def test_arms_stand_side_by_side_at_each_budget(both):
 def test_every_split_is_scored_on_the_members_of_its_own_arm(both):
     """By SciPy, from the store, found by mode and width and not by the plan's own look-up."""
     store = Store(both.store)
-    plan = store.saved_plan(studies.load(both.study))
+    plan = store.saved_plan(studies.load_study(both.study))
     for row in rows(both.out / "memory_split.csv"):
         members, width, mode = int(row["members"]), int(row["width"]), row["arm"]
         pool = [store.read(r.key) for r in plan.runs if (r.cell.mode, r.cell.width) == (mode, width)]
@@ -853,7 +855,7 @@ def test_status_of_two_arms_has_a_row_for_each_pool(both, capsys):
 
 
 def test_results_know_their_arms(both):
-    plan = plan_study(studies.load(both.study))
+    plan = plan_study(studies.load_study(both.study))
     results = evaluate(plan, Store(both.store))
     assert plan.arms == list(MODES)
     assert not results.partial

@@ -7,8 +7,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from ensembudget.catalog import BUDGETS, FAMILIES
-from ensembudget.errors import PlanError, StudyError
-from ensembudget.plan import check_names, cost, plan, split
+from ensembudget.errors import PlanError, StudyError, UnknownPartError
+from ensembudget.planning.check import check_names
+from ensembudget.planning.plan import plan
+from ensembudget.planning.widths import cost, split
 from ensembudget.records import Plan, RecipeChoice, Study, Task
 
 CIFAR100, CIFAR10, DIGITS = Task(100, 3, 32), Task(10, 3, 32), Task(10, 1, 8)
@@ -164,9 +166,9 @@ def test_a_number_below_one_is_refused_by_name(changes):
 
 
 def test_an_unknown_family_kind_or_option_is_refused_with_the_one_meant():
-    with pytest.raises(PlanError, match="Did you mean 'vgg'"):
+    with pytest.raises(UnknownPartError, match="Did you mean 'vgg'"):
         split("vggg", CIFAR10, 10**6, 1)
-    with pytest.raises(PlanError, match="Did you mean 'parameters'"):
+    with pytest.raises(UnknownPartError, match="Did you mean 'parameters'"):
         split("vgg", CIFAR10, 10**6, 1, "parameter")
     with pytest.raises(PlanError, match="22 or 28"):
         split("wide_resnet", CIFAR10, 10**6, 1, options={"depth": 27})

@@ -12,20 +12,13 @@ import torch
 from ensembudget import studies
 from ensembudget.cli import main
 from ensembudget.errors import FitError, PlanError
-from ensembudget.predict import (
-    LEVEL,
-    Budgeted,
-    plane_budget,
-    predict,
-    study_budget,
-    study_plane,
-)
 from ensembudget.prediction.choice import Candidate
 from ensembudget.prediction.law import ALONG_MEMBERS, ALONG_WIDTH, INTERACTING, fit_plane
 from ensembudget.prediction.plane import Column, checked
-from ensembudget.run import plan_study
 from ensembudget.scoring.ensembles import score_pool
 from ensembudget.store import Store
+from ensembudget.verbs.plan import plan_study
+from ensembudget.verbs.predict import LEVEL, Budgeted, plane_budget, predict, study_budget, study_plane
 
 COARSE = INTERACTING._replace(
     exponents=(
@@ -411,7 +404,7 @@ def trained(tmp_path_factory, cache):
 @pytest.fixture(scope="module")
 def small(trained):
     path, store = trained
-    planned = plan_study(studies.load(str(path)))
+    planned = plan_study(studies.load_study(str(path)))
     return planned, Store(store), study_plane(planned, Store(store))
 
 

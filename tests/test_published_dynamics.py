@@ -10,7 +10,7 @@ import pytest
 from scipy.optimize import curve_fit
 from scipy.stats import linregress, t
 
-from ensembudget.report.render import from_csv, render
+from ensembudget.rendering.render import from_csv, render
 from ensembudget.tables import arms, periods, regimes
 
 TABLES = Path(__file__).parents[1] / "tables"

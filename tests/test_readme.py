@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ensembudget.cli import parser
-from ensembudget.report.render import from_csv, render
+from ensembudget.cli.parser import build_parser
+from ensembudget.rendering.render import from_csv, render
 from ensembudget.tables import memory_split
 
 ROOT = Path(__file__).parents[1]
@@ -29,7 +29,8 @@ def test_every_link_leads_to_a_file(target):
 
 @pytest.mark.parametrize("line", re.findall(r"^\$ ensembudget (.*?)(?: +#.*)?$", README, re.MULTILINE))
 def test_every_command_parses(line):
-    assert parser().parse_args(shlex.split(line)).act
+    words = shlex.split(line)
+    assert build_parser(words).parse_args(words).act
 
 
 def test_every_make_target_exists():

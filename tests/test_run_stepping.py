@@ -10,19 +10,21 @@ from typing import NamedTuple
 import pytest
 import torch
 
-from ensembudget import studies, trial
+from ensembudget import studies
 from ensembudget.cli import main
-from ensembudget.commands import parse_stepping
-from ensembudget.datasets._base import load
+from ensembudget.datasets._load import load
 from ensembudget.errors import PlanError
-from ensembudget.executors._base import device_name
+from ensembudget.executors._worker import device_name
 from ensembudget.records import Environment, Stepping, SteppingChoice
-from ensembudget.run import arrange, missing_jobs, plan_study
+from ensembudget.stepping import autotune as trial
+from ensembudget.stepping.autotune import Arrangement, Chosen
+from ensembudget.stepping.parse import parse_stepping
+from ensembudget.stepping.timing import Place, Timing
 from ensembudget.store import Store, _canonical, _sha256
 from ensembudget.tables import steppings
 from ensembudget.training.loop import train
-from ensembudget.training.timing import Place, Timing
-from ensembudget.trial import Arrangement, Chosen
+from ensembudget.verbs.plan import plan_study
+from ensembudget.verbs.run import arrange, missing_jobs
 
 STUDY = """
 name = "steps"
@@ -43,7 +45,7 @@ batch_size = 32
 """
 MEMBERS = 5
 # The package has a function of that name too.
-RUN = importlib.import_module("ensembudget.run")
+RUN = importlib.import_module("ensembudget.verbs.run")
 
 
 class Said(NamedTuple):
@@ -86,13 +88,13 @@ def study(tmp_path):
 
 def stored(path, store):
     """Members of the study's only cell, by seed."""
-    (cell,) = plan_study(studies.load(path)).cells
+    (cell,) = plan_study(studies.load_study(path)).cells
     assert cell.members == MEMBERS
     return [Store(store).read(run.key) for run in cell.runs]
 
 
 def folders(path, store):
-    (cell,) = plan_study(studies.load(path)).cells
+    (cell,) = plan_study(studies.load_study(path)).cells
     return [Path(store) / "members" / run.key[:2] / run.key for run in cell.runs]
 
 
@@ -132,7 +134,7 @@ def test_members_record_how_they_were_stepped(given, command, study):
 def test_members_of_a_pack_are_those_that_training_gives(command, study):
     path = study()
     assert command("run", path, *SERIAL, "--stepping", "pack=2,way=vmap").code == 0
-    (cell,) = plan_study(studies.load(path)).cells
+    (cell,) = plan_study(studies.load_study(path)).cells
     found = stored(path, "store")
     for first in range(0, MEMBERS, 2):
         runs = cell.runs[first : first + 2]
@@ -246,7 +248,7 @@ def test_a_dry_run_of_what_is_there_has_no_ways_to_say(command, study):
 
 
 def rows_of(path, chosen):
-    planned = plan_study(studies.load(path))
+    planned = plan_study(studies.load_study(path))
     place = Place(device="cpu", workers=2, threads=1)
     return steppings.rows(planned, Arrangement(place, {planned.cells[0].cell.key: chosen}))
 
@@ -287,7 +289,7 @@ def test_a_member_that_is_lost_is_trained_to_the_same_bytes(given, command, stud
 
 
 def test_jobs_are_whole_packs_of_what_was_chosen(study, tmp_path):
-    planned, store = plan_study(studies.load(study())), Store(tmp_path / "store")
+    planned, store = plan_study(studies.load_study(study())), Store(tmp_path / "store")
     for pack in (1, 2, 3, 5, 8):
         how = arrange(planned, store, executor="serial", stepping=SteppingChoice(pack=pack, way="vmap"))
         jobs = missing_jobs(planned, store, how)
@@ -395,7 +397,7 @@ def asked(monkeypatch):
 
 
 def test_a_trial_is_asked_what_the_study_and_the_user_left_open(study, tmp_path, asked):
-    planned = plan_study(studies.load(study(stepping='{ pack = 3, layout = "contiguous" }')))
+    planned = plan_study(studies.load_study(study(stepping='{ pack = 3, layout = "contiguous" }')))
     given = SteppingChoice(pack=4, compiled=False)
     found = arrange(planned, Store(tmp_path / "s"), executor="serial", stepping=given)
     _, (request,) = asked
@@ -425,7 +427,7 @@ def test_processes_and_threads_are_tried_where_nobody_says(
     part = RUN.EXECUTORS["processes"]
     monkeypatch.setattr(RUN.torch, "get_num_threads", lambda: 7)
     monkeypatch.setitem(vars(part), "workers", lambda device: 4)
-    planned = plan_study(studies.load(study()))
+    planned = plan_study(studies.load_study(study()))
     found = arrange(planned, Store(tmp_path / "s"), executor=executor, **given)
     (((request, among),), _) = asked
     assert [(place.workers, place.threads) for place in among] == wanted
@@ -434,7 +436,7 @@ def test_processes_and_threads_are_tried_where_nobody_says(
 
 
 def test_a_trial_here_says_nothing_of_other_machines(study, tmp_path, asked):
-    planned = plan_study(studies.load(study(stepping="{ pack = 3 }")))
+    planned = plan_study(studies.load_study(study(stepping="{ pack = 3 }")))
     found = arrange(planned, Store(tmp_path / "s"), executor="ray")
     assert asked == ([], [])
     assert [one.stepping for one in found.chosen.values()] == [Stepping(pack=3)]
@@ -444,7 +446,7 @@ def test_what_is_complete_is_not_tried(command, study, asked):
     path = study(stepping="{ pack = 5 }")
     assert command("run", path, *SERIAL).code == 0
     assert len(asked[1]) == 1
-    planned = plan_study(studies.load(path))
+    planned = plan_study(studies.load_study(path))
     assert arrange(planned, Store("store"), executor="serial").chosen == {}
     assert len(asked[1]) == 1
 
@@ -458,7 +460,7 @@ def test_a_short_run_starts_no_process_to_be_tried(command, study, monkeypatch):
 
 def test_an_arrangement_names_every_cell_that_lacks_members(study, tmp_path, asked):
     text = STUDY.replace("budgets = [1402]", "budgets = [1402, 5178]")
-    planned = plan_study(studies.load(study(text)))
+    planned = plan_study(studies.load_study(study(text)))
     assert len(planned.cells) == 2
     found = arrange(planned, Store(tmp_path / "s"), executor="serial")
     assert set(found.chosen) == {cell.cell.key for cell in planned.cells}

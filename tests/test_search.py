@@ -13,17 +13,17 @@ from threadpoolctl import threadpool_limits
 from ensembudget import studies
 from ensembudget.cli import main
 from ensembudget.errors import FitError, IncompleteError, PlanError
-from ensembudget.executors import _base as executors
+from ensembudget.executors import _worker as executors
 from ensembudget.prediction import choice
 from ensembudget.prediction.law import ALONG_MEMBERS, ALONG_WIDTH, INTERACTING, fit_plane
 from ensembudget.records import Arm, Environment, Prediction, RecipeChoice, Study
-from ensembudget.run import plan_study
-from ensembudget.search import look, search, space_of, spend_of
 from ensembudget.store import Store
 from ensembudget.training.loop import Trained
+from ensembudget.verbs.plan import plan_study
+from ensembudget.verbs.search import look, search, space_of, spend_of
 
 # The package has a function of that name too.
-SEARCH = importlib.import_module("ensembudget.search")
+SEARCH = importlib.import_module("ensembudget.verbs.search")
 STUDY = """
 name = "seek"
 description = "widths 2, 3, 4 and 6"
@@ -86,7 +86,7 @@ def written(tmp_path_factory, digits) -> Path:
 
 @pytest.fixture(scope="module")
 def study(written) -> Study:
-    return studies.load(written)
+    return studies.load_study(written)
 
 
 @pytest.fixture(scope="module")
@@ -602,7 +602,7 @@ def test_an_interruption_is_no_traceback_and_the_same_command_goes_on(
     said = command(*asking(written, *NEVER))
     assert said.code == 130
     assert said.out == ""
-    assert "goes on" in said.err
+    assert "resume" in said.err
     after = command(*asking(written, *NEVER))
     assert (after.code, after.out) == (0, whole.out)
 

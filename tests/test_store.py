@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from ensembudget import store as store_module
 from ensembudget.errors import StoreError
-from ensembudget.plan import plan
+from ensembudget.planning.plan import plan
 from ensembudget.records import Cell, Environment, Recipe, Run, Task
 from ensembudget.store import Store
-from ensembudget.studies import load
+from ensembudget.studies import load_study
 from ensembudget.training.loop import Trained
 
 CELL = Cell(
@@ -521,7 +521,7 @@ def test_a_damaged_failure_does_not_stop_anybody(store, content):
 
 
 def test_a_plan_is_found_for_exactly_its_study(store):
-    study = load("digits").model_copy(update={"tolerance": 0.9})
+    study = load_study("digits").model_copy(update={"tolerance": 0.9})
     made = plan(study, Task(10, 1, 8), digest="0" * 64, dataset="digits", train_images=1000)
     assert store.saved_plan(study) is None
     store.save_plan(made)

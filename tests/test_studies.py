@@ -3,9 +3,9 @@
 import pytest
 
 from ensembudget import recipes, studies
-from ensembudget.datasets._base import task_of
+from ensembudget.datasets._load import task_of
 from ensembudget.errors import StudyError
-from ensembudget.plan import plan
+from ensembudget.planning.plan import plan
 from ensembudget.records import Study
 
 GOOD = """
@@ -33,15 +33,15 @@ def faults_of(text):
 
 @pytest.mark.parametrize("name", studies.names())
 def test_every_preset_parses(name):
-    study = studies.load(name)
+    study = studies.load_study(name)
     assert study.name == name
     assert study.description
     assert Study.from_json(study.to_json()) == study
 
 
-@pytest.mark.parametrize("name", [n for n in studies.names() if studies.load(n).dataset == "digits"])
+@pytest.mark.parametrize("name", [n for n in studies.names() if studies.load_study(n).dataset == "digits"])
 def test_every_preset_on_digits_can_be_planned(name):
-    study = studies.load(name)
+    study = studies.load_study(name)
     found = plan(study, task_of("digits"), digest="0" * 64, dataset="digits", train_images=1000)
     assert found.runs
 
@@ -50,7 +50,7 @@ def test_a_study_is_read_from_a_path(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text(GOOD)
     for place in (path, str(path)):
-        study = studies.load(place)
+        study = studies.load_study(place)
         assert (study.name, study.family, study.budgets) == ("mine", "wide_resnet", ["20k", 40000])
         assert study.recipe.overrides == {"epochs": 3, "learning_rate": 0.1}
 
@@ -138,16 +138,16 @@ def test_several_faults_are_told_in_one_message():
 
 def test_a_missing_file_is_refused_with_the_presets(tmp_path):
     with pytest.raises(StudyError, match="neither a preset nor a file"):
-        studies.load(tmp_path / "none.toml")
+        studies.load_study(tmp_path / "none.toml")
     with pytest.raises(StudyError, match=r"Did you mean 'digits'\?.*Presets: "):
-        studies.load("digit")
+        studies.load_study("digit")
     with pytest.raises(StudyError, match="neither a preset nor a file"):
-        studies.load(tmp_path)
+        studies.load_study(tmp_path)
 
 
 def test_a_name_longer_than_a_file_can_have_is_refused():
     with pytest.raises(StudyError):
-        studies.load("x" * 300)
+        studies.load_study("x" * 300)
 
 
 @pytest.mark.parametrize("text", ["name = ", "{", "a = 1\na = 2", "just words"])
@@ -160,13 +160,13 @@ def test_a_file_that_is_not_text_is_refused(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_bytes(b"\xff\xfe\x00\x80")
     with pytest.raises(StudyError, match="cannot be read"):
-        studies.load(path)
+        studies.load_study(path)
 
 
 def test_a_study_in_utf_8_is_read_under_any_locale(tmp_path, monkeypatch):
     path = tmp_path / "mine.toml"
     path.write_bytes(GOOD.replace("a study", "größer").encode())
-    assert studies.load(path).description == "größer"
+    assert studies.load_study(path).description == "größer"
 
 
 # Recipes. (weight decay, dropout, learning rate) as PROTOCOLS.md, section B, has them.
@@ -251,6 +251,6 @@ def test_an_unknown_recipe_is_refused_with_the_one_meant():
 @pytest.mark.parametrize("name", [name for name in studies.names() if name.startswith("digits")])
 def test_studies_with_published_tables_leave_nothing_to_a_trial(name):
     """Ways to step differ in rounding, and a noisy machine would choose another."""
-    assert set(studies.load(name).stepping.model_dump(exclude_none=True)) >= {
+    assert set(studies.load_study(name).stepping.model_dump(exclude_none=True)) >= {
         "pack", "layout", "compiled", "threads"
     }  # fmt: skip

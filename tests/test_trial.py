@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ensembudget import trial
 from ensembudget.records import Recording, Stepping, SteppingChoice, Task
-from ensembudget.training import stepping, timing
-from ensembudget.training.timing import Place, Timing, time_steps
-from ensembudget.trial import (
+from ensembudget.stepping import autotune as trial
+from ensembudget.stepping import step as stepping
+from ensembudget.stepping import timing
+from ensembudget.stepping.autotune import (
     BETTER,
     COMPILING,
     SHARE,
@@ -33,6 +33,7 @@ from ensembudget.trial import (
     known,
     search,
 )
+from ensembudget.stepping.timing import Place, Timing, time_steps
 
 CPU = Place(device="cpu", workers=1, threads=1)
 INFINITE = float("inf")

@@ -13,8 +13,9 @@ import numpy as np
 import torch
 
 from ensembudget.budgets.flops import measure
-from ensembudget.datasets._base import Arrays, Data, load
-from ensembudget.families._base import describe
+from ensembudget.datasets._base import Arrays, Data
+from ensembudget.datasets._load import load
+from ensembudget.families._build import describe
 from ensembudget.records import Cell, Options, Recipe, Record, Task
 
 SAMPLES = 512  # training images of a round at 32x32

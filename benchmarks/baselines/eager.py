@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ensembudget.datasets._base import Data
-from ensembudget.families._base import describe, materialise
+from ensembudget.families._build import describe, materialise
 
 from ._workload import RATE, WEIGHT_DECAY, Workload, images_of, serve
 

@@ -14,10 +14,10 @@ from multiprocessing import get_context
 import torch
 
 from ensembudget.records import Run, Stepping, SteppingChoice
+from ensembudget.stepping.autotune import Request, choose_all, choose_place
+from ensembudget.stepping.timing import Place
 from ensembudget.training.loop import train
 from ensembudget.training.memory import keep_freed
-from ensembudget.training.timing import Place
-from ensembudget.trial import Request, choose_all, choose_place
 
 from ._workload import Workload, images_of, serve
 

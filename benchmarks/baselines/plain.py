@@ -14,7 +14,7 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from ensembudget.families._base import describe, materialise
+from ensembudget.families._build import describe, materialise
 
 from ._workload import RATE, WEIGHT_DECAY, Workload, images_of, serve
 

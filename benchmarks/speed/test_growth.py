@@ -19,7 +19,7 @@ from tabulate import tabulate
 from benchmarks.baselines.growth import Load
 from benchmarks.speed._sides import ROOT
 from ensembudget.budgets.flops import measure
-from ensembudget.families._base import describe
+from ensembudget.families._build import describe
 from ensembudget.records import Task
 
 REPEATS = 3

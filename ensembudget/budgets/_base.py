@@ -1,23 +1,14 @@
 """What a budget kind is: a cost measured on the built network, and how people write it."""
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal
 
 import torch
 from torch import Tensor, nn
 
-from ..catalog import BUDGETS
-from ..errors import PlanError
 from ..records import Task
 
 DTYPES = {"float32": 4, "float16": 2, "bfloat16": 2, "int8": 1}  # bytes a value
-_PREFIXES = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "B": 10**9, "T": 10**12}
-_BINARY = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
-_NUMBER = r"(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9_]*)\.?[0-9]+(?:[eE][+-]?[0-9]{1,4})?|[0-9]{1,3}(?:,[0-9]{3})+"
-_WRITTEN = re.compile(rf"\s*({_NUMBER})\s*([a-zA-Z]*)\s*")
-LARGEST = 10**18  # of any unit: beyond every machine
 
 
 @dataclass(frozen=True)
@@ -38,61 +29,3 @@ class Budget:
 def one_sample(task: Task) -> Tensor:
     """An image on the meta device: (1, channel, row, column), float32."""
     return torch.empty(1, task.channels, task.image_size, task.image_size, device="meta")
-
-
-def parse_budget(text: str | int, kind: str | None = None) -> tuple[int, str]:
-    """A budget as people write it, as a whole number and its kind.
-
-    Args:
-        text: Say `36.8M`, `250k`, `40MB`, `1GiB`, `5.2GFLOP`, or a number.
-        kind: `parameters`, `bytes`, `flops` or `activations`; when None the unit decides.
-
-    Raises:
-        PlanError: No such number, prefix or unit, a unit of another kind, or less than 1.
-
-    Example:
-        >>> parse_budget("36.8M"), parse_budget("40MB"), parse_budget("5.2GFLOP")
-        ((36800000, 'parameters'), (40000000, 'bytes'), (5200000000, 'flops'))
-    """
-    match = _WRITTEN.fullmatch(str(text))
-    if not match:
-        raise PlanError(
-            f"budget {text!r} is not a number with a unit. Write it like 36.8M, 250k, 40MB or 5.2GFLOP."
-        )
-    number, letters = Decimal(match[1].replace(",", "").replace("_", "")), match[2]
-    readings = {
-        other: factor
-        for other in sorted(BUDGETS, key=lambda other: other != "parameters")
-        for suffix in BUDGETS[other].suffixes
-        if (factor := _factor(letters, suffix, "B" in BUDGETS[other].suffixes)) is not None
-    }
-    if not readings:
-        raise PlanError(
-            f"budget {text!r} has an unknown unit {letters!r}. Known: k, M, G or T, alone or before"
-            " B (bytes) or FLOP; Ki, Mi, Gi before B. For example 36.8M, 40MB, 5.2GFLOP."
-        )
-    kind = kind or next(iter(readings))
-    if kind not in readings and not letters:
-        readings[kind] = 1  # a bare number is in the unit of what was asked for
-    unit = BUDGETS[kind].unit
-    if kind not in readings:
-        other = next(iter(readings))
-        raise PlanError(
-            f"budget {text!r} is in {BUDGETS[other].unit}, but its kind is {kind!r}."
-            f" Use --budget-kind {other}, or write it in {unit}."
-        )
-    exact = number * readings[kind]
-    if exact > LARGEST:
-        raise PlanError(f"budget {text!r} is above {LARGEST:,} {unit}, more than any network here.")
-    value = round(exact)
-    if value < 1:
-        raise PlanError(f"budget {text!r} is {value} {unit}; it must be at least 1.")
-    return value, kind
-
-
-def _factor(letters: str, suffix: str, binary: bool) -> int | None:
-    if not letters.lower().endswith(suffix.lower()):
-        return None
-    prefix = letters[: len(letters) - len(suffix)]
-    # A lone B is a billion of what has no unit, and bytes of what is counted in bytes.
-    return _PREFIXES.get(prefix, _BINARY.get(prefix) if binary else None)

@@ -1,6 +1,7 @@
 """Compressed images to uint8 arrays, with the file's name in every complaint."""
 
 import io
+from collections.abc import Iterable
 
 import numpy as np
 from PIL import Image
@@ -30,3 +31,22 @@ def decode_image(content: bytes, name: str) -> Images:
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise DatasetError(f"{name} cannot be decoded ({len(content)} bytes): {error}.") from None
     return pixels[..., None] if pixels.ndim == 2 else pixels
+
+
+def stack(images: Iterable[tuple[str, Images]], spec: str) -> Images:
+    """Decoded images as one array; all must be of one size.
+
+    Raises:
+        DatasetError: Two images differ in size or channels; names both.
+    """
+    kept: list[Images] = []
+    first = ""
+    for name, image in images:
+        if kept and image.shape != kept[0].shape:
+            raise DatasetError(
+                f"dataset {spec!r} has images of several shapes: {first} is {kept[0].shape}, {name} is"
+                f" {image.shape} (row, column, channel). Resize them first."
+            )
+        first = first or name
+        kept.append(image)
+    return np.stack(kept) if kept else np.empty((0, 0, 0, 0), np.uint8)

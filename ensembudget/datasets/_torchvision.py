@@ -9,7 +9,8 @@ import numpy as np
 
 from ..errors import DatasetError
 from ..records import Task
-from ._base import Arrays, Dataset, Images, Labels, cache_folder
+from ._base import Arrays, Dataset, Images, Labels
+from ._cache import cache_folder
 
 
 def data_folder() -> Path:

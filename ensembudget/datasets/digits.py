@@ -8,7 +8,8 @@ import numpy as np
 from sklearn.datasets import load_digits
 
 from ..records import Task
-from ._base import Arrays, Dataset, permutation
+from ._base import Arrays, Dataset
+from ._order import permutation
 
 TRAIN = 1000
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DatasetError
-from ._base import Arrays, Dataset, Images, Labels, permutation, stack
-from ._decode import decode_image
+from ._base import Arrays, Dataset, Images, Labels
+from ._decode import decode_image, stack
+from ._order import permutation
 
 KINDS = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".pgm", ".tif", ".tiff"}
 TEST_SHARE = 5  # one image in five, where there is no test folder

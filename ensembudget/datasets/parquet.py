@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..errors import DatasetError
-from ._base import Arrays, Dataset, Images, Labels, stack
-from ._decode import decode_image
+from ._base import Arrays, Dataset, Images, Labels
+from ._decode import decode_image, stack
 
 LABELS = ("label", "fine_label", "labels")
 

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..datasets._base import load
+from ..datasets._load import load
 from ..records import Cell, Recipe, Recording, Run
 from ..training.history import STEPS
 from ..training.loop import train

@@ -1,25 +1,10 @@
 """What an executor is handed, what it reports, and the work itself: train a pack and publish it."""
 
-import os
-import platform
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
-from filelock import SoftFileLease
-
-from .. import __version__
-from ..datasets._base import open_cached
-from ..errors import EnsembudgetError
-from ..records import Environment, Record, Run, Stepping
-from ..store import Store
-from ..threads import torch_threads
-from ..training.loop import parts_of, train
-from ..training.memory import keep_freed
-
-# Another process that trains the same pack renews its claim; one that died stops, and is overtaken.
-LEASE_SECONDS = 5.0
+from ..records import Record, Run, Stepping
 
 
 class Job(Record):
@@ -58,59 +43,3 @@ class Executor:
     execute: Callable[[Sequence[Job], int, EpochReport], Iterator[tuple[int, list[Outcome]]]]
     workers: Callable[[str], int] = lambda device: 1
     here: bool = True
-
-
-def work(job: Job, on_epoch: Callable[[int], None]) -> list[Outcome]:
-    """Trains what is missing of a job's runs and publishes it.
-
-    The whole pack is trained even where some of it is published, so that a member does not depend
-    on where a run was interrupted; what is there already stays as it is.
-    """
-    keep_freed()
-    store = Store(job.store)
-    claim = store.root / "claims" / f"{job.runs[0].key}.lock"
-    try:
-        claim.parent.mkdir(parents=True, exist_ok=True)
-        with SoftFileLease(claim, lease_duration=LEASE_SECONDS, heartbeat_interval=1.0, timeout=-1):
-            if not all(run.key in store for run in job.runs):
-                with torch_threads(job.threads):
-                    _train_and_publish(job, store, on_epoch)
-        return [_published(store, run) for run in job.runs]
-    except Exception as error:  # a worker must come back with an answer, whatever happened
-        return [_failed(run, error) for run in job.runs]
-
-
-def _train_and_publish(job: Job, store: Store, on_epoch: Callable[[int], None]) -> None:
-    cell = job.runs[0].cell
-    data = open_cached(cell.dataset_digest, cell.dataset)
-    parts = parts_of(cell, data.arrays)
-    labels = (parts.validation_labels.numpy(), parts.test_labels.numpy())
-    environment = Environment(
-        ensembudget=__version__,
-        torch=torch.__version__,
-        device=device_name(job.device),
-        threads=job.threads,
-        **job.stepping.model_copy(update={"pack": len(job.runs)}).model_dump(),
-    )
-    with store.staging() as histories:
-        for trained in train(
-            job.runs, data, device=job.device, stepping=job.stepping, keep_weights=job.keep_weights,
-            on_epoch=on_epoch, histories=histories if cell.record else None,
-        ):  # fmt: skip
-            store.publish(trained, labels, environment)
-
-
-def _published(store: Store, run: Run) -> Outcome:
-    return Outcome(key=run.key, status=store.read(run.key).member.status)
-
-
-def _failed(run: Run, error: Exception) -> Outcome:
-    reason = str(error) if isinstance(error, EnsembudgetError) else f"{type(error).__name__}: {error}"
-    return Outcome(key=run.key, status="failed", reason=" ".join(reason.split()))
-
-
-def device_name(device: str) -> str:
-    """What a table says a member was trained on."""
-    if torch.device(device).type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"{device} {platform.machine()}, {os.cpu_count()} cores"

@@ -15,7 +15,8 @@ from typing import Any
 
 import torch
 
-from ._base import EpochReport, Executor, Job, Outcome, work
+from ._base import EpochReport, Executor, Job, Outcome
+from ._worker import work
 
 _reports: Any = None
 

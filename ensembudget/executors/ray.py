@@ -9,7 +9,8 @@ import os
 from collections.abc import Iterator, Sequence
 
 from ..errors import PlanError
-from ._base import EpochReport, Executor, Job, Outcome, work
+from ._base import EpochReport, Executor, Job, Outcome
+from ._worker import work
 
 
 def _work(job: str) -> list[str]:

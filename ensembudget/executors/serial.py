@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from ._base import EpochReport, Executor, Job, Outcome, work
+from ._base import EpochReport, Executor, Job, Outcome
+from ._worker import work
 
 
 def execute(jobs: Sequence[Job], workers: int, on_epoch: EpochReport) -> Iterator[tuple[int, list[Outcome]]]:

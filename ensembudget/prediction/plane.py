@@ -12,10 +12,10 @@ import pandas as pd
 from scipy.linalg import block_diag
 
 from ..errors import FitError, did_you_mean
-from ..evaluate import Pool
 from ..laws._base import Array
 from ..scoring.comparison import member_influences
 from ..scoring.ensembles import size_losses
+from ..scoring.pools import Pool
 
 LEAST_WIDTHS = 3  # a law along width has three parameters
 LEAST_FALLS = 2  # of them with ensembles of two sizes or more: from these the law along members

@@ -5,13 +5,9 @@ cores busy, threads that wait for each other made them ten to a hundred times as
 divided are also the same to the last bit whatever the number of threads.
 """
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
-Integers = NDArray[np.int64]
-Mask = NDArray[np.bool_]
+from ..arrays import Array
 
 
 def product(left: Array, right: Array) -> Array:

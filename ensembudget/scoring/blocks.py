@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from torch import Tensor
 
-from .arrays import Array
+from ..arrays import Array
 
 AT_ONCE = 2**16  # numbers in a block
 

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..arrays import Array, Integers
 from ..errors import ScoreError
 from ..threads import torch_threads
-from .arrays import Array, Integers
 from .curves import Curves
 from .metrics import check_logits
 from .mixing import membership_of, pooled

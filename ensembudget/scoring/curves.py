@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from torch import Tensor
 
-from .arrays import Array
+from ..arrays import Array
 from .blocks import blocks
 from .panels import NODES, ends
 

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .arrays import Array, Mask, product
+from ..arrays import Array, Mask
+from .arrays import product
 from .blocks import blocks
 
 _AT_ONCE = 2**18  # numbers that are averaged at one time

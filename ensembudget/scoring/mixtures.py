@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .arrays import Array, product
+from ..arrays import Array
+from .arrays import product
 from .curves import Curves
 from .mixing import log_means, mixed_slopes
 

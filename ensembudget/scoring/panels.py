@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from .arrays import Array, Integers
+from ..arrays import Array, Integers
 
 WIDTH = 0.2  # in log(1 / T)
 NODES = 12

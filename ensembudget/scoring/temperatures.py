@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .arrays import Array, Integers
+from ..arrays import Array, Integers
 from .mixtures import Mixtures
 from .panels import basis, bottoms, ends, inverse_at, panel_of, place_of
 

@@ -9,7 +9,7 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from ..errors import StudyError, did_you_mean
-from ..plan import check_names
+from ..planning.check import check_names
 from ..records import Study
 
 
@@ -19,14 +19,14 @@ def names() -> list[str]:
     return sorted(name.removesuffix(".toml") for name in found if name.endswith(".toml"))
 
 
-def load(study: str | Path) -> Study:
+def load_study(study: str | Path) -> Study:
     """A study from a preset's name or the path of a TOML file.
 
     Raises:
         StudyError: No such preset or file, not TOML, or faults in it, all of them at once.
 
     Example:
-        >>> load("digits").family
+        >>> load_study("digits").family
         'wide_resnet'
     """
     if str(study) in names():

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..evaluate import Results
 from ..records import Interval, Split
 from ..scoring.comparison import Contender, interval, redrawn, verdict
+from ..scoring.pools import Results
 from ._base import Column, Layout, Row, spread_out
 
 layout = Layout(

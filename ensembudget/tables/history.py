@@ -2,7 +2,7 @@
 
 import math
 
-from ..evaluate import Results
+from ..scoring.pools import Results
 from ._base import Column, Layout, Row
 
 NUMBERS = (

@@ -1,6 +1,6 @@
 """One row a member: which run it is, how it went, and what it is worth alone."""
 
-from ..evaluate import Pool, Results
+from ..scoring.pools import Pool, Results
 from ._base import Column, Layout, Row, arm_cell
 
 layout = Layout(

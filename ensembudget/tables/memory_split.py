@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-from ..evaluate import Pool, Results
 from ..records import Split
 from ..scoring.comparison import Compared, Contender, compare, interval
 from ..scoring.ensembles import deep_ensemble_equivalent
+from ..scoring.pools import Pool, Results
 from ._base import Column, Layout, Row, arm_cell, spread_out
 
 # Measured per split by the benchmarks. Only ratios are shown: times are one machine's on one day.

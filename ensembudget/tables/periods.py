@@ -7,8 +7,8 @@ import numpy as np
 from scipy.special import stdtrit
 
 from ..dynamics.periods import LEAST, PERIODIC, Course, course, laws
-from ..evaluate import Pool, Results
 from ..records import Interval
+from ..scoring.pools import Pool, Results
 from ._base import Column, Layout, Row, spread_out
 
 layout = Layout(

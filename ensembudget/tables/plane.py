@@ -1,6 +1,6 @@
 """The (members, width) plane: what a prediction of the best split starts from."""
 
-from ..evaluate import Results
+from ..scoring.pools import Results
 from ._base import Column, Layout, Row, arm_cell
 
 layout = Layout(

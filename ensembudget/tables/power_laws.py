@@ -5,9 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..evaluate import Results
-from ..laws._base import Array, fit_points
+from ..laws._base import Array
+from ..laws._fit import fit_points
 from ..records import Fit, Split
+from ..scoring.pools import Results
 from . import plane
 from ._base import Column, Layout, Row, Value, arm_cell, spread_out
 

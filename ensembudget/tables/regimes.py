@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ..dynamics.regimes import REGIMES, Classified, boundaries, classify
-from ..evaluate import Pool, Results
 from ..records import Interval
+from ..scoring.pools import Pool, Results
 from ._base import Column, Layout, Row, spread_out
 
 layout = Layout(

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ..search import Found, Space, Step
+from ..verbs.search import Found, Space, Step
 from ._base import Column, Layout, Row
 
 layout = Layout(

@@ -1,7 +1,7 @@
 """One row an ensemble: every size, every disjoint group, out of every pool."""
 
-from ..evaluate import Results
 from ..records import Score
+from ..scoring.pools import Results
 from ._base import Column, Layout, Row, arm_cell
 
 METRICS = tuple(name for name in Score.model_fields if name not in ("cell", "members", "replicate"))

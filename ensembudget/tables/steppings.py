@@ -1,7 +1,7 @@
 """How members are stepped: one row a cell, and the columns of a way wherever one is listed."""
 
 from ..records import Plan, Stepping
-from ..trial import Arrangement
+from ..stepping.autotune import Arrangement
 from ._base import Column, Layout, Row
 
 WAY = (

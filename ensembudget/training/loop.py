@@ -11,22 +11,23 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..catalog import MODES
-from ..datasets._base import Arrays, Data, permutation
+from ..datasets._base import Data
+from ..datasets._order import permutation
 from ..errors import PlanError
-from ..families._base import describe, materialise, member_state
+from ..families._build import member_state
 from ..families._invariance import Invariant, invariant_of
 from ..families._layers import set_dropout
-from ..records import Cell, MemoryLayout, Run, Stepping, Task
-from .batches import Scale, draw, epoch_batches, pack_images, scale_of, still_draw, unpack_logits
+from ..packing.batches import Scale, draw, epoch_batches, pack_images, scale_of, still_draw, unpack_logits
+from ..packing.network import DTYPES, build_network, single
+from ..packing.parts import Parts, parts_of
+from ..packing.streams import stream
+from ..records import Run, Stepping
+from ..stepping.step import batch_losses, faults, stepper
 from .curvature import curvature
 from .history import Recorder, loss_and_error
 from .schedules import factor
-from .stepping import MEMORY_FORMATS, batch_losses, faults, stepper
-from .streams import stream
 
 EVALUATED_PIXELS = 2**16  # at one time, of all members: more takes longer a sample on a CPU
-# Of weights, and of everything where products are not rounded to less.
-DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.float32}
 
 
 @dataclass(frozen=True)
@@ -55,48 +56,6 @@ class Trained:
     parameters: int
     seconds: float
     history: Path | None = None
-
-
-@dataclass(frozen=True)
-class Parts:
-    """A cell's share of a dataset, as tensors: images (sample, row, column, channel) uint8."""
-
-    images: Tensor
-    labels: Tensor
-    validation_images: Tensor
-    validation_labels: Tensor
-    test_images: Tensor
-    test_labels: Tensor
-
-
-def parts_of(cell: Cell, arrays: Arrays) -> Parts:
-    """What a cell trains, validates and tests on.
-
-    Validation is the last `validation_size` training images, as in the papers' code; training is
-    the first `train_size` of a fixed random order of the others, so smaller sets nest in larger.
-    """
-    kept = len(arrays.train_images) - cell.validation_size
-    train = permutation(kept)[: cell.train_size]
-    return Parts(
-        *map(torch.from_numpy, (arrays.train_images[train], arrays.train_labels[train])),
-        *map(torch.from_numpy, (arrays.train_images[kept:], arrays.train_labels[kept:])),
-        *map(torch.from_numpy, (arrays.test_images, arrays.test_labels)),
-    )
-
-
-def build_network(
-    runs: Sequence[Run], data: Data, device: torch.device, layout: MemoryLayout = "channels_last"
-) -> nn.Module:
-    """The packed network of some runs of one cell, initialised, each member from its own stream."""
-    cell = runs[0].cell
-    network = describe(cell.family, cell.width, data.task, members=len(runs), options=cell.options)
-    materialise(network, [stream(run.stream_key, "weights") for run in runs], device)
-    return network.to(DTYPES[cell.recipe.precision]).to(memory_format=MEMORY_FORMATS[layout])
-
-
-def single(cell: Cell, task: Task) -> nn.Module:
-    """One member's network, on the meta device."""
-    return describe(cell.family, cell.width, task, options=cell.options)
 
 
 def train(

@@ -10,11 +10,11 @@ import torch.nn.functional as F
 from torch import Generator
 
 from ensembudget.catalog import FAMILIES
-from ensembudget.errors import PlanError
-from ensembudget.families._base import describe, materialise, member_state, resolve_options
+from ensembudget.errors import PlanError, UnknownPartError
+from ensembudget.families._build import describe, materialise, member_state, resolve_options
 from ensembudget.families._layers import set_dropout
-from ensembudget.families._timm import timm_name
 from ensembudget.records import Task
+from ensembudget.timm import timm_name
 
 MEMBERS = 4
 SMALL = Task(5, 2, 8)
@@ -244,7 +244,7 @@ def test_dropout_keeps_its_share_and_its_mean():
 def timm():
     import timm
 
-    from ensembudget.families._timm import register
+    from ensembudget.timm import register
 
     if not timm.is_model("wide_resnet"):
         register()
@@ -252,7 +252,7 @@ def timm():
 
 
 def test_registering_with_timm_a_second_time_is_no_fault(timm):
-    from ensembudget.families._timm import register
+    from ensembudget.timm import register
 
     register()
 
@@ -339,5 +339,5 @@ def test_a_size_that_cannot_be_is_refused_with_the_smallest_that_can(family, wid
 
 
 def test_a_misspelt_family_is_refused_with_the_one_meant():
-    with pytest.raises(PlanError, match="Did you mean 'wide_resnet'"):
+    with pytest.raises(UnknownPartError, match="Did you mean 'wide_resnet'"):
         describe("wide_resnt", 2, Task(2, 1, 8))

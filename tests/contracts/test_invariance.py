@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Generator
 
 from ensembudget.catalog import FAMILIES
-from ensembudget.families._base import describe, materialise
+from ensembudget.families._build import describe, materialise
 from ensembudget.families._invariance import DEGREES, FILTER, HEAD_NORM, invariant_of
 from ensembudget.records import Task
 

@@ -21,18 +21,10 @@ from scipy.io import savemat
 from sklearn.datasets import load_digits
 
 from ensembudget.catalog import DATASETS
-from ensembudget.datasets._base import (
-    Arrays,
-    cache_folder,
-    check,
-    digest_of,
-    label,
-    load,
-    open_cached,
-    split_name,
-    task_of,
-)
+from ensembudget.datasets._base import Arrays
+from ensembudget.datasets._cache import cache_folder, digest_of, open_cached
 from ensembudget.datasets._decode import decode_image
+from ensembudget.datasets._load import check, label, load, split_name, task_of
 from ensembudget.errors import DatasetError, EnsembudgetError
 from ensembudget.records import Task
 

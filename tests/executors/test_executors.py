@@ -10,11 +10,14 @@ import torch
 
 from ensembudget import studies
 from ensembudget.catalog import EXECUTORS
-from ensembudget.executors import _base
-from ensembudget.executors._base import Job, Outcome, work
+from ensembudget.executors import _worker
+from ensembudget.executors._base import Job, Outcome
+from ensembudget.executors._worker import work
 from ensembudget.records import Plan
-from ensembudget.run import arrange, missing_jobs, plan_study, run, status
 from ensembudget.store import Store
+from ensembudget.verbs.plan import plan_study
+from ensembudget.verbs.run import arrange, missing_jobs, run
+from ensembudget.verbs.status import status
 
 STUDY = """
 name = "three"
@@ -134,7 +137,7 @@ def test_a_claim_of_a_killed_process_is_overtaken(store, jobs):
     assert claim.exists()
     began = time.monotonic()
     assert {one.status for one in work(jobs[0], lambda epoch: None)} == {"done"}
-    assert time.monotonic() - began < 10 * _base.LEASE_SECONDS
+    assert time.monotonic() - began < 10 * _worker.LEASE_SECONDS
 
 
 def _hold(job: str) -> None:
@@ -175,7 +178,7 @@ def test_a_job_that_raises_is_outcomes_with_its_reason(jobs, store, monkeypatch)
     def failing(*arguments, **options):
         raise ZeroDivisionError("no reason at all")
 
-    monkeypatch.setattr(_base, "train", failing)
+    monkeypatch.setattr(_worker, "train", failing)
     outcomes = work(jobs[0], lambda epoch: None)
     assert [one.key for one in outcomes] == [r.key for r in jobs[0].runs]
     assert {(one.status, one.reason) for one in outcomes} == {
@@ -194,7 +197,7 @@ def test_a_job_whose_data_are_not_in_the_cache_says_so(jobs):
 def test_a_job_whose_members_are_there_trains_nothing(jobs, store, monkeypatch):
     first = work(jobs[0], lambda epoch: None)
     before = logits(store)
-    monkeypatch.setattr(_base, "train", lambda *arguments, **options: pytest.fail("it trained"))
+    monkeypatch.setattr(_worker, "train", lambda *arguments, **options: pytest.fail("it trained"))
     assert work(jobs[0], lambda epoch: None) == first
     assert logits(store) == before
     assert first == [Outcome(key=r.key, status="done") for r in jobs[0].runs]
@@ -219,7 +222,7 @@ def test_a_caller_has_its_threads_back(store, monkeypatch):
         found.append(torch.get_num_threads())
         return []  # members that train with two threads beside other tests take half a minute
 
-    monkeypatch.setattr(_base, "train", seen)
+    monkeypatch.setattr(_worker, "train", seen)
     arrangement = arrange(planned(), store, executor="serial", threads=2)
     run(planned(), store, executor="serial", arrangement=arrangement)
     assert set(found) == {2}

@@ -10,9 +10,9 @@ from hypothesis import Phase, assume, example, given, settings
 from hypothesis import strategies as st
 from scipy.optimize import curve_fit, least_squares
 
-from ensembudget.errors import FitError, PlanError
+from ensembudget.errors import FitError, UnknownPartError
 from ensembudget.laws import power_law
-from ensembudget.laws._base import fit_points
+from ensembudget.laws._fit import fit_points
 
 OBJECTIVES = power_law.law.objectives
 SIZES = 2.0 ** np.arange(8)
@@ -277,7 +277,7 @@ def test_points_of_no_law_raise_and_are_named(m, y, words):
 
 
 def test_unknown_laws_and_objectives_raise_with_those_known():
-    with pytest.raises(PlanError, match=r"'powerlaw'.*'power_law'"):
+    with pytest.raises(UnknownPartError, match=r"'powerlaw'.*'power_law'"):
         fit_points(SIZES, noisy(0), law="powerlaw")
     with pytest.raises(FitError, match=r"'log3'.*least_squares, log2"):
         fit_points(SIZES, noisy(0), objective="log3")

@@ -12,12 +12,12 @@ from pydantic import ValidationError
 from torch import Generator
 
 from ensembudget.catalog import MODES
-from ensembudget.families._base import describe, materialise
+from ensembudget.families._build import describe, materialise
 from ensembudget.families._invariance import DEGREES, invariant_of
 from ensembudget.records import Recipe, Recording, Run, Task
+from ensembudget.stepping.step import train_batch
 from ensembudget.training import loop
 from ensembudget.training.loop import train
-from ensembudget.training.stepping import train_batch
 
 TASK = Task(4, 1, 8)
 SPHERES = ("sphere", "sphere_filters")

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ensembudget.laws._base import fit_points
-from ensembudget.report.render import from_csv, render, to_csv
+from ensembudget.laws._fit import fit_points
+from ensembudget.rendering.render import from_csv, render, to_csv
 from ensembudget.tables import memory_split, power_laws
 from ensembudget.tables._base import Column, Layout
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ensembudget.report.render import from_csv, render
+from ensembudget.rendering.render import from_csv, render
 from ensembudget.tables import memory_split, power_laws
 
 TABLES = Path(__file__).parents[2] / "tables"

@@ -7,14 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ensembudget.evaluate import Results, evaluate
-from ensembudget.plan import plan
+from ensembudget.planning.plan import plan
 from ensembudget.records import Arm, Environment, RecipeChoice, Study
-from ensembudget.report.render import from_csv, render, to_csv
-from ensembudget.report.write import report
+from ensembudget.rendering.render import from_csv, render, to_csv
+from ensembudget.rendering.write import report
+from ensembudget.scoring.pools import Results
 from ensembudget.store import Store
 from ensembudget.tables import arms
 from ensembudget.training.loop import Trained
+from ensembudget.verbs.evaluate import evaluate
 
 HERE = Environment(ensembudget="0", torch="0", device="cpu", threads=1, pack=1)
 SAMPLES = 300

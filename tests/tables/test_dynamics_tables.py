@@ -20,16 +20,18 @@ from ensembudget.cli import main
 from ensembudget.dynamics.periods import course, laws
 from ensembudget.dynamics.regimes import REGIMES, boundaries, classify
 from ensembudget.errors import IncompleteError
-from ensembudget.evaluate import Results, evaluate
 from ensembudget.records import Plan
-from ensembudget.report.dynamics_figures import dynamics_figures
-from ensembudget.report.figures import STYLE
-from ensembudget.report.manifest import manifest
-from ensembudget.report.render import from_csv, render
-from ensembudget.report.write import report, write_table
-from ensembudget.run import plan_study, run, stored_plan
+from ensembudget.rendering.dynamics_figures import dynamics_figures
+from ensembudget.rendering.figures import STYLE
+from ensembudget.rendering.manifest import manifest
+from ensembudget.rendering.render import from_csv, render
+from ensembudget.rendering.write import report, write_table
+from ensembudget.scoring.pools import Results
 from ensembudget.store import Store
 from ensembudget.tables import history, periods, regimes
+from ensembudget.verbs.evaluate import evaluate
+from ensembudget.verbs.plan import plan_study, stored_plan
+from ensembudget.verbs.run import run
 
 STUDY = """
 name = "{name}"
@@ -101,7 +103,7 @@ def swept(recipe) -> tuple[float, ...]:
 def trained(folder: Path, fields: dict) -> Place:
     path = folder / f"{fields['name']}.toml"
     path.write_text(STUDY.format(**fields))
-    study, store = studies.load(path), Store(folder / "store")
+    study, store = studies.load_study(path), Store(folder / "store")
     assert all(one.status == "done" for one in run(plan_study(study), store, executor="serial"))
     return Place(path, stored_plan(study, store), store, folder / fields["name"])
 
@@ -193,7 +195,7 @@ def test_the_command_writes_the_same_report_and_prints_its_tables(place, tmp_pat
 
 def test_a_manifest_does_not_depend_on_whether_the_plan_was_made_now_or_kept_in_the_store(place):
     """A swept 1.0 is 1 in the store's canonical JSON, and one number."""
-    made = plan_study(studies.load(place.study))
+    made = plan_study(studies.load_study(place.study))
     assert made == place.plan
     one, other = (manifest(dataclasses.replace(place.results, plan=p), {}) for p in (made, place.plan))
     assert json.dumps(one) == json.dumps(other)
@@ -323,7 +325,7 @@ def test_a_partial_grid_has_the_points_there_are(with_decay, tmp_path):
     fields = WITH_DECAY | {"sweep": "learning_rate = [0.1, 1.0, 3.0]\nweight_decay = [1e-3, 1e-2]"}
     (tmp_path / "more.toml").write_text(STUDY.format(**fields))
     results = evaluate(
-        plan_study(studies.load(tmp_path / "more.toml")), with_decay.store, allow_partial=True
+        plan_study(studies.load_study(tmp_path / "more.toml")), with_decay.store, allow_partial=True
     )  # fmt: skip
     assert results.partial
     assert [row["learning_rate"] for row in periods.rows(results)] == [
@@ -590,7 +592,7 @@ def test_a_study_with_a_rate_far_too_large_is_reported(with_decay, tmp_path):
     text = STUDY.format(**fields).replace('"full"', '"practical"')
     path = tmp_path / "lost.toml"
     path.write_text(text)
-    planned, store = plan_study(studies.load(path)), Store(tmp_path / "store")
+    planned, store = plan_study(studies.load_study(path)), Store(tmp_path / "store")
     assert {one.status for one in run(planned, store, executor="serial")} == {"diverged"}
     report(evaluate(planned, store), tmp_path / "out")
     with (tmp_path / "out" / "history.csv").open(newline="") as file:

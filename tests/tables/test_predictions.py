@@ -8,7 +8,7 @@ import pytest
 from ensembudget.prediction.law import fit_plane
 from ensembudget.prediction.plane import Column, checked
 from ensembudget.records import Extrapolation, Interval, PredictedSplit, Prediction
-from ensembudget.report.render import from_csv, render, to_csv
+from ensembudget.rendering.render import from_csv, render, to_csv
 from ensembudget.tables import predictions
 
 

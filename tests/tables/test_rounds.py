@@ -8,9 +8,9 @@ import pytest
 
 from ensembudget.prediction.choice import Candidate, Decision
 from ensembudget.records import Prediction, Round
-from ensembudget.report.render import from_csv, render, to_csv
-from ensembudget.search import Found, Step
+from ensembudget.rendering.render import from_csv, render, to_csv
 from ensembudget.tables import rounds
+from ensembudget.verbs.search import Found, Step
 
 GRID = 8e9
 SPACE = SimpleNamespace(grid=GRID)

@@ -13,7 +13,7 @@ from torch import Generator
 from torchvision.transforms import Compose, RandomCrop, RandomHorizontalFlip
 from torchvision.transforms import functional as tv
 
-from ensembudget.training.batches import (
+from ensembudget.packing.batches import (
     NORMALISATIONS,
     Draws,
     Scale,

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator
 
-from ensembudget.families._base import describe, materialise
+from ensembudget.families._build import describe, materialise
 from ensembudget.families._invariance import DEGREES, invariant_of
 from ensembudget.records import Task
 from ensembudget.training import curvature as module

@@ -10,16 +10,17 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ensembudget.datasets._base import permutation
-from ensembudget.families._base import describe, materialise
+from ensembudget.datasets._order import permutation
+from ensembudget.families._build import describe, materialise
 from ensembudget.families._invariance import invariant_of
+from ensembudget.packing.batches import draw, scale_of
+from ensembudget.packing.parts import parts_of
+from ensembudget.packing.streams import stream
 from ensembudget.records import Recording, Run
 from ensembudget.training import loop
-from ensembudget.training.batches import draw, scale_of
 from ensembudget.training.curvature import curvature
 from ensembudget.training.history import EPOCHS, ROWS, STEPS, Log
-from ensembudget.training.loop import parts_of, train
-from ensembudget.training.streams import stream
+from ensembudget.training.loop import train
 
 WRN = {"depth": 10, "invariance": "full"}
 EVERYTHING = Recording(

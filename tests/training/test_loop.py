@@ -7,15 +7,16 @@ import torch.nn.functional as F
 
 from ensembudget.catalog import MODES
 from ensembudget.datasets._base import Arrays, Data
-from ensembudget.families._base import describe, materialise
+from ensembudget.families._build import describe, materialise
 from ensembudget.families._invariance import invariant_of
+from ensembudget.packing.batches import draw, scale_of
+from ensembudget.packing.parts import parts_of
+from ensembudget.packing.streams import stream
 from ensembudget.records import Recipe, Run, Task
+from ensembudget.stepping.step import train_batch
 from ensembudget.training import loop
-from ensembudget.training.batches import draw, scale_of
-from ensembudget.training.loop import parts_of, predict, train
+from ensembudget.training.loop import predict, train
 from ensembudget.training.schedules import SCHEDULES
-from ensembudget.training.stepping import train_batch
-from ensembudget.training.streams import stream
 
 
 def runs_of(cell, *seeds):

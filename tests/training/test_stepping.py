@@ -11,12 +11,14 @@ import torch
 
 from ensembudget.datasets._base import Arrays, Data
 from ensembudget.errors import PlanError
-from ensembudget.families._base import describe
+from ensembudget.families._build import describe
+from ensembudget.packing.batches import scale_of
+from ensembudget.packing.parts import parts_of
 from ensembudget.records import Recipe, Recording, Run, Stepping
-from ensembudget.training import loop, stepping
-from ensembudget.training.batches import scale_of
-from ensembudget.training.loop import parts_of, train
-from ensembudget.training.stepping import WAYS, faults
+from ensembudget.stepping import step as stepping
+from ensembudget.stepping.step import WAYS, faults
+from ensembudget.training import loop
+from ensembudget.training.loop import train
 
 SEEDS = (3, 0, 5)
 STEPS, PER_EPOCH = 20, 4  # 100 samples in batches of 32, the last of 4

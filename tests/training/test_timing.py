@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from ensembudget.datasets._base import cache_folder
+from ensembudget.datasets._cache import cache_folder
 from ensembudget.families._layers import Dropout
 from ensembudget.records import Recording, Stepping, Task
-from ensembudget.training import stepping, timing
-from ensembudget.training.stepping import WAYS
-from ensembudget.training.timing import Place, Timing, random_data, shape_of, time_steps, timed_step
+from ensembudget.stepping import step as stepping
+from ensembudget.stepping import timing
+from ensembudget.stepping.step import WAYS
+from ensembudget.stepping.timing import Place, Timing, random_data, shape_of, time_steps, timed_step
 
 TASK = Task(10, 1, 8)
 PLACE = Place(device="cpu", workers=2, threads=1)

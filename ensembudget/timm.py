@@ -6,10 +6,10 @@ import torch
 from timm.models import is_model, model_entrypoint, register_model
 from torch import Generator, nn
 
-from ..catalog import FAMILIES
-from ..records import Task
-from ._base import describe, materialise
-from ._layers import set_dropout
+from .catalog import FAMILIES
+from .families._build import describe, materialise
+from .families._layers import set_dropout
+from .records import Task
 
 
 def register() -> None:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from matplotlib.figure import Figure
 
 from ..errors import ScoreError
-from ..evaluate import Results
+from ..scoring.pools import Results
 from ..tables import arms, history, members, memory_split, periods, plane, power_laws, regimes, scores
 from ..tables._base import Layout, Row
 from .dynamics_figures import dynamics_figures

@@ -1,21 +1,21 @@
-"""Trains what a study lacks, and says how far it is."""
+"""Trains what a study lacks."""
 
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 
-from .catalog import EXECUTORS
-from .datasets._base import load, open_cached
-from .errors import PlanError
-from .executors._base import Executor, Job, Outcome
-from .plan import plan
-from .records import Plan, PlannedCell, Run, Stepping, SteppingChoice, Study
-from .store import Store
-from .training.stepping import faults
-from .training.timing import Place
-from .trial import Arrangement, Chosen, Request, choose_all, choose_place, is_worth
+from ..catalog import EXECUTORS
+from ..datasets._cache import open_cached
+from ..errors import PlanError
+from ..executors._base import Executor, Job, Outcome
+from ..planning.work import _work_of
+from ..records import Plan, PlannedCell, Stepping, SteppingChoice
+from ..stepping.autotune import Arrangement, Chosen, Request, choose_all, choose_place, is_worth
+from ..stepping.step import faults
+from ..stepping.timing import Place
+from ..store import Store
 
 
 @dataclass(frozen=True)
@@ -31,39 +31,6 @@ class Progress:
     def seconds_left(self) -> float | None:
         """An estimate from the work done so far; None before there is any."""
         return self.seconds * (1 - self.share) / self.share if self.share > 0 else None
-
-
-@dataclass(frozen=True)
-class CellStatus:
-    """How many members of a cell's pool there are, and what the rest would take."""
-
-    planned: PlannedCell
-    done: int
-    diverged: int
-    failed: int
-    seconds_each: float | None = None
-    reasons: list[str] = field(default_factory=list)
-
-    @property
-    def missing(self) -> int:
-        return self.planned.members - self.done - self.diverged
-
-
-def plan_study(study: Study) -> Plan:
-    """A study's plan, from its dataset as it is now."""
-    data = load(study.dataset)
-    return plan(
-        study,
-        data.task,
-        digest=data.digest,
-        dataset=data.name,
-        train_images=len(data.arrays.train_images),
-    )
-
-
-def stored_plan(study: Study, store: Store) -> Plan:
-    """A study's plan as it was run in this store; planned anew where it was not."""
-    return store.saved_plan(study) or plan_study(study)
 
 
 def missing_cells(planned: Plan, store: Store) -> list[PlannedCell]:
@@ -230,51 +197,6 @@ def check_device(device: str) -> None:
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
         raise PlanError(f"device {device!r} cannot be used here: {reason}. Use --device cpu.") from None
-
-
-def status(planned: Plan, store: Store) -> list[CellStatus]:
-    """How far each cell of a plan is, from the store alone."""
-    rows = []
-    for cell in planned.cells:
-        found = [store.read(run.key).member for run in cell.runs if run.key in store]
-        reasons = [why for run in cell.runs if run.key not in store and (why := store.failure(run.key))]
-        seconds = sum(member.seconds for member in found) / len(found) if found else None
-        rows.append(
-            CellStatus(
-                planned=cell,
-                done=sum(member.status == "done" for member in found),
-                diverged=sum(member.status == "diverged" for member in found),
-                failed=len(reasons),
-                seconds_each=seconds,
-                reasons=reasons,
-            )
-        )
-    return rows
-
-
-def seconds_left(rows: list[CellStatus], planned: Plan) -> float | None:
-    """What the missing members would take one after another, from the members there are.
-
-    A cell without members is taken to cost what the others do, in proportion to its operations;
-    None where there is nothing to judge by.
-    """
-    work = _work_of(planned)
-    known = [(row.seconds_each, work[row.planned.cell.key]) for row in rows if row.seconds_each]
-    if not known:
-        return None
-    rate = sum(seconds for seconds, _ in known) / sum(amount for _, amount in known)
-    return sum(row.missing * (row.seconds_each or rate * work[row.planned.cell.key]) for row in rows)
-
-
-def training_flops(planned: Plan, runs: Iterable[Run]) -> float:
-    """Operations that training these runs takes."""
-    work = _work_of(planned)
-    return sum(work[run.cell.key] for run in runs)
-
-
-def _work_of(planned: Plan) -> dict[str, float]:
-    """Training operations of one member of each cell."""
-    return {cell.cell.key: cell.training_flops for cell in planned.cells}
 
 
 class _Follower:

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from ..evaluate import Pool, Results
+from ..scoring.pools import Pool, Results
 
 PACKAGES = ("ensembudget", "torch", "numpy", "pandas", "scipy", "scikit-learn", "timm")
 

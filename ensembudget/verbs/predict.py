@@ -5,17 +5,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .budgets._base import parse_budget
-from .datasets._base import task_of
-from .errors import FitError, PlanError
-from .evaluate import pools_of
-from .laws._base import Array
-from .plan import TOLERANCE, cost, split, ways_of
-from .prediction.choice import Candidate
-from .prediction.law import Posterior
-from .prediction.plane import Plane, checked, chosen_arm, columns_of, members_of
-from .records import Extrapolation, Interval, Plan, PredictedSplit, Prediction, Study
-from .store import Store
+from ..budgets._parse import parse_budget
+from ..datasets._load import task_of
+from ..errors import FitError, PlanError
+from ..laws._base import Array
+from ..planning.variants import ways_of
+from ..planning.widths import TOLERANCE, cost, split
+from ..prediction.choice import Candidate
+from ..prediction.law import Posterior
+from ..prediction.plane import Plane, checked, chosen_arm, columns_of, members_of
+from ..records import Extrapolation, Interval, Plan, PredictedSplit, Prediction, Study
+from ..scoring.pools import pools_of
+from ..store import Store
 
 LEVEL = 0.9
 MOST_MEMBERS = 2**20  # of a split that is looked at

@@ -6,18 +6,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from .budgets._base import parse_budget
-from .datasets._base import task_of
-from .errors import IncompleteError, PlanError
-from .evaluate import Pool, pools_of
-from .executors._base import Outcome
-from .plan import cost
+from ..budgets._parse import parse_budget
+from ..datasets._load import task_of
+from ..errors import IncompleteError, PlanError
+from ..executors._base import Outcome
+from ..planning.widths import cost
+from ..prediction.choice import GONE, START, Candidate, Decision, Option, decide
+from ..prediction.plane import LEAST_WIDTHS, Members, chosen_arm, members_of
+from ..records import Plan, PlannedCell, Prediction, Round, Search, SteppingChoice, Study
+from ..scoring.pools import Pool, pools_of
+from ..store import Store
+from .plan import plan_study
 from .predict import Budgeted, predict
-from .prediction.choice import GONE, START, Candidate, Decision, Option, decide
-from .prediction.plane import LEAST_WIDTHS, Members, chosen_arm, members_of
-from .records import Plan, PlannedCell, Prediction, Round, Search, SteppingChoice, Study
-from .run import arrange, plan_study, train_missing
-from .store import Store
+from .run import arrange, train_missing
 
 TOLERANCE, CONFIDENCE = 0.01, 0.95
 _PREFIXES = " kMGTPEZ"  # of FLOP, a thousand each

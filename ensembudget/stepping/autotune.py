@@ -13,10 +13,10 @@ from typing import Any, NamedTuple, TypeVar
 
 import torch
 
-from .records import Cell, Record, Stepping, SteppingChoice, Task
-from .threads import torch_threads
-from .training.memory import keep_freed
-from .training.timing import Place, Shape, Timing, hardware, shape_of, time_steps
+from ..records import Cell, Record, Stepping, SteppingChoice, Task
+from ..threads import torch_threads
+from ..training.memory import keep_freed
+from .timing import Place, Shape, Timing, hardware, shape_of, time_steps
 
 T = TypeVar("T")
 

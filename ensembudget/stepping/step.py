@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.optim import Optimizer
 
+from ..packing.batches import unpack_logits
 from ..records import Cell, Recipe, Stepping
-from .batches import unpack_logits
-from .history import Recorder
+from ..training.history import Recorder
 
 Forward = Callable[[Tensor], Tensor]  # (sample, members x channel, row, column) to (sample, members x class)
 Step = Callable[[Tensor, Tensor, Recorder | None], Tensor]

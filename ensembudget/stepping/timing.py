@@ -11,13 +11,14 @@ from pathlib import Path
 import torch
 
 from ..catalog import MODES
-from ..datasets._base import Arrays, Data, cache_folder
+from ..datasets._base import Arrays, Data
+from ..datasets._cache import cache_folder
 from ..families._invariance import invariant_of
 from ..families._layers import set_dropout
+from ..packing.batches import draw, epoch_batches, scale_of
+from ..packing.network import DTYPES, build_network, single
 from ..records import Cell, Options, Precision, Record, Run, Stepping, Task
-from .batches import draw, epoch_batches, scale_of
-from .loop import DTYPES, build_network, single
-from .stepping import WARM_STEPS, faults, stepper
+from .step import WARM_STEPS, faults, stepper
 
 STEPS, SECONDS = 5, 0.25  # a timing is the median of at least so many steps, and goes on for so long
 

@@ -1,0 +1,42 @@
+"""`ensembudget fit`: fits a law to the points of a CSV."""
+
+import argparse
+import json
+
+from .parser import Command, Parser, add_format
+
+
+def add_arguments(parser: Parser) -> None:
+    parser.add_argument("points", metavar="POINTS.csv", help="a CSV with a header")
+    parser.add_argument("--x", required=True, metavar="COLUMN", help="what the law goes along")
+    parser.add_argument("--y", required=True, metavar="COLUMN", help="what falls")
+    parser.add_argument("--law", default="power_law", help="see ls laws (default: power_law)")
+    parser.add_argument("--objective", help="what is minimised (default: the law's own)")
+    add_format(parser, "table", "json")
+
+
+def act(args: argparse.Namespace) -> int:
+    from ..catalog import LAWS
+    from ..laws._fit import fit_points
+    from ..rendering.render import render
+    from ..tables import power_laws
+    from .values import csv_columns
+
+    x, y = csv_columns(args.points, args.x, args.y)
+    LAWS[args.law]
+    fitted = fit_points(x, y, args.law, args.objective)
+    if args.format == "json":
+        print(json.dumps(fitted.model_dump(mode="json"), indent=1))
+        return 0
+    print(render(power_laws.layout, [power_laws.fit_row(args.x, args.y, fitted)], "txt"))
+    if fitted.status != "ok":
+        print(f"No law: {fitted.status}.")
+    return 0
+
+
+command = Command(
+    "fits a law to the points of a CSV",
+    add_arguments,
+    act,
+    ("points.csv --x members --y cnll", "points.csv --x width --y cnll --format json"),
+)

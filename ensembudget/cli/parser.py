@@ -1,0 +1,95 @@
+"""The grammar of the command line."""
+
+import argparse
+import importlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+from .. import __version__
+
+# In the order of the work; `ensembudget/cli/NAME.py` holds `command`.
+COMMANDS = (
+    "quickstart",
+    "ls",
+    "plan",
+    "run",
+    "status",
+    "report",
+    "evaluate",
+    "fit",
+    "predict",
+    "search",
+)
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that answers a wrong word with one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"ensembudget: {message}. See {self.prog} --help.\n")
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command.
+
+    Attributes:
+        about: One line for `ensembudget --help`.
+        add_arguments: Adds its arguments to its parser.
+        act: Runs it; returns the exit code.
+        examples: What may follow the command's name.
+    """
+
+    about: str
+    add_arguments: Callable[[Parser], None]
+    act: Callable[[argparse.Namespace], int]
+    examples: tuple[str, ...]
+
+
+def build_parser(words: Sequence[str]) -> Parser:
+    """The parser for one command line: only the command it names gets its arguments.
+
+    Arguments may need imports that take seconds (`plan` has a flag for every option of a family).
+    """
+    top = Parser(
+        prog="ensembudget",
+        description="One wide network, or an ensemble of several thinner ones, on a fixed budget?",
+    )
+    top.add_argument("--version", action="version", version=f"ensembudget {__version__}")
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=Parser)
+    chosen = next((word for word in words if not word.startswith("-")), None)
+    for name in COMMANDS:
+        command: Command = importlib.import_module(f"{__package__}.{name}").command
+        one: Parser = commands.add_parser(
+            name,
+            help=command.about,
+            description=command.about,
+            epilog="examples:\n" + "\n".join(f"  ensembudget {name} {e}".rstrip() for e in command.examples),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        if name == chosen:
+            command.add_arguments(one)
+            one.set_defaults(act=command.act)
+    return top
+
+
+def add_study(parser: Parser) -> None:
+    """The study and its store."""
+    parser.add_argument("study", metavar="STUDY", help="a preset (see ls studies) or the path of a TOML file")
+    add_store(parser)
+
+
+def add_store(parser: Parser) -> None:
+    parser.add_argument("--store", help="a folder (default: $ENSEMBUDGET_STORE, else store)")
+
+
+def add_format(parser: Parser, *kinds: str) -> None:
+    parser.add_argument(
+        "--format", choices=kinds, default=kinds[0], help=f"{' or '.join(kinds)} (default: {kinds[0]})"
+    )
+
+
+def add_device(parser: Parser) -> None:
+    parser.add_argument("--device", default="cpu", help="a torch device, as cpu or cuda (default: cpu)")

@@ -1,0 +1,84 @@
+"""`ensembudget plan`: the widths that spend a budget."""
+
+import argparse
+from typing import Any
+
+from .parser import Command, Parser, add_format
+
+
+def add_arguments(parser: Parser) -> None:
+    from ..budgets._base import DTYPES
+
+    about = "see ls datasets; parquet:DIR, folder:DIR read files"
+    parser.add_argument("--family", required=True, help="see ls families")
+    parser.add_argument("--dataset", required=True, help=about)
+    about = "like 36.8M, 250k, 40MB, 5.2GFLOP; several with commas"
+    parser.add_argument("--budget", required=True, help=about)
+    parser.add_argument("--members", default="1,2,4,8,16", help="ensemble sizes (default: 1,2,4,8,16)")
+    about = "see ls budgets (default: what the unit says, else parameters)"
+    parser.add_argument("--budget-kind", help=about)
+    about = "only multiples of M as widths"
+    parser.add_argument("--multiple-of", type=int, default=1, metavar="M", help=about)
+    about = "how bytes count (default: float32)"
+    parser.add_argument("--dtype", choices=DTYPES, default="float32", help=about)
+    _add_family_options(parser)
+    add_format(parser, "table", "csv", "json")
+
+
+def _add_family_options(parser: Parser) -> None:
+    """A flag for every option that some family has."""
+    from ..catalog import FAMILIES
+
+    defaults = {name: value for family in FAMILIES for name, value in FAMILIES[family].options.items()}
+    for name, value in defaults.items():
+        owners = ", ".join(family for family in FAMILIES if name in FAMILIES[family].options)
+        flag = f"--{name.replace('_', '-')}"
+        shared: dict[str, Any] = {"help": f"of {owners}", "dest": f"option_{name}"}
+        words = next((FAMILIES[f].choices[name] for f in FAMILIES if name in FAMILIES[f].choices), None)
+        if words:
+            parser.add_argument(flag, choices=words, **shared)
+        elif isinstance(value, bool):
+            parser.add_argument(flag, action="store_true", default=None, **shared)
+        else:
+            parser.add_argument(flag, type=int, metavar="N", **shared)
+
+
+def act(args: argparse.Namespace) -> int:
+    from ..budgets._parse import parse_budget
+    from ..catalog import BUDGETS, FAMILIES
+    from ..datasets._load import task_of
+    from ..planning.widths import split
+    from .show import SPLITS, print_rows, split_row
+    from .values import whole_numbers
+
+    options = {
+        name.removeprefix("option_"): value
+        for name, value in vars(args).items()
+        if name.startswith("option_") and value is not None
+    }
+    FAMILIES[args.family]
+    if args.budget_kind is not None:
+        BUDGETS[args.budget_kind]
+    members = whole_numbers(args.members, "--members")
+    budgets = [parse_budget(text, args.budget_kind) for text in args.budget.split(",")]
+    task = task_of(args.dataset)
+    chosen = {"options": options, "multiple_of": args.multiple_of, "dtype": args.dtype}
+    found = [split(args.family, task, budget, n, kind, **chosen) for budget, kind in budgets for n in members]
+    print_rows(SPLITS, [split_row(one) for one in found], args.format)
+    off = [one for one in found if abs(one.error_percent) > 1]
+    if off and args.format == "table":
+        print(
+            f"{len(off)} of {len(found)} splits are more than 1% off their budget: widths are whole numbers."
+        )
+    return 0
+
+
+command = Command(
+    "the widths that spend a budget; trains nothing",
+    add_arguments,
+    act,
+    (
+        "--family wide_resnet --depth 28 --dataset cifar100 --budget 36.8M --members 1,2,4,8,16",
+        "--family vgg --dataset cifar10 --budget 40MB,80MB --members 1,4 --multiple-of 8 --format csv",
+    ),
+)

@@ -1,0 +1,98 @@
+"""`ensembudget run`: trains what is missing of a study."""
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from .parser import Command, Parser, add_device, add_study
+
+if TYPE_CHECKING:
+    from ..records import Plan
+    from ..stepping.autotune import Arrangement
+    from ..store import Store
+
+
+def add_arguments(parser: Parser) -> None:
+    add_study(parser)
+    parser.add_argument("--executor", default="processes", help="see ls executors (default: processes)")
+    parser.add_argument("--workers", type=int, help="jobs at one time (default: the executor's)")
+    parser.add_argument("--threads", type=int, help="threads a job (default: what autotuning finds fastest)")
+    add_device(parser)
+    about = "how members are stepped, like pack=8,compiled=no (default: the study's, else autotuned)"
+    parser.add_argument("--stepping", metavar="FIELD=VALUE,...", help=about)
+    about = "say what would be trained and how, and train nothing"
+    parser.add_argument("--dry-run", action="store_true", help=about)
+
+
+def act(args: argparse.Namespace) -> int:
+    from .. import studies
+    from ..planning.work import training_flops
+    from ..records import SteppingChoice
+    from ..rendering.render import render
+    from ..stepping.parse import parse_stepping
+    from ..store import Store
+    from ..tables import steppings
+    from ..verbs.plan import plan_study
+    from ..verbs.run import arrange
+    from ..verbs.status import seconds_left, status
+    from .progress import duration
+    from .show import print_splits
+    from .values import store_path
+
+    planned, store = plan_study(studies.load_study(args.study)), Store(store_path(args))
+    given = SteppingChoice() if args.stepping is None else parse_stepping(args.stepping)
+    # Every fault of the request, before a store is made.
+    arrangement = arrange(
+        planned,
+        store,
+        executor=args.executor,
+        workers=args.workers,
+        threads=args.threads,
+        device=args.device,
+        stepping=given,
+    )
+    if not args.dry_run:
+        return train(planned, store, arrangement, args.executor)
+    runs = [run for run in planned.runs if run.key not in store]
+    print_splits(planned.splits)
+    if runs:
+        print(render(steppings.layout, steppings.rows(planned, arrangement), "txt"))
+    left = seconds_left(status(planned, store), planned)
+    print(
+        f"{len(planned.runs)} members planned, {len(planned.runs) - len(runs)} in the store,"
+        f" {len(runs)} to train: {training_flops(planned, runs):.3g} FLOP"
+        + (f", about {duration(left)} one after another" if left is not None else "")
+        + ". Nothing was trained."
+    )
+    return 0
+
+
+def train(planned: "Plan", store: "Store", arrangement: "Arrangement", executor: str) -> int:
+    """Trains with progress shown, says how it ended, and returns the exit code."""
+    from ..verbs.run import run
+    from .progress import shown
+
+    name = planned.study.name
+    with shown(name) as on_progress:
+        outcomes = run(planned, store, executor=executor, arrangement=arrangement, on_progress=on_progress)
+    failed = [one for one in outcomes if one.status == "failed"]
+    diverged = sum(one.status == "diverged" for one in outcomes)
+    done = f"{len(outcomes) - len(failed)} members done now" if outcomes else "nothing was missing"
+    print(
+        f"{name}: {done}"
+        + (f", {diverged} of them diverged" if diverged else "")
+        + (f"; {len(failed)} failed" if failed else "")
+        + f". {len(planned.runs)} planned.",
+        file=sys.stderr,
+    )
+    for reason in sorted({one.reason or "" for one in failed}):
+        print(f"ensembudget: {sum(one.reason == reason for one in failed)} failed: {reason}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+command = Command(
+    "trains what is missing of a study; rerun it to resume",
+    add_arguments,
+    act,
+    ("digits", "my_study.toml --store results --workers 4", "digits --dry-run"),
+)

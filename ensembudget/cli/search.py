@@ -1,0 +1,74 @@
+"""`ensembudget search`: the best split of a budget, training only what is needed to know it."""
+
+import argparse
+import json
+import sys
+from typing import TYPE_CHECKING
+
+from .parser import Command, Parser, add_device, add_format, add_study
+
+if TYPE_CHECKING:
+    from ..verbs.search import Step
+
+
+def add_arguments(parser: Parser) -> None:
+    from ..verbs.search import CONFIDENCE, TOLERANCE
+
+    add_study(parser)
+    parser.add_argument("--budget", required=True, help="like 36.8M, 250k")
+    about = "training it may cost: a share of the study's full grid for this budget, like 25%%, or 40TFLOP"
+    parser.add_argument("--spend", required=True, help=about)
+    parser.add_argument("--arm", help="which, where there are several")
+    about = f"a split this fraction above the lowest CNLL is as good as the best (default: {TOLERANCE})"
+    parser.add_argument("--tolerance", type=float, default=TOLERANCE, metavar="FRACTION", help=about)
+    about = f"probability that the choice is that good (default: {CONFIDENCE})"
+    parser.add_argument("--confidence", type=float, default=CONFIDENCE, metavar="PROBABILITY", help=about)
+    parser.add_argument("--executor", default="serial", help="see ls executors (default: serial)")
+    add_device(parser)
+    about = "say what would be trained next, and train nothing"
+    parser.add_argument("--dry-run", action="store_true", help=about)
+    add_format(parser, "table", "json")
+
+
+def act(args: argparse.Namespace) -> int:
+    from .. import studies
+    from ..catalog import EXECUTORS
+    from ..rendering.render import render
+    from ..store import Store
+    from ..tables import predictions, rounds
+    from ..verbs.search import look, search, space_of, spend_of
+    from .values import store_path
+
+    study, store = studies.load_study(args.study), Store(store_path(args))
+    space = space_of(study, args.budget, args.arm)
+    spend = spend_of(args.spend, space.grid)
+    bounds = {"tolerance": args.tolerance, "confidence": args.confidence}
+
+    def say(step: "Step") -> None:
+        print(rounds.sentence(step, space, spend), file=sys.stderr, flush=True)
+
+    EXECUTORS[args.executor]
+    if args.dry_run:
+        say(look(space, store, spend, **bounds))
+        print("Nothing was trained.", file=sys.stderr)
+        return 0
+    found = search(space, store, spend, **bounds, executor=args.executor, device=args.device, on_step=say)
+    failed = [one for one in found.outcomes if one.status == "failed"]
+    for reason in sorted({one.reason or "" for one in failed}):
+        print(f"ensembudget: {sum(one.reason == reason for one in failed)} failed: {reason}", file=sys.stderr)
+    if args.format == "json":
+        print(json.dumps(rounds.document(found, space), indent=1))
+        return 1 if failed else 0
+    known = [found.prediction] if found.prediction else []
+    print(render(rounds.layout, rounds.rows(found.step, space), "txt"))
+    print(render(predictions.layout, predictions.rows(known), "txt"))
+    print(*predictions.verdicts(known), sep="\n")
+    return 1 if failed else 0
+
+
+command = Command(
+    "the best split of a budget, training only what is needed to know it",
+    add_arguments,
+    act,
+    ("digits --budget 122k --spend 25%", "my_study.toml --budget 250k --spend 40TFLOP --dry-run"),
+)

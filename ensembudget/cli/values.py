@@ -1,0 +1,84 @@
+"""What arguments mean: whole numbers, stores, columns of a CSV, costs."""
+
+import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import FitError, PlanError, ScoreError, did_you_mean
+
+if TYPE_CHECKING:
+    from ..store import Store
+    from ..tables._base import Row
+    from ..tables.memory_split import Place
+
+
+def whole_numbers(text: str, flag: str) -> list[int]:
+    """Whole numbers of at least 1 with commas between.
+
+    >>> whole_numbers("1,2,4e1", "--members")
+    [1, 2, 40]
+    """
+    return [_whole_number(one, flag) for one in text.split(",")]
+
+
+def _whole_number(text: str, flag: str) -> int:
+    try:
+        number = float(text)
+    except ValueError:
+        raise PlanError(f"{flag} {text!r} is not a whole number. Write it like 1,2,4,8.") from None
+    if not np.isfinite(number) or number != int(number) or number < 1:
+        raise PlanError(f"{flag} {text!r} must be a whole number of at least 1.")
+    return int(number)
+
+
+def store_path(args: argparse.Namespace) -> Path:
+    return Path(args.store or os.environ.get("ENSEMBUDGET_STORE") or "store")
+
+
+def existing_store(args: argparse.Namespace) -> "Store":
+    """The store, for commands that only read: reading must not create one."""
+    from ..store import Store
+
+    path = store_path(args)
+    if not (path / "store.json").exists():
+        raise PlanError(f"no store at {str(path)!r}. Train with `run` first, or name one with --store.")
+    return Store(path)
+
+
+def csv_columns(path: str, x: str, y: str) -> tuple[np.ndarray, np.ndarray]:
+    """Two columns of numbers out of a CSV, each (row,)."""
+    import pandas as pd
+
+    try:
+        frame = pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise FitError(f"points {path!r} cannot be read as CSV: {str(error).strip()}.") from None
+    for flag, column in (("--x", x), ("--y", y)):
+        if column not in frame:
+            raise FitError(
+                f"{flag} {column!r} is no column of {path!r}.{did_you_mean(column, frame.columns)}"
+                f" It has {', '.join(map(str, frame.columns))}."
+            )
+        if not pd.api.types.is_numeric_dtype(frame[column]):
+            raise FitError(f"{flag} {column!r} of {path!r} is not a column of numbers.")
+    return frame[x].to_numpy(np.float64), frame[y].to_numpy(np.float64)
+
+
+def read_costs(path: str) -> "dict[Place, Row]":
+    """Costs by (arm, budget, members), as the benchmarks write them."""
+    from ..rendering.render import from_csv
+    from ..tables.memory_split import place_of
+
+    try:
+        rows = from_csv(Path(path).read_text())
+        if not rows:
+            raise ValueError("it has no rows")
+        return {
+            place_of(row): {k: v for k, v in row.items() if k not in ("arm", "budget", "members")}
+            for row in rows
+        }
+    except (OSError, KeyError, ValueError) as error:
+        raise ScoreError(f"costs {path!r} cannot be read: {error}.") from None

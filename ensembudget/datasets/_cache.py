@@ -1,0 +1,63 @@
+"""Decoded datasets on disk, under a digest."""
+
+import hashlib
+import os
+import uuid
+from pathlib import Path
+
+import numpy as np
+import safetensors.numpy
+
+from ..errors import DatasetError
+from ._base import Arrays, Data
+
+DECODER = 1  # raised when the same files would decode to other arrays
+
+
+def cache_folder() -> Path:
+    """Where decoded datasets are kept: `$ENSEMBUDGET_CACHE`, else the user's cache folder."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(os.environ.get("ENSEMBUDGET_CACHE") or Path(home) / "ensembudget")
+
+
+def open_cached(digest: str, name: str) -> Data:
+    """The dataset of a digest out of the cache.
+
+    Raises:
+        DatasetError: It is not there, or not what the digest says.
+    """
+    path = cache_folder() / "arrays" / f"{digest}.safetensors"
+    try:
+        tensors = safetensors.numpy.load(path.read_bytes())
+        arrays = Arrays(
+            **{k: v for k, v in tensors.items() if k != "classes"}, classes=int(tensors["classes"][0])
+        )
+    except (OSError, safetensors.SafetensorError, KeyError, TypeError) as error:
+        raise DatasetError(f"the decoded images of {name!r} are not in the cache: {error}.") from None
+    if digest_of(arrays) != digest:
+        raise DatasetError(f"the decoded images of {name!r} in the cache are damaged: {path}.")
+    return Data(name, digest, arrays)
+
+
+def digest_of(arrays: Arrays) -> str:
+    """SHA-256 over the arrays, their shapes and the number of classes."""
+    whole = hashlib.sha256(str(arrays.classes).encode())
+    for array in arrays[:4]:
+        whole.update(str(array.shape).encode())
+        whole.update(np.ascontiguousarray(array).data)
+    return whole.hexdigest()
+
+
+def _to_bytes(arrays: Arrays) -> bytes:
+    tensors = {k: np.ascontiguousarray(v) for k, v in arrays._asdict().items() if k != "classes"}
+    return safetensors.numpy.save(tensors | {"classes": np.array([arrays.classes])})
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    staged = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
+    try:
+        staged.write_bytes(content)
+        staged.replace(path)
+    finally:
+        staged.unlink(missing_ok=True)

@@ -1,0 +1,124 @@
+"""A dataset by its name: decoded the first time, from the cache after that."""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from ..catalog import DATASETS
+from ..errors import DatasetError
+from ..families._build import SMALLEST_IMAGE
+from ..records import Task
+from ._base import Arrays, Data
+from ._cache import DECODER, _to_bytes, _write, cache_folder, digest_of, open_cached
+
+
+def split_name(spec: str) -> tuple[str, str]:
+    """`parquet:DIR` as its part's name and its place, checked against each other.
+
+    Raises:
+        DatasetError: A folder is missing, or given where none belongs.
+    """
+    name, colon, place = spec.partition(":")
+    part = DATASETS[name]
+    if part.needs_place and not place:
+        raise DatasetError(f"dataset {spec!r} needs a folder after a colon, as in {name}:DIR.")
+    if colon and not part.needs_place:
+        raise DatasetError(f"dataset {name!r} takes no folder, but was given {place!r}. Write {name!r}.")
+    return name, place
+
+
+def task_of(spec: str) -> Task:
+    """Classes, channels and image size of a dataset, reading it only where there is no other way."""
+    name, _ = split_name(spec)
+    return DATASETS[name].task or load(spec).task
+
+
+def label(spec: str) -> str:
+    """What tables call a dataset: the part's name, or the folder's where one is given."""
+    name, place = split_name(spec)
+    if not place:
+        return name
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", Path(place).resolve().name)
+
+
+def load(spec: str) -> Data:
+    """A dataset, decoded the first time and from the cache after that.
+
+    Raises:
+        DatasetError: Missing, empty or damaged files, fewer than two classes, labels out of
+            range, images that are not square or smaller than 8 pixels.
+
+    Example:
+        >>> load("digits").arrays.train_images.shape
+        (1000, 8, 8, 1)
+    """
+    name, place = split_name(spec)
+    part = DATASETS[name]
+    files = sorted(part.files(place)) if part.files else []
+    source = hashlib.sha256(json.dumps([DECODER, name, *_fingerprint(files)]).encode()).hexdigest()
+    pointer = cache_folder() / "sources" / f"{source}.txt"
+    if files and pointer.exists():
+        try:
+            return open_cached(pointer.read_text(), label(spec))
+        except (DatasetError, OSError, ValueError):
+            pass  # the cache is disposable: a damaged entry is decoded anew
+    arrays = part.decode(place)
+    check(arrays, spec)
+    digest = digest_of(arrays)
+    try:
+        _write(cache_folder() / "arrays" / f"{digest}.safetensors", _to_bytes(arrays))
+        _write(pointer, digest.encode())
+    except OSError as error:
+        raise DatasetError(
+            f"dataset {spec!r} cannot be kept in the cache {str(cache_folder())!r}: {error}."
+            " Name another folder in ENSEMBUDGET_CACHE."
+        ) from None
+    return Data(label(spec), digest, arrays)
+
+
+def check(arrays: Arrays, spec: str) -> None:
+    """Refuses arrays that no network here could be trained on."""
+    for part, images, labels in (
+        ("training", arrays.train_images, arrays.train_labels),
+        ("test", arrays.test_images, arrays.test_labels),
+    ):
+        if len(images) == 0:
+            raise DatasetError(f"dataset {spec!r} has no {part} images.")
+        if len(images) != len(labels):
+            raise DatasetError(f"dataset {spec!r} has {len(images)} {part} images but {len(labels)} labels.")
+        if labels.min() < 0 or labels.max() >= arrays.classes:
+            wrong = int(np.flatnonzero((labels < 0) | (labels >= arrays.classes))[0])
+            raise DatasetError(
+                f"dataset {spec!r}: label {labels[wrong]} of {part} image {wrong} is not in"
+                f" 0..{arrays.classes - 1} ({arrays.classes} classes)."
+            )
+    present = len(np.unique(arrays.train_labels))
+    if present < 2:
+        raise DatasetError(f"dataset {spec!r} has images of {present} class; at least two are needed.")
+    height, width = arrays.train_images.shape[1:3]
+    if height != width or height < SMALLEST_IMAGE:
+        raise DatasetError(
+            f"dataset {spec!r} has images of {height}x{width} pixels; they must be square and at least"
+            f" {SMALLEST_IMAGE}x{SMALLEST_IMAGE}. Resize them first."
+        )
+    if arrays.test_images.shape[1:] != arrays.train_images.shape[1:]:
+        raise DatasetError(
+            f"dataset {spec!r} has training images of shape {arrays.train_images.shape[1:]} and test"
+            f" images of shape {arrays.test_images.shape[1:]}; they must be alike."
+        )
+
+
+def _fingerprint(files: list[Path]) -> Iterator[str]:
+    # Relative to the folder they have in common: which part a file is of counts, where it lies does not.
+    root = os.path.commonpath([path.parent for path in files]) if files else ""
+    for path in files:
+        try:
+            with path.open("rb") as file:
+                yield f"{path.relative_to(root).as_posix()} {hashlib.file_digest(file, 'sha256').hexdigest()}"
+        except OSError as error:
+            raise DatasetError(f"cannot read {str(path)!r}: {error.strerror}.") from None

@@ -1,0 +1,1 @@
+"""Members side by side in one network: the network, its batches and random streams."""

@@ -1,0 +1,30 @@
+"""The packed network of several members."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from ..datasets._base import Data
+from ..families._build import describe, materialise
+from ..records import Cell, MemoryLayout, Run, Task
+from ..stepping.step import MEMORY_FORMATS
+from .streams import stream
+
+# Of weights, and of everything where products are not rounded to less.
+DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.float32}
+
+
+def build_network(
+    runs: Sequence[Run], data: Data, device: torch.device, layout: MemoryLayout = "channels_last"
+) -> nn.Module:
+    """The packed network of some runs of one cell, initialised, each member from its own stream."""
+    cell = runs[0].cell
+    network = describe(cell.family, cell.width, data.task, members=len(runs), options=cell.options)
+    materialise(network, [stream(run.stream_key, "weights") for run in runs], device)
+    return network.to(DTYPES[cell.recipe.precision]).to(memory_format=MEMORY_FORMATS[layout])
+
+
+def single(cell: Cell, task: Task) -> nn.Module:
+    """One member's network, on the meta device."""
+    return describe(cell.family, cell.width, task, options=cell.options)

@@ -1,0 +1,37 @@
+"""A cell's share of a dataset."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..datasets._base import Arrays
+from ..datasets._order import permutation
+from ..records import Cell
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A cell's share of a dataset, as tensors: images (sample, row, column, channel) uint8."""
+
+    images: Tensor
+    labels: Tensor
+    validation_images: Tensor
+    validation_labels: Tensor
+    test_images: Tensor
+    test_labels: Tensor
+
+
+def parts_of(cell: Cell, arrays: Arrays) -> Parts:
+    """What a cell trains, validates and tests on.
+
+    Validation is the last `validation_size` training images, as in the papers' code; training is
+    the first `train_size` of a fixed random order of the others, so smaller sets nest in larger.
+    """
+    kept = len(arrays.train_images) - cell.validation_size
+    train = permutation(kept)[: cell.train_size]
+    return Parts(
+        *map(torch.from_numpy, (arrays.train_images[train], arrays.train_labels[train])),
+        *map(torch.from_numpy, (arrays.train_images[kept:], arrays.train_labels[kept:])),
+        *map(torch.from_numpy, (arrays.test_images, arrays.test_labels)),
+    )

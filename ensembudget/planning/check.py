@@ -1,0 +1,78 @@
+"""Faults of a study that need no data to be found."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from ..budgets._parse import parse_budget
+from ..catalog import BUDGETS, FAMILIES, MODES
+from ..datasets._load import split_name
+from ..errors import EnsembudgetError
+from ..families._build import SMALLEST_IMAGE, describe, resolve_options
+from ..families._invariance import invariant_of
+from ..records import Study, Task
+from .variants import Way, _arm_faults, _arms, _recipe, _sweep_faults, ways_of
+
+
+def check_names(study: Study, *, together: bool = True) -> Sequence[str]:
+    """Faults of a study that need no data: names, options and budgets, one sentence each.
+
+    Args:
+        study: What is asked.
+        together: Whether to look at what fits what: not where some of it is a stand-in.
+    """
+    known = study.family in FAMILIES
+    looks: list[tuple[str, Callable[[], object]]] = [
+        ("family", lambda: FAMILIES[study.family]),
+        ("options", lambda: known and resolve_options(study.family, study.options)),
+        ("dataset", lambda: split_name(study.dataset)),
+        ("budget_kind", lambda: BUDGETS[study.budget_kind]),
+    ]
+    if study.budget_kind in BUDGETS:
+        looks += [
+            (f"budgets {budget!r}", partial(parse_budget, budget, study.budget_kind))
+            for budget in study.budgets
+        ]
+    for arm in _arms(study):
+        at = _at(arm)
+        looks.append((f"{at}mode", partial(MODES.__getitem__, arm.mode)))
+        if known and arm.options != study.options:
+            looks.append((f"{at}options", partial(resolve_options, study.family, arm.options)))
+    unfit = [*_arm_faults(study), *_sweep_faults(study)]
+    faults = [*_faults(looks), *unfit]
+    for way in _arms(study) if unfit else ways_of(study):
+        faults += _faults([(f"{_at(way)}recipe", partial(_recipe, study, way, study.dataset, 1))])
+        if together and known:
+            faults += [f"{_at(way)}{fault}" for fault in _misfits(study, way)]
+    return list(dict.fromkeys(faults))
+
+
+def _at(way: Way) -> str:
+    return f"arm {way.arm!r}: " if way.arm else ""
+
+
+def _misfits(study: Study, way: Way) -> list[str]:
+    """Why this mode cannot train this network by this recipe, or has nothing to record."""
+    try:
+        mode = MODES[way.mode]
+        network = describe(study.family, 1, Task(2, 1, SMALLEST_IMAGE), options=way.options)
+        recipe = _recipe(study, way, study.dataset, 1).recipe
+    except EnsembudgetError:
+        return []  # told where it belongs
+    invariant = invariant_of(network)
+    faults = [f"mode: {fault}" for fault in mode.faults(recipe, invariant)]
+    if study.record and not invariant.names:
+        faults.append(
+            f"record: it is about scale-invariant weights, and family {study.family!r} has none here. Give it"
+            " batch norm, or leave record out."
+        )
+    return faults
+
+
+def _faults(looks: Sequence[tuple[str, Callable[[], object]]]) -> list[str]:
+    faults = []
+    for field, look in looks:
+        try:
+            look()
+        except EnsembudgetError as error:
+            faults.append(f"{field}: {error}")
+    return faults

@@ -1,0 +1,136 @@
+"""From a budget to the widths that spend it."""
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+
+from ..catalog import BUDGETS
+from ..errors import PlanError
+from ..families._base import Option
+from ..families._build import describe, resolve_options
+from ..records import Split, Task
+
+WIDEST = 2**16  # wider than anything trained; above it torch's own counts overflow
+
+TOLERANCE = 0.05  # a split that misses its budget by more than this fraction is not that budget's
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _cost(
+    family: str, options: tuple[tuple[str, Option], ...], task: Task, width: int, kind: str, dtype: str
+) -> int:
+    network = describe(family, width, task, options=dict(options))
+    return BUDGETS[kind].measure(network, task, dtype)
+
+
+def cost(
+    family: str,
+    width: int,
+    task: Task,
+    kind: str = "parameters",
+    *,
+    options: Mapping[str, Option] | None = None,
+    dtype: str = "float32",
+) -> int:
+    """What one network costs, measured on the network built without memory.
+
+    Args:
+        family: A family's name.
+        width: Its width, at least 1.
+        task: Classes, channels, image size.
+        kind: `parameters`, `bytes`, `flops` (forward, per sample) or `activations` (per sample).
+        options: Over the family's defaults.
+        dtype: How a number is stored; only `bytes` depends on it.
+
+    Raises:
+        PlanError: An unknown family or kind, or a network that cannot be.
+
+    Example:
+        >>> cost("vgg", 64, Task(100, 3, 32))
+        15291300
+    """
+    if width > WIDEST:
+        raise PlanError(f"width {width:,} is above {WIDEST:,}, the widest that is counted.")
+    resolved = resolve_options(family, options or {})
+    return _cost(family, tuple(sorted(resolved.items())), task, width, kind, dtype)
+
+
+def split(
+    family: str,
+    task: Task,
+    budget: int,
+    members: int,
+    kind: str = "parameters",
+    *,
+    options: Mapping[str, Option] | None = None,
+    multiple_of: int = 1,
+    dtype: str = "float32",
+) -> Split:
+    """The width whose `members` networks together come nearest to a budget.
+
+    Args:
+        family: A family's name.
+        task: Classes, channels, image size.
+        budget: What all members may cost together, in the unit of `kind`.
+        members: How many, at least 1.
+        kind: Of the budget: `parameters`, `bytes`, `flops` or `activations`.
+        options: Over the family's defaults, say `{"depth": 28}`.
+        multiple_of: Only widths that are a multiple of this, at least 1.
+        dtype: How a number is stored; only `bytes` depends on it.
+
+    Raises:
+        PlanError: The budget cannot hold so many members even at the narrowest width.
+
+    Example:
+        >>> split("wide_resnet", Task(100, 3, 32), 36_755_940, 16, options={"depth": 28}).width
+        40
+    """
+    for name, value in (("members", members), ("multiple_of", multiple_of), ("budget", budget)):
+        if value < 1:
+            raise PlanError(f"{name} {value} is below 1, the least that can be.")
+
+    def total(width: int) -> int:
+        return members * cost(family, width, task, kind, options=options, dtype=dtype)
+
+    narrowest = total(multiple_of)
+    if narrowest > budget * (1 + TOLERANCE):
+        one = narrowest // members
+        fit = budget // one
+        instead = f"at most {fit:,} members, or " if fit else ""
+        raise PlanError(
+            f"a budget of {budget:,} {BUDGETS[kind].unit} cannot hold {members:,} members of {family!r}:"
+            f" at its narrowest (width {multiple_of}) each has {one:,}, {narrowest:,} in all."
+            f" Ask for {instead}a budget of at least {narrowest:,}."
+        )
+    width = _nearest(total, budget, multiple_of)
+    described = describe(family, width, task, options=options)
+    flops, activations, parameters = (
+        BUDGETS[k].measure(described, task, dtype) for k in ("flops", "activations", "parameters")
+    )
+    return Split(
+        budget=budget,
+        budget_kind=kind,
+        members=members,
+        width=width,
+        parameters_per_member=parameters,
+        parameters_total=members * parameters,
+        error_percent=100 * (total(width) - budget) / budget,
+        flops_per_sample=members * flops,
+        bytes_total=members * BUDGETS["bytes"].measure(described, task, dtype),
+        activations_per_sample=members * activations,
+    )
+
+
+def _nearest(total: Callable[[int], int], budget: int, step: int) -> int:
+    """The multiple of `step` at which the increasing `total` is nearest to `budget`."""
+    low, high = 1, 2
+    while total(high * step) < budget:
+        low, high = high, 2 * high
+        if high * step > WIDEST:
+            raise PlanError(
+                f"a budget of {budget:,} asks for a width above {WIDEST:,}, which costs"
+                f" {total(WIDEST // step * step):,}. Ask for more members or a smaller budget."
+            )
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if total(middle * step) < budget else (low, middle)
+    return min(low * step, high * step, key=lambda width: abs(total(width) - budget))

@@ -1,0 +1,1 @@
+"""Ways to step a pack of members, their timing, and the choice among them."""

@@ -1,0 +1,68 @@
+"""Scores a plan's pools out of a store, or logits that were trained elsewhere."""
+
+from pathlib import Path
+
+import safetensors.torch
+from torch import Tensor
+
+from ..errors import IncompleteError, ScoreError
+from ..records import Plan
+from ..scoring.metrics import check_logits
+from ..scoring.pools import Results, _scored, pools_of
+from ..store import Store
+
+HEADER_LIMIT = 2**20  # bytes of a safetensors header with two tensors, with much to spare
+
+
+def evaluate(plan: Plan, store: Store, *, allow_partial: bool = False) -> Results:
+    """Scores every pool of a plan, every ensemble size, from stored logits alone.
+
+    Args:
+        plan: What was planned.
+        store: Where the members are.
+        allow_partial: Whether to go on with the members there are.
+
+    Raises:
+        IncompleteError: Members are missing and `allow_partial` is False.
+        StoreError: A member is damaged.
+        ScoreError: Two members of a pool have the same logits, or other labels.
+    """
+    found = pools_of(plan, store)
+    missing = sum(pool.missing for pool in found)
+    if missing and not allow_partial:
+        raise IncompleteError(
+            f"study {plan.study.name!r} lacks {missing} of {len(plan.runs)} members in store"
+            f" {str(store.root)!r}. Train them with `run`, or report what there is with --allow-partial."
+        )
+    if missing == len(plan.runs):
+        raise IncompleteError(f"study {plan.study.name!r} has no member yet in store {str(store.root)!r}.")
+    return Results(plan, tuple(map(_scored, found)), store.history)
+
+
+def read_logits(path: str | Path) -> tuple[Tensor, Tensor]:
+    """Logits and labels that were made elsewhere, out of a safetensors file.
+
+    Args:
+        path: A file with tensors `logits` (member, sample, class) and `labels` (sample,).
+
+    Raises:
+        ScoreError: Not such a file, or numbers that cannot be scored.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            header = int.from_bytes(file.read(8), "little")
+        if header > HEADER_LIMIT:
+            raise ScoreError(f"logits {str(path)!r} is not a safetensors file of two tensors.")
+        tensors = safetensors.torch.load_file(path)
+    except OSError as error:
+        raise ScoreError(f"logits {str(path)!r} cannot be read: {error.strerror or error}.") from None
+    except safetensors.SafetensorError as error:
+        raise ScoreError(f"logits {str(path)!r} is not a safetensors file: {error}.") from None
+    if missing := {"logits", "labels"} - set(tensors):
+        raise ScoreError(
+            f"logits {str(path)!r} has tensors {', '.join(sorted(tensors)) or 'none'}; missing:"
+            f" {', '.join(sorted(missing))}. Needed are logits (member, sample, class) and labels (sample,)."
+        )
+    check_logits(tensors["logits"], tensors["labels"])
+    return tensors["logits"], tensors["labels"]

@@ -1,0 +1,57 @@
+"""Says how far a study is."""
+
+from dataclasses import dataclass, field
+
+from ..planning.work import _work_of
+from ..records import Plan, PlannedCell
+from ..store import Store
+
+
+@dataclass(frozen=True)
+class CellStatus:
+    """How many members of a cell's pool there are, and what the rest would take."""
+
+    planned: PlannedCell
+    done: int
+    diverged: int
+    failed: int
+    seconds_each: float | None = None
+    reasons: list[str] = field(default_factory=list)
+
+    @property
+    def missing(self) -> int:
+        return self.planned.members - self.done - self.diverged
+
+
+def status(planned: Plan, store: Store) -> list[CellStatus]:
+    """How far each cell of a plan is, from the store alone."""
+    rows = []
+    for cell in planned.cells:
+        found = [store.read(run.key).member for run in cell.runs if run.key in store]
+        reasons = [why for run in cell.runs if run.key not in store and (why := store.failure(run.key))]
+        seconds = sum(member.seconds for member in found) / len(found) if found else None
+        rows.append(
+            CellStatus(
+                planned=cell,
+                done=sum(member.status == "done" for member in found),
+                diverged=sum(member.status == "diverged" for member in found),
+                failed=len(reasons),
+                seconds_each=seconds,
+                reasons=reasons,
+            )
+        )
+    return rows
+
+
+def seconds_left(rows: list[CellStatus], planned: Plan) -> float | None:
+    """What the missing members would take one after another, from the members there are.
+
+    A cell without members is taken to cost what the others do, in proportion to its operations;
+    None where there is nothing to judge by.
+    """
+    work = _work_of(planned)
+    known = [(row.seconds_each, work[row.planned.cell.key]) for row in rows if row.seconds_each]
+    if not known:
+        return None
+    rate = sum(seconds for seconds, _ in known) / sum(amount for _, amount in known)
+    return sum(row.missing * (row.seconds_each or rate * work[row.planned.cell.key]) for row in rows)
