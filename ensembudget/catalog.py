@@ -1,7 +1,7 @@
 """Finds parts by name: `families/vgg.py` is the family "vgg", and no second file is edited to add one.
 
-Other packages add parts through Python entry points: the group is `ensembudget.` and the kind, the name is the
-part's, and the value is its module.
+Other packages add parts through Python entry points: the group is `ensembudget.` and the kind, the name is
+the part's, and the value is its module.
 
     [project.entry-points."ensembudget.families"]
     tiny = "my_package.tiny"
