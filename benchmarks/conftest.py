@@ -17,10 +17,10 @@ import pytest
 from ensembudget import Plan, Split, Store, evaluate, load_study, plan_study, report
 from ensembudget.rendering.render import to_csv
 from ensembudget.rendering.write import write
-from ensembudget.tables._base import Column, Layout, Row
+from ensembudget.tables._base import Column, Row, Table
 from ensembudget.tables.memory_split import COSTS, Place, verdicts
 
-LAYOUT = Layout("costs", "Costs", (Column("arm"), Column("budget"), Column("members"), *COSTS))
+LAYOUT = Table("costs", "Costs", (Column("arm"), Column("budget"), Column("members"), *COSTS))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -30,7 +30,7 @@ from ensembudget.records import Run, Stepping
 from ensembudget.rendering.render import render, to_csv
 from ensembudget.stepping.step import faults
 from ensembudget.stepping.timing import time_steps
-from ensembudget.tables._base import Column, Layout, Row
+from ensembudget.tables._base import Column, Row, Table
 from ensembudget.tables.steppings import WAY, way_row
 from ensembudget.training.loop import train
 
@@ -38,7 +38,7 @@ MINUTES = 9.0
 SEEDS = 8  # a side, where precisions are compared
 CLOSE = 1e-4  # nats: how far a way's losses may lie from the ordinary step's, in float64
 
-CHECKS = Layout(
+CHECKS = Table(
     "gpu_checks",
     "What a GPU computes, beside the ordinary step on the CPU",
     (
@@ -50,7 +50,7 @@ CHECKS = Layout(
     ),
     ("float64 losses: the largest difference of any step's loss over 20 steps.",),
 )
-STEPS = Layout(
+STEPS = Table(
     "gpu_steps",
     "Steps on a GPU",
     (
@@ -238,7 +238,7 @@ def step_rows(scale: Scale, device: str, left: Callable[[], float]) -> Iterator[
                 }
 
 
-def write(out: Path, layout: Layout, rows: Sequence[Row]) -> None:
+def write(out: Path, layout: Table, rows: Sequence[Row]) -> None:
     full = [{name: row.get(name) for name in layout.names} for row in rows]
     (out / f"{layout.name}.csv").write_text(to_csv(layout, full))
     (out / f"{layout.name}.md").write_text(render(layout, full, "md"))

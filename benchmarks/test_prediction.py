@@ -29,7 +29,7 @@ from ensembudget.rendering.write import open_folder, write_table
 from ensembudget.scoring.ensembles import size_losses
 from ensembudget.scoring.pools import Pool, pools_of
 from ensembudget.tables import _base
-from ensembudget.tables._base import Layout, Row
+from ensembudget.tables._base import Row, Table
 from ensembudget.verbs.search import CONFIDENCE, TOLERANCE, Space, space_of
 
 pytestmark = pytest.mark.slow
@@ -45,7 +45,7 @@ ENOUGH = 8  # of them
 SPEND = 0.25  # of the grid
 NEAR = 0.01  # of the best CNLL
 
-FORM_TABLE = Layout(
+FORM_TABLE = Table(
     "forms",
     "Forms of the joint law, cells held out",
     (
@@ -72,7 +72,7 @@ FORM_TABLE = Layout(
         " interval.",
     ),
 )
-COVERAGE_TABLE = Layout(
+COVERAGE_TABLE = Table(
     "coverage",
     "Coverage of 90% intervals",
     (
@@ -91,7 +91,7 @@ COVERAGE_TABLE = Layout(
         " and, beside it, of the plane's own, one ensemble or few, whose error no interval here contains.",
     ),
 )
-SEARCH_TABLE = Layout(
+SEARCH_TABLE = Table(
     "search",
     "What a search picks",
     (
@@ -123,7 +123,7 @@ def out(request: pytest.FixtureRequest) -> Path:
     return open_folder(request.config.getoption("--out") or "tables/prediction")
 
 
-def publish(out: Path, layout: Layout, rows: Sequence[Row], notes: Sequence[str]) -> None:
+def publish(out: Path, layout: Table, rows: Sequence[Row], notes: Sequence[str]) -> None:
     write_table(out, layout, rows, notes)
     print("\n" + "\n".join(notes))
 

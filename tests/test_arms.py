@@ -713,7 +713,7 @@ def test_an_arm_is_not_called_by_a_number(name):
 def test_an_arms_name_is_the_same_after_a_csv(name):
     Arm(name=name)  # which is allowed
     row = {"arm": name, "budget": 3769, "members": 2}
-    (again,) = from_csv(to_csv(memory_split.layout, [row]))
+    (again,) = from_csv(to_csv(memory_split.table, [row]))
     assert memory_split.place_of(again) == memory_split.place_of(row)
 
 

@@ -373,7 +373,7 @@ def test_the_renderings_of_a_table_say_the_same(first):
         assert len(in_html) - 1 == len(rows(out / f"{name}.csv"))
 
 
-@pytest.mark.parametrize("layout", [memory_split.layout, power_laws.layout], ids=lambda layout: layout.name)
+@pytest.mark.parametrize("layout", [memory_split.table, power_laws.table], ids=lambda layout: layout.name)
 def test_a_report_renders_again_from_its_csv_and_manifest(layout, first):
     out = first[3]
     notes = json.loads((out / "manifest.json").read_text())["notes"][layout.name]

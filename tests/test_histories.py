@@ -904,4 +904,4 @@ def test_an_arms_numbers_are_those_of_the_study_without_arms(both, one_arm):
             assert one[name] == other[name], name
     assert set(mine[0]) - set(alone[0]) == {"arm"}
     # By the same rule as ever: place and order of the columns are those of the layout.
-    assert [n for n in memory_split.layout.names if n in alone[0]] == list(alone[0])
+    assert [n for n in memory_split.table.names if n in alone[0]] == list(alone[0])

@@ -16,7 +16,7 @@ from ensembudget.tables import arms, periods, regimes
 TABLES = Path(__file__).parents[1] / "tables"
 LAYOUTS = {
     one.name: one
-    for one in (regimes.layout, regimes.boundary_layout, periods.layout, periods.law_layout, arms.layout)
+    for one in (regimes.table, regimes.boundary_table, periods.table, periods.law_table, arms.table)
 }
 BESIDE = {"regime_boundaries": "regimes", "period_laws": "periods"}  # written only with the other
 NEEDED = {

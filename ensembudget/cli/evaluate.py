@@ -24,9 +24,9 @@ def act(args: argparse.Namespace) -> int:
     scored = score_pool(logits, labels)
     rows = sizes.rows(logits, labels, scored)
     if folder:
-        write_table(folder, scores.layout, [scores.score_row(score) for score in scored.scores], [])
-        write_table(folder, sizes.layout, rows, [])
-    print_rows(sizes.layout, rows, args.format)
+        write_table(folder, scores.table, [scores.score_row(score) for score in scored.scores], [])
+        write_table(folder, sizes.table, rows, [])
+    print_rows(sizes.table, rows, args.format)
     return 0
 
 

@@ -28,7 +28,7 @@ def act(args: argparse.Namespace) -> int:
     if args.format == "json":
         print(json.dumps(fitted.model_dump(mode="json"), indent=1))
         return 0
-    print(render(power_laws.layout, [power_laws.fit_row(args.x, args.y, fitted)], "txt"))
+    print(render(power_laws.table, [power_laws.fit_row(args.x, args.y, fitted)], "txt"))
     if fitted.status != "ok":
         print(f"No law: {fitted.status}.")
     return 0

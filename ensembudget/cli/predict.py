@@ -43,12 +43,12 @@ def act(args: argparse.Namespace) -> int:
     found = predict(posterior, budgets)
     rows, said = predictions.rows(found), [*predictions.verdicts(found), predictions.law_note(posterior)]
     if folder:
-        write_table(folder, predictions.layout, rows, said)
+        write_table(folder, predictions.table, rows, said)
         write_figure(folder, "predictions", predictions_figure(rows, plane.measured))
     if args.format == "json":
         print(json.dumps([one.model_dump(mode="json") for one in found], indent=1))
         return 0
-    print_rows(predictions.layout, rows, args.format)
+    print_rows(predictions.table, rows, args.format)
     if args.format == "table":
         print(*said, sep="\n")
     return 0

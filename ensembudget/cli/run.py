@@ -56,7 +56,7 @@ def act(args: argparse.Namespace) -> int:
     runs = [run for run in planned.runs if run.key not in store]
     print_splits(planned.splits)
     if runs:
-        print(render(steppings.layout, steppings.rows(planned, arrangement), "txt"))
+        print(render(steppings.table, steppings.rows(planned, arrangement), "txt"))
     left = seconds_left(status(planned, store), planned)
     print(
         f"{len(planned.runs)} members planned, {len(planned.runs) - len(runs)} in the store,"

@@ -60,8 +60,8 @@ def act(args: argparse.Namespace) -> int:
         print(json.dumps(rounds.document(found, space), indent=1))
         return 1 if failed else 0
     known = [found.prediction] if found.prediction else []
-    print(render(rounds.layout, rounds.rows(found.step, space), "txt"))
-    print(render(predictions.layout, predictions.rows(known), "txt"))
+    print(render(rounds.table, rounds.rows(found.step, space), "txt"))
+    print(render(predictions.table, predictions.rows(known), "txt"))
     print(*predictions.verdicts(known), sep="\n")
     return 1 if failed else 0
 

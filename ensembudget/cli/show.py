@@ -9,11 +9,11 @@ from ..rendering.render import from_csv, render, to_csv
 from ..rendering.write import notes_of, report
 from ..store import Store
 from ..tables import arms, memory_split
-from ..tables._base import Column, Layout, Row
+from ..tables._base import Column, Row, Table
 from ..verbs.evaluate import evaluate
 from .values import read_costs
 
-SPLITS = Layout(
+SPLITS = Table(
     "plan",
     "Splits",
     (
@@ -44,14 +44,14 @@ def print_splits(splits: Sequence[Split]) -> None:
     print(render(SPLITS, [split_row(one) for one in splits], "txt"))
 
 
-def print_rows(layout: Layout, rows: Sequence[Row], kind: str) -> None:
+def print_rows(table: Table, rows: Sequence[Row], kind: str) -> None:
     """A table as `--format` asks: table, csv or json."""
     if kind == "json":
         print(json.dumps(rows, indent=1))
     elif kind == "csv":
-        print(to_csv(layout, rows), end="")
+        print(to_csv(table, rows), end="")
     else:
-        print(render(layout, rows, "txt"))
+        print(render(table, rows, "txt"))
 
 
 def print_report(planned: Plan, store: Store, out: Path, costs: str | None, *, allow_partial: bool) -> None:
@@ -61,7 +61,7 @@ def print_report(planned: Plan, store: Store, out: Path, costs: str | None, *, a
     for name, table in tables.items():
         # As a CSV has it: what is printed is what was written.
         rows = from_csv((out / f"{name}.csv").read_text())
-        print(render(SHORT.get(name, table.layout), rows, "txt"))
+        print(render(SHORT.get(name, table.table), rows, "txt"))
         if name in VERDICTS:
             print(*VERDICTS[name](rows), sep="\n", end="\n\n")
     if results.partial:

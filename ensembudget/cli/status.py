@@ -12,13 +12,13 @@ def add_arguments(parser: Parser) -> None:
 def act(args: argparse.Namespace) -> int:
     from .. import studies
     from ..rendering.render import render
-    from ..tables._base import Column, Layout
+    from ..tables._base import Column, Table
     from ..verbs.plan import stored_plan
     from ..verbs.status import seconds_left, status
     from .progress import duration
     from .values import existing_store
 
-    layout = Layout(
+    layout = Table(
         "status",
         "Members",
         (

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from tabulate import tabulate
 
-from ..tables._base import Column, Layout, Row
+from ..tables._base import Column, Row, Table
 
 FORMATS = {"md": "github", "tex": "latex_raw", "html": "unsafehtml", "txt": "simple"}
 _DASH = "\N{EN DASH}"
@@ -16,9 +16,9 @@ _TEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciic
         "★": r"$\star$", _DASH: "--", **{c: f"\\{c}" for c in "&%$#_{}"}}  # fmt: skip
 
 
-def to_csv(layout: Layout, rows: Sequence[Row]) -> str:
+def to_csv(table: Table, rows: Sequence[Row]) -> str:
     """Every column, numbers in full; text that a spreadsheet would run is made inert."""
-    names = [name for name in layout.names if any(name in row for row in rows)] or layout.names
+    names = [name for name in table.names if any(name in row for row in rows)] or table.names
     lines = [[_inert(row.get(name)) for name in names] for row in rows]
     return _csv_line(names) + "".join(map(_csv_line, lines))
 
@@ -38,42 +38,42 @@ def from_csv(text: str) -> list[Row]:
     ]
 
 
-def render(layout: Layout, rows: Sequence[Row], kind: str, notes: Sequence[str] = ()) -> str:
+def render(table: Table, rows: Sequence[Row], kind: str, notes: Sequence[str] = ()) -> str:
     """A table for people.
 
     Args:
-        layout: Its columns.
+        table: Its columns.
         rows: As read from its CSV.
         kind: `md`, `tex`, `html` or `txt`.
-        notes: Sentences below the table, after the layout's own rules.
+        notes: Sentences below the table, after the table's own rules.
 
     Returns:
         The whole document part: title, table, rules and notes.
     """
-    columns = [c for c in layout.columns if c.heading and any(row.get(c.name) is not None for row in rows)]
+    columns = [c for c in table.columns if c.heading and any(row.get(c.name) is not None for row in rows)]
     escape = _ESCAPES.get(kind, str)
-    cells = [[escape(_cell(layout, column, row)) for column in columns] for row in rows]
+    cells = [[escape(_cell(table, column, row)) for column in columns] for row in rows]
     headings = [escape(column.heading) for column in columns]
     align = ["right" if column.form else "left" for column in columns]
     body = tabulate(
         cells, headings, tablefmt=FORMATS[kind], colalign=align if cells else None, disable_numparse=True
     )
-    below = [*layout.rules, *notes]
+    below = [*table.rules, *notes]
     if any(_DASH in cell for row in cells for cell in row) or kind == "tex":
         below.append(f"{_DASH} stands where there is nothing to say, never for zero.")
-    return _document(kind, escape(layout.title), body, [escape(line) for line in below])
+    return _document(kind, escape(table.title), body, [escape(line) for line in below])
 
 
-def _cell(layout: Layout, column: Column, row: Row) -> str:
+def _cell(table: Table, column: Column, row: Row) -> str:
     value = row.get(column.name)
-    void = column.name in layout.void_unless_ok and row.get("status") != "ok"
+    void = column.name in table.void_unless_ok and row.get("status") != "ok"
     if value is None or void:
         return _DASH
     text = _written(value, column.form)
     low, high = row.get(f"{column.name}_low"), row.get(f"{column.name}_high")
     if column.interval and low is not None and high is not None:
         text += f" [{_written(low, column.form)}, {_written(high, column.form)}]"
-    return text + " ★" * (column.name == layout.marked and row.get("best") == "best")
+    return text + " ★" * (column.name == table.marked and row.get("best") == "best")
 
 
 def _written(value: str | int | float, form: str) -> str:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from ..errors import ScoreError
 from ..scoring.pools import Results
 from ..tables import arms, history, members, memory_split, periods, plane, power_laws, regimes, scores
-from ..tables._base import Layout, Row
+from ..tables._base import Row, Table
 from .dynamics_figures import dynamics_figures
 from .figures import figures
 from .manifest import manifest
@@ -19,9 +19,9 @@ from .render import from_csv, render, to_csv
 
 
 class Published(NamedTuple):
-    """A table as it was written: its layout, rows, and what stands below."""
+    """A table as it was written: its columns, rows, and what stands below."""
 
-    layout: Layout
+    table: Table
     rows: list[Row]
     notes: list[str]
 
@@ -44,8 +44,8 @@ def report(
         ScoreError: The folder cannot be written.
     """
     folder, notes = open_folder(out), notes_of(results)
-    write(folder, "members.csv", to_csv(members.layout, members.rows(results)))
-    write(folder, "scores.csv", to_csv(scores.layout, scores.rows(results)))
+    write(folder, "members.csv", to_csv(members.table, members.rows(results)))
+    write(folder, "scores.csv", to_csv(scores.table, scores.rows(results)))
     recorded = results.plan.study.record is not None
     tables = _dynamics(folder, results, notes) if recorded else {}
     if results.plan.splits or not recorded:
@@ -64,28 +64,28 @@ def _splits(
     splits = memory_split.with_costs(memory_split.rows(results), costs or {})
     split_notes = [*memory_split.verdicts(splits), *([memory_split.COST_RULE] if costs else []), *notes]
     plane_rows, laws = plane.rows(results), list(power_laws.series(results))
-    write(folder, "plane.csv", to_csv(plane.layout, plane_rows))
+    write(folder, "plane.csv", to_csv(plane.table, plane_rows))
     for name, figure in figures(splits, laws, plane_rows):
         write_figure(folder, name, figure)
     tables = {
-        "memory_split": Published(memory_split.layout, splits, split_notes),
-        "power_laws": Published(power_laws.layout, power_laws.rows(laws), notes),
+        "memory_split": Published(memory_split.table, splits, split_notes),
+        "power_laws": Published(power_laws.table, power_laws.rows(laws), notes),
     }
     if beside := arms.rows(results):
-        tables["arms"] = Published(arms.layout, beside, [*arms.verdicts(beside), *notes])
+        tables["arms"] = Published(arms.table, beside, [*arms.verdicts(beside), *notes])
     return tables
 
 
 def _dynamics(folder: Path, results: Results, notes: list[str]) -> dict[str, Published]:
     """What recorded runs come to: regimes on the sphere, periods with weight decay."""
     found = {
-        "regimes": Published(regimes.layout, regimes.rows(results), notes),
-        "regime_boundaries": Published(regimes.boundary_layout, regimes.boundary_rows(results), notes),
-        "periods": Published(periods.layout, periods.rows(results), notes),
-        "period_laws": Published(periods.law_layout, periods.law_rows(results), notes),
+        "regimes": Published(regimes.table, regimes.rows(results), notes),
+        "regime_boundaries": Published(regimes.boundary_table, regimes.boundary_rows(results), notes),
+        "periods": Published(periods.table, periods.rows(results), notes),
+        "period_laws": Published(periods.law_table, periods.law_rows(results), notes),
     }
     histories = history.rows(results)
-    write(folder, "history.csv", to_csv(history.layout, histories))
+    write(folder, "history.csv", to_csv(history.table, histories))
     drawn = (found[name].rows for name in ("regimes", "periods", "period_laws"))
     for name, figure in dynamics_figures(histories, *drawn):
         write_figure(folder, name, figure)
@@ -150,12 +150,12 @@ def open_folder(out: str | Path) -> Path:
     return folder
 
 
-def write_table(folder: Path, layout: Layout, rows: Sequence[Row], notes: Sequence[str]) -> None:
+def write_table(folder: Path, table: Table, rows: Sequence[Row], notes: Sequence[str]) -> None:
     """A table in every format, the readable ones rendered from the CSV as it was written."""
-    text = to_csv(layout, rows)
-    write(folder, f"{layout.name}.csv", text)
+    text = to_csv(table, rows)
+    write(folder, f"{table.name}.csv", text)
     for kind in ("md", "tex", "html"):
-        write(folder, f"{layout.name}.{kind}", render(layout, from_csv(text), kind, notes))
+        write(folder, f"{table.name}.{kind}", render(table, from_csv(text), kind, notes))
 
 
 def write_figure(folder: Path, name: str, figure: Figure) -> None:

@@ -1,11 +1,13 @@
-"""What a table is: columns with a meaning, rows with numbers, and the rules they follow."""
+"""What a table is: columns that each read one value from a record, and the rules behind its numbers."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ..records import Interval
 
 Value = str | int | float | None
-Row = dict[str, Value]
+Row = dict[str, Value]  # one line of a CSV
 
 
 @dataclass(frozen=True)
@@ -13,37 +15,86 @@ class Column:
     """One column.
 
     Attributes:
-        name: In the CSV, where ends of an interval are `name_low` and `name_high`.
-        heading: In what people read; "" for a column that only the CSV has.
-        form: How a number is written, a format specification; "" for text.
-        interval: Whether the CSV has ends for it.
+        name: In the CSV; the ends of an interval are `name_low` and `name_high`.
+        heading: What people read; "" for a column that only the CSV has.
+        form: A format specification for numbers; "" for text.
+        interval: Whether the CSV has columns for the ends of an interval.
+        get: Reads the value, or the `Interval`, from a record; None reads the attribute `name`.
+        optional: Whether the column is left out of the CSV where no record has a value.
     """
 
     name: str
     heading: str = ""
     form: str = ""
     interval: bool = False
+    get: Callable[[Any], Value | Interval] | None = None
+    optional: bool = False
 
     @property
     def names(self) -> list[str]:
         ends = [f"{self.name}_low", f"{self.name}_high"] if self.interval else []
         return [self.name, *ends]
 
+    def cells(self, record: Any) -> Row:
+        """This column's part of a record's row."""
+        value = getattr(record, self.name) if self.get is None else self.get(record)
+        if not isinstance(value, Interval):
+            return dict.fromkeys(self.names) | {self.name: value}
+        return dict(zip(self.names, (value.value, value.low, value.high), strict=False))
+
 
 @dataclass(frozen=True)
-class Layout:
-    """A table's columns and the rules by which its numbers came about."""
+class Table:
+    """One table.
+
+    Attributes:
+        name: The stem of its files; a table that is a part has the name of its module.
+        title: What people read.
+        columns: In order.
+        rules: Sentences below every table: how its numbers came about.
+        marked: The column in which the best row wears a star.
+        void_unless_ok: Columns that mean nothing where the column `status` is not "ok".
+        records: Selects a row's record each from what the table is about (an analysis, say).
+        notes: Sentences about these very records, below the rules.
+        summary: Names of the columns that fit on a screen; none for all.
+        summary_title: The title there.
+        csv_only: Whether it is data to compute with, and not for people to read.
+        order: Its place in a report, from first to last.
+    """
 
     name: str
     title: str
     columns: tuple[Column, ...]
     rules: tuple[str, ...] = ()
-    marked: str = ""  # the column in which the best row wears a star
-    void_unless_ok: tuple[str, ...] = ()  # columns that mean nothing where the status is not ok
+    marked: str = ""
+    void_unless_ok: tuple[str, ...] = ()
+    records: Callable[[Any], Sequence[Any]] = lambda subject: list(subject)
+    notes: Callable[[Any], Sequence[str]] = lambda subject: []
+    summary: tuple[str, ...] = ()
+    summary_title: str = ""
+    csv_only: bool = False
+    order: int = 100
 
     @property
     def names(self) -> list[str]:
         return [name for column in self.columns for name in column.names]
+
+    def rows(self, subject: Any) -> list[Row]:
+        """The lines of its CSV; optional columns without a single value are left out."""
+        cells = [[column.cells(record) for column in self.columns] for record in self.records(subject)]
+        kept = [
+            not column.optional or any(value is not None for line in cells for value in line[i].values())
+            for i, column in enumerate(self.columns)
+        ]
+        return [
+            {
+                name: value
+                for part, keep in zip(line, kept, strict=True)
+                if keep
+                for name, value in part.items()
+            }
+            for line in cells
+        ]
 
 
 def arm_cell(arm: str) -> Row:

@@ -7,9 +7,9 @@ import numpy as np
 from ..records import Interval, Split
 from ..scoring.comparison import Contender, interval, redrawn, verdict
 from ..scoring.pools import Results
-from ._base import Column, Layout, Row, spread_out
+from ._base import Column, Row, Table, spread_out
 
-layout = Layout(
+table = Table(
     "arms",
     "Ways of training side by side: the best split of each",
     (

@@ -3,14 +3,14 @@
 import math
 
 from ..scoring.pools import Results
-from ._base import Column, Layout, Row
+from ._base import Column, Row, Table
 
 NUMBERS = (
     "epoch", "train_loss", "test_error", "norm", "effective_learning_rate", "effective_gradient_norm",
     "cosine_to_start",
 )  # fmt: skip
 
-layout = Layout(
+table = Table(
     "history",
     "Histories",
     tuple(Column(name) for name in ("key", "mode", "width", "learning_rate", "weight_decay", *NUMBERS)),

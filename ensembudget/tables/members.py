@@ -1,9 +1,9 @@
 """One row a member: which run it is, how it went, and what it is worth alone."""
 
 from ..scoring.pools import Pool, Results
-from ._base import Column, Layout, Row, arm_cell
+from ._base import Column, Row, Table, arm_cell
 
-layout = Layout(
+table = Table(
     "members",
     "Members",
     tuple(

@@ -6,7 +6,7 @@ from ..records import Split
 from ..scoring.comparison import Compared, Contender, compare, interval
 from ..scoring.ensembles import deep_ensemble_equivalent
 from ..scoring.pools import Pool, Results
-from ._base import Column, Layout, Row, arm_cell, spread_out
+from ._base import Column, Row, Table, arm_cell, spread_out
 
 # Measured per split by the benchmarks. Only ratios are shown: times are one machine's on one day.
 COSTS = (
@@ -30,7 +30,7 @@ COST_RULE = (
 
 Place = tuple[str, int, int]  # arm ("" where there is but one), budget, members
 
-layout = Layout(
+table = Table(
     "memory_split",
     "Memory split",
     (
@@ -79,12 +79,12 @@ layout = Layout(
 )
 
 # What fits on a screen and in a README.
-summary = Layout(
+summary = Table(
     "summary",
     "Memory split: calibrated NLL of n members at one budget",
     tuple(
         column
-        for column in layout.columns
+        for column in table.columns
         if column.name
         in ("arm", "budget", "members", "width", "accuracy", "cnll", "difference", "verdict", "best")
     ),

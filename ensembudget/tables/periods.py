@@ -9,9 +9,9 @@ from scipy.special import stdtrit
 from ..dynamics.periods import LEAST, PERIODIC, Course, course, laws
 from ..records import Interval
 from ..scoring.pools import Pool, Results
-from ._base import Column, Layout, Row, spread_out
+from ._base import Column, Row, Table, spread_out
 
-layout = Layout(
+table = Table(
     "periods",
     "Periods of training with batch norm and weight decay",
     (
@@ -51,7 +51,7 @@ layout = Layout(
     ),
 )
 
-law_layout = Layout(
+law_table = Table(
     "period_laws",
     "How the period goes with learning rate and weight decay",
     (

@@ -1,9 +1,9 @@
 """The (members, width) plane: what a prediction of the best split starts from."""
 
 from ..scoring.pools import Results
-from ._base import Column, Layout, Row, arm_cell
+from ._base import Column, Row, Table, arm_cell
 
-layout = Layout(
+table = Table(
     "plane",
     "The plane of members and widths",
     tuple(

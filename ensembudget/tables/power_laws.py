@@ -10,9 +10,9 @@ from ..laws._fit import fit_points
 from ..records import Fit, Split
 from ..scoring.pools import Results
 from . import plane
-from ._base import Column, Layout, Row, Value, arm_cell, spread_out
+from ._base import Column, Row, Table, Value, arm_cell, spread_out
 
-layout = Layout(
+table = Table(
     "power_laws",
     "Power laws",
     (

@@ -6,9 +6,9 @@ import numpy as np
 
 from ..prediction.law import Posterior
 from ..records import Prediction
-from ._base import Column, Layout, Row, spread_out
+from ._base import Column, Row, Table, spread_out
 
-layout = Layout(
+table = Table(
     "predictions",
     "Predicted splits",
     (

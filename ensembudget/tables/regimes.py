@@ -8,9 +8,9 @@ import numpy as np
 from ..dynamics.regimes import REGIMES, Classified, boundaries, classify
 from ..records import Interval
 from ..scoring.pools import Pool, Results
-from ._base import Column, Layout, Row, spread_out
+from ._base import Column, Row, Table, spread_out
 
-layout = Layout(
+table = Table(
     "regimes",
     "Regimes of training on the sphere",
     (
@@ -41,7 +41,7 @@ layout = Layout(
     ),
 )
 
-boundary_layout = Layout(
+boundary_table = Table(
     "regime_boundaries",
     "Boundaries between the regimes",
     (

@@ -3,9 +3,9 @@
 from typing import Any
 
 from ..verbs.search import Found, Space, Step
-from ._base import Column, Layout, Row
+from ._base import Column, Row, Table
 
-layout = Layout(
+table = Table(
     "rounds",
     "Rounds of the search",
     (

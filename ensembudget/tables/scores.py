@@ -2,11 +2,11 @@
 
 from ..records import Score
 from ..scoring.pools import Results
-from ._base import Column, Layout, Row, arm_cell
+from ._base import Column, Row, Table, arm_cell
 
 METRICS = tuple(name for name in Score.model_fields if name not in ("cell", "members", "replicate"))
 
-layout = Layout(
+table = Table(
     "scores",
     "Ensembles of every size",
     (

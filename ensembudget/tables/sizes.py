@@ -5,9 +5,9 @@ from torch import Tensor
 from ..scoring.comparison import contender, interval
 from ..scoring.ensembles import PoolScores
 from . import scores as scores_table
-from ._base import Column, Layout, Row, spread_out
+from ._base import Column, Row, Table, spread_out
 
-layout = Layout(
+table = Table(
     "sizes",
     "Ensembles out of one pool",
     (
@@ -23,7 +23,7 @@ layout = Layout(
         Column("disagreement", "disagreement", ".4f"),
     ),
     rules=(
-        *scores_table.layout.rules,
+        *scores_table.table.rules,
         "Values are means over disjoint groups; intervals are 95%, over members (bootstrap).",
     ),
 )

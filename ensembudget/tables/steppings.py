@@ -2,7 +2,7 @@
 
 from ..records import Plan, Stepping
 from ..stepping.autotune import Arrangement
-from ._base import Column, Layout, Row
+from ._base import Column, Row, Table
 
 WAY = (
     Column("pack", "pack", "d"),
@@ -12,7 +12,7 @@ WAY = (
     Column("captured", "captured"),
 )
 
-layout = Layout(
+table = Table(
     "steppings",
     "How members are stepped (a trial's choice where it was worth one)",
     (

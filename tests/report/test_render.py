@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from ensembudget.laws._fit import fit_points
 from ensembudget.rendering.render import from_csv, render, to_csv
 from ensembudget.tables import memory_split, power_laws
-from ensembudget.tables._base import Column, Layout
+from ensembudget.tables._base import Column, Table
 
 DASH = "\N{EN DASH}"
-LAYOUT = Layout(
+LAYOUT = Table(
     "trial",
     "A trial",
     (
@@ -266,7 +266,7 @@ def test_the_memory_split_table_stars_the_best_of_each_budget():
         for budget, best in ((1000, 2), (2000, 1))
         for n in (1, 2)
     ]
-    lines = render(memory_split.layout, rows, "md").splitlines()[4:8]
+    lines = render(memory_split.table, rows, "md").splitlines()[4:8]
     assert [markdown_cells(line)[1] for line in lines] == ["1", "2 ★", "1 ★", "2"]
 
 
@@ -277,8 +277,8 @@ NO_POINTS = power_laws.fit_row("members", "width 9", fit_points(M[:3], [0.8, 0.6
 
 
 def law_cells(*rows) -> dict[str, dict[str, str]]:
-    text = to_csv(power_laws.layout, rows)
-    lines = render(power_laws.layout, from_csv(text), "md").splitlines()
+    text = to_csv(power_laws.table, rows)
+    lines = render(power_laws.table, from_csv(text), "md").splitlines()
     headings = markdown_cells(lines[2])
     cells = (dict(zip(headings, markdown_cells(line), strict=True)) for line in lines[4 : 4 + len(rows)])
     return {line["at"]: line for line in cells}

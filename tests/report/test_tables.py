@@ -10,7 +10,7 @@ from ensembudget.tables import memory_split, power_laws
 
 TABLES = Path(__file__).parents[2] / "tables"
 PUBLISHED = sorted(path.parent for path in TABLES.glob("*/memory_split.csv"))
-LAYOUTS = {"memory_split": memory_split.layout, "power_laws": power_laws.layout}
+LAYOUTS = {"memory_split": memory_split.table, "power_laws": power_laws.table}
 
 
 def test_there_are_published_tables():

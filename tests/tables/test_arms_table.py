@@ -212,7 +212,7 @@ def test_a_verdict_is_a_sentence_a_budget_and_arm(published):
     assert len({one for row in answers for one in arms.verdicts([rows[0], row])}) == 3
     assert "cannot be told" in arms.verdicts([rows[0], answers[2]])[0]
     assert "cannot be told" not in "".join(arms.verdicts([rows[0], *answers[:2]]))
-    assert said == arms.verdicts(from_csv(to_csv(arms.layout, rows)))
+    assert said == arms.verdicts(from_csv(to_csv(arms.table, rows)))
 
 
 def test_a_report_has_the_table_with_its_verdicts_and_renders_again(of_kind, tmp_path):
@@ -226,7 +226,7 @@ def test_a_report_has_the_table_with_its_verdicts_and_renders_again(of_kind, tmp
     found = from_csv((tmp_path / "out" / "arms.csv").read_text())
     for kind in ("md", "tex", "html"):
         path: Path = tmp_path / "out" / f"arms.{kind}"
-        assert render(arms.layout, found, kind, notes) == path.read_text()
+        assert render(arms.table, found, kind, notes) == path.read_text()
     for row, one in zip(found, rows, strict=True):
         assert {name: value for name, value in row.items() if value is not None} == {
             name: pytest.approx(value) if isinstance(value, float) else value

@@ -69,7 +69,7 @@ RATES = [1e-3, 3e-2, 1.0]
 GRID = [(0.1, 1e-3), (0.1, 1e-2), (1.0, 1e-3), (1.0, 1e-2)]
 LAYOUTS = {
     one.name: one
-    for one in (regimes.layout, regimes.boundary_layout, periods.layout, periods.law_layout)
+    for one in (regimes.table, regimes.boundary_table, periods.table, periods.law_table)
 }  # fmt: skip
 CLASSES = 10
 
@@ -411,7 +411,7 @@ def test_a_rate_at_which_every_run_was_lost_has_dashes(on_sphere, tmp_path):
     rows = regimes.rows(results)
     assert [row["regime"] for row in rows] == list(REGIMES)
     assert (rows[2]["divergence"], rows[2]["train_loss"], rows[2]["slope"]) == (2, None, None)
-    write_table(tmp_path, regimes.layout, rows, [])
+    write_table(tmp_path, regimes.table, rows, [])
     line = next(line for line in (tmp_path / "regimes.md").read_text().splitlines() if "divergence " in line)
     cells = [cell.strip() for cell in line.strip("|").split("|")]
     assert cells[:7] == ["2", "1", "2", "divergence", "\N{EN DASH}", "\N{EN DASH}", "\N{EN DASH}"]
@@ -469,7 +469,7 @@ def test_periods_of_sawteeth_are_their_lengths_and_go_as_the_inverse_product(wit
     for row in found:
         assert [row["slope"], row["slope_low"], row["slope_high"]] == pytest.approx([-1, -1, -1], abs=1e-6)
         assert row["predicted"] == -1
-    write_table(tmp_path, periods.law_layout, found, [])
+    write_table(tmp_path, periods.law_table, found, [])
     assert table(tmp_path / "period_laws.csv")[0]["along"] == "learning rate x weight decay"
 
 
@@ -494,7 +494,7 @@ def test_laws_are_over_the_periodic_points_alone_and_others_show_dashes(with_dec
     inside = law["slope_low"] <= -1 <= law["slope_high"]
     assert law["verdict"] == ("inside the interval" if inside else "outside it")
 
-    write_table(tmp_path, periods.layout, list(rows.values()), [])
+    write_table(tmp_path, periods.table, list(rows.values()), [])
     lines = (tmp_path / "periods.md").read_text().splitlines()
     heads = [
         cell.strip() for cell in next(line for line in lines if line.startswith("|")).strip("|").split("|")

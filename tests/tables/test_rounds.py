@@ -40,19 +40,19 @@ def test_a_row_is_a_round_with_what_was_known_before_it():
         "round": 2, "best": 4, "confidence": 0.625, "loss": 0.0125, "width": 6, "seeds": "1 2",
         "grid_percent": pytest.approx(7.5), "reason": "it tells most",
     }  # fmt: skip
-    assert list(one) == [column.name for column in rounds.layout.columns]
+    assert list(one) == [column.name for column in rounds.table.columns]
 
 
 @pytest.mark.parametrize("kind", ["txt", "md", "tex", "html"])
 def test_rounds_can_be_set_in_every_way(kind):
-    text = render(rounds.layout, rounds.rows(step(), SPACE), kind)
+    text = render(rounds.table, rounds.rows(step(), SPACE), kind)
     assert "a law first" in text
     assert "it tells most" in text
     assert "nan" not in text.lower()
 
 
 def test_rounds_come_back_from_a_csv():
-    first, second = from_csv(to_csv(rounds.layout, rounds.rows(step(), SPACE)))
+    first, second = from_csv(to_csv(rounds.table, rounds.rows(step(), SPACE)))
     assert (second["best"], second["width"], second["loss"]) == (4, 6, 0.0125)
     assert first["best"] is None
     assert first["confidence"] is None
