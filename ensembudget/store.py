@@ -16,7 +16,6 @@ import contextlib
 import errno
 import hashlib
 import json
-import os
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
@@ -31,6 +30,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from .errors import StoreError
+from .files import sync, write_new, write_whole
 from .records import Environment, Member, Plan, Search, Study
 from .training.loop import Trained
 
@@ -254,10 +254,10 @@ class Store:
             for name, content in files.items():
                 if isinstance(content, Path):
                     shutil.copyfile(content, staging / name)
-                    _sync(staging / name)
+                    sync(staging / name)
                 else:
-                    _write_synced(staging / name, content)
-            _sync(staging)
+                    write_new(staging / name, content, durable=True)
+            sync(staging)
             folder.parent.mkdir(parents=True, exist_ok=True)
             try:
                 staging.rename(folder)
@@ -266,20 +266,12 @@ class Store:
                     return False
                 raise
             for parent in (folder.parent, folder.parent.parent, staging.parent):
-                _sync(parent)
+                sync(parent)
             return True
 
     def _put(self, name: str, content: bytes) -> None:
         """A small file, replaced whole."""
-        path = self.root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        staged = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-        try:
-            _write_synced(staged, content)
-            staged.replace(path)
-            _sync(path.parent)
-        finally:
-            staged.unlink(missing_ok=True)
+        write_whole(self.root / name, content, durable=True)
 
 
 def _checked(folder: Path, key: str) -> Stored:
@@ -335,22 +327,6 @@ def _search_key(search: Search) -> str:
 
 def _study_key(study: Study) -> str:
     return _sha256(study.to_json().encode())[:32]
-
-
-def _write_synced(path: Path, content: bytes) -> None:
-    with path.open("xb", buffering=0) as file:
-        view = memoryview(content)
-        while view:  # an unbuffered write may be short
-            view = view[file.write(view) or 0 :]
-        os.fsync(file.fileno())
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 @contextlib.contextmanager

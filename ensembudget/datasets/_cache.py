@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import uuid
 from pathlib import Path
 
 import numpy as np
@@ -51,13 +50,3 @@ def digest_of(arrays: Arrays) -> str:
 def _to_bytes(arrays: Arrays) -> bytes:
     tensors = {k: np.ascontiguousarray(v) for k, v in arrays._asdict().items() if k != "classes"}
     return safetensors.numpy.save(tensors | {"classes": np.array([arrays.classes])})
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    staged = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
-    try:
-        staged.write_bytes(content)
-        staged.replace(path)
-    finally:
-        staged.unlink(missing_ok=True)

@@ -12,9 +12,10 @@ import numpy as np
 from ..catalog import DATASETS
 from ..errors import DatasetError
 from ..families._build import SMALLEST_IMAGE
+from ..files import write_whole
 from ..records import Task
 from ._base import Arrays, Data
-from ._cache import DECODER, _to_bytes, _write, cache_folder, digest_of, open_cached
+from ._cache import DECODER, _to_bytes, cache_folder, digest_of, open_cached
 
 
 def split_name(spec: str) -> tuple[str, str]:
@@ -71,8 +72,8 @@ def load(spec: str) -> Data:
     check(arrays, spec)
     digest = digest_of(arrays)
     try:
-        _write(cache_folder() / "arrays" / f"{digest}.safetensors", _to_bytes(arrays))
-        _write(pointer, digest.encode())
+        write_whole(cache_folder() / "arrays" / f"{digest}.safetensors", _to_bytes(arrays))
+        write_whole(pointer, digest.encode())
     except OSError as error:
         raise DatasetError(
             f"dataset {spec!r} cannot be kept in the cache {str(cache_folder())!r}: {error}."

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from matplotlib.figure import Figure
 
 from ..errors import ScoreError
+from ..files import write_whole
 from ..scoring.pools import Results
 from ..tables import arms, history, members, memory_split, periods, plane, power_laws, regimes, scores
 from ..tables._base import Row, Table
@@ -168,11 +169,7 @@ def write_figure(folder: Path, name: str, figure: Figure) -> None:
 
 def write(folder: Path, name: str, content: str | bytes) -> None:
     """One file, replaced whole or not at all."""
-    data = content.encode() if isinstance(content, str) else content
-    staged = folder / f".{name}"
     try:
-        staged.write_bytes(data)
-        staged.replace(folder / name)
+        write_whole(folder / name, content)
     except OSError as error:
-        staged.unlink(missing_ok=True)
         raise ScoreError(f"{str(folder / name)!r} cannot be written: {error.strerror or error}.") from None

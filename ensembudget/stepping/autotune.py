@@ -2,7 +2,6 @@
 
 import contextlib
 import math
-import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -13,6 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import torch
 
+from ..files import write_whole
 from ..records import Cell, Record, Stepping, SteppingChoice, Task
 from ..threads import torch_threads
 from ..training.memory import keep_freed
@@ -280,11 +280,5 @@ def known(shape: Shape) -> Trials:
 
 def keep(trials: Trials) -> None:
     """Writes them whole or not at all; a folder that cannot be written costs only the next trial."""
-    path = trials.shape.path
-    part = path.with_suffix(f".{os.getpid()}")
     with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(trials.to_json())
-        part.replace(path)
-    with contextlib.suppress(OSError):
-        part.unlink(missing_ok=True)
+        write_whole(trials.shape.path, trials.to_json())
