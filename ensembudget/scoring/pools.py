@@ -1,8 +1,8 @@
-"""The members of one cell with their scores."""
+"""The members of one cell with their scores and histories."""
 
 import zlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -25,11 +25,13 @@ class Pool:
         planned: The cell and how many members were planned.
         stored: Those in the store by seed, diverged ones included.
         scores: Of the ensembles out of those that did not diverge; None where all did.
+        histories: What was recorded each epoch, by seed; members without a record are left out.
     """
 
     planned: PlannedCell
     stored: tuple[Stored, ...]
-    scores: PoolScores | None
+    scores: PoolScores | None = None
+    histories: Mapping[int, pd.DataFrame] = field(default_factory=dict)
 
     @property
     def trained(self) -> list[Stored]:
@@ -64,11 +66,10 @@ class Pool:
 
 @dataclass(frozen=True)
 class Results:
-    """Everything that a report is made of."""
+    """Everything that a report is made of: plain data, with no tie to the store it came from."""
 
     plan: Plan
-    pools: tuple[Pool, ...]  # as the plan's cells
-    history: Callable[[str, str, list[str] | None], pd.DataFrame | None]  # as `Store.history`
+    pools: tuple[Pool, ...]  # in the order of the plan's cells
 
     @property
     def partial(self) -> bool:
@@ -104,11 +105,19 @@ def _pool(planned: PlannedCell, stored: tuple[Stored, ...]) -> Pool:
             )
         if not np.array_equal(one.test_labels, trained[0].test_labels):
             raise ScoreError(f"members of width {planned.cell.width} were tested on different labels.")
-    return Pool(planned, stored, None)
+    return Pool(planned, stored)
 
 
-def _scored(pool: Pool) -> Pool:
+def scored(pool: Pool) -> Pool:
+    """The pool with the scores of its ensembles, where any member can be averaged."""
     if not pool.trained:
         return pool
-    scores = score_pool(pool.logits, pool.labels, cell=pool.planned.cell.key)
-    return Pool(pool.planned, pool.stored, scores)
+    return replace(pool, scores=score_pool(pool.logits, pool.labels, cell=pool.planned.cell.key))
+
+
+def with_histories(pool: Pool, store: Store) -> Pool:
+    """The pool with what its members recorded each epoch."""
+    if pool.planned.cell.record is None:
+        return pool
+    found = {one.member.run.seed: store.history(one.member.run.key, "epochs") for one in pool.stored}
+    return replace(pool, histories={seed: frame for seed, frame in found.items() if frame is not None})

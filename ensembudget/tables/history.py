@@ -24,7 +24,7 @@ def rows(results: Results) -> list[Row]:
     found: list[Row] = []
     for pool in results.pools:
         for one in pool.stored[:1]:
-            history = results.history(one.member.run.key, "epochs", None)
+            history = pool.histories.get(one.member.run.seed)
             if history is None:
                 continue
             cell = pool.planned.cell

@@ -92,7 +92,7 @@ def grids(results: Results) -> dict[tuple[str, str, int], list[Point]]:
             continue
         courses, errors = [], []
         for one in pool.stored:
-            history = results.history(one.member.run.key, "epochs", None)
+            history = pool.histories.get(one.member.run.seed)
             if history is None or one.member.status != "done":
                 continue
             names = ("step", "train_loss", "norm", "relative_gradient_norm")

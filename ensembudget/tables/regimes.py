@@ -82,13 +82,13 @@ def sweeps(results: Results) -> Iterator[tuple[Pool, list[Run]]]:
             update={"recipe": cell.recipe.model_copy(update={"effective_learning_rate": None})}
         )
         runs = found.setdefault(rest.to_json(), (pool, []))[1]
-        runs += _runs(pool, rate, results)
+        runs += _runs(pool, rate)
     yield from (sweep for sweep in found.values() if sweep[1])
 
 
-def _runs(pool: Pool, rate: float, results: Results) -> Iterator[Run]:
+def _runs(pool: Pool, rate: float) -> Iterator[Run]:
     for one in pool.stored:
-        history = results.history(one.member.run.key, "epochs", None)
+        history = pool.histories.get(one.member.run.seed)
         if history is None:
             continue
         classes = one.test_logits.shape[1]

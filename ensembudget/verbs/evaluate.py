@@ -8,7 +8,7 @@ from torch import Tensor
 from ..errors import IncompleteError, ScoreError
 from ..records import Plan
 from ..scoring.metrics import check_logits
-from ..scoring.pools import Results, _scored, pools_of
+from ..scoring.pools import Results, pools_of, scored, with_histories
 from ..store import Store
 
 HEADER_LIMIT = 2**20  # bytes of a safetensors header with two tensors, with much to spare
@@ -36,7 +36,7 @@ def evaluate(plan: Plan, store: Store, *, allow_partial: bool = False) -> Result
         )
     if missing == len(plan.runs):
         raise IncompleteError(f"study {plan.study.name!r} has no member yet in store {str(store.root)!r}.")
-    return Results(plan, tuple(map(_scored, found)), store.history)
+    return Results(plan, tuple(with_histories(scored(pool), store) for pool in found))
 
 
 def read_logits(path: str | Path) -> tuple[Tensor, Tensor]:

@@ -5,6 +5,8 @@ import dataclasses
 import hashlib
 import json
 import math
+import pickle
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
@@ -334,15 +336,33 @@ def test_a_partial_grid_has_the_points_there_are(with_decay, tmp_path):
     assert periods.law_rows(results) == []
 
 
+def test_results_outlive_the_store_they_came_from(on_sphere, tmp_path):
+    """They are plain data: histories are read when results are, and can be sent to another process."""
+    shutil.copytree(on_sphere.store.root, tmp_path / "store")
+    results = evaluate(on_sphere.plan, Store(tmp_path / "store"))
+    shutil.rmtree(tmp_path / "store")
+    found = regimes.rows(pickle.loads(pickle.dumps(results)))
+    assert found == regimes.rows(on_sphere.results) != []
+
+
 # Histories that are made up: what a trained member did is replaced by what is asked for.
 
 
 def made_up(place: Place, frames: dict[tuple[float, ...], list[pd.DataFrame | None]]) -> Results:
     """The results of a study with other histories, by what was swept and seed."""
-    by_key = {
-        one.key: frames[swept(cell.cell.recipe)][one.seed] for cell in place.plan.cells for one in cell.runs
-    }
-    return dataclasses.replace(place.results, history=lambda key, name, columns: by_key[key])
+    results = place.results
+    pools = [
+        dataclasses.replace(
+            pool,
+            histories={
+                seed: history
+                for seed, history in enumerate(frames[swept(pool.planned.cell.recipe)])
+                if history is not None
+            },
+        )
+        for pool in results.pools
+    ]
+    return dataclasses.replace(results, pools=tuple(pools))
 
 
 def frame(losses, **columns) -> pd.DataFrame:
