@@ -18,14 +18,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from ..arrays import Array
 from ..datasets._load import load
 from ..records import Cell, Recipe, Recording, Run
 from ..training.history import STEPS
 from ..training.loop import train
-
-Array = NDArray[np.float64]
 
 
 def next_square(squared: Array, squared_gradient: Array, rate: Array, weight_decay: float) -> Array:

@@ -24,12 +24,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import stdtrit
 
+from ..arrays import Array
 from ..records import Interval
-
-Array = NDArray[np.float64]
 
 FACTOR = 10.0
 PERIODIC, EQUILIBRIUM, SETTLING = "periodic", "equilibrium", "settling"

@@ -19,11 +19,9 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..arrays import Array
 from ..records import Interval
-
-Array = NDArray[np.float64]
 
 REGIMES = CONVERGENCE, EQUILIBRIUM, DIVERGENCE = ("convergence", "chaotic equilibrium", "divergence")
 SLOPE = -0.5

@@ -13,9 +13,8 @@ Source: the function is that of Kodryan et al. 2022, arXiv:2209.03695; the bound
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from ..arrays import Array
 
 
 def boundary(alphas: Sequence[float]) -> float:

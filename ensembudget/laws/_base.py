@@ -3,12 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
+from ..arrays import Array
 from ..records import Fit
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
