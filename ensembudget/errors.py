@@ -26,8 +26,28 @@ class DatasetError(EnsembudgetError):
     """Images or labels that are missing, damaged or of the wrong kind."""
 
 
+class ArmError(EnsembudgetError):
+    """An arm that a study or a plane does not have, or that must be named and is not."""
+
+
+class DeviceError(EnsembudgetError):
+    """A device, or a number of workers or threads, that this machine does not have."""
+
+
+class SteppingError(EnsembudgetError):
+    """A way to step that these members cannot take, or that does not exist."""
+
+
 class StoreError(EnsembudgetError):
-    """A store that cannot be read or written."""
+    """A store that is not there, or cannot be read or written."""
+
+
+class OutputError(EnsembudgetError):
+    """A file or folder that cannot be written."""
+
+
+class CostsError(EnsembudgetError):
+    """A file of measured costs that cannot be read."""
 
 
 class ScoreError(EnsembudgetError):

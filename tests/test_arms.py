@@ -15,7 +15,7 @@ from ensembudget.cli.values import read_costs
 from ensembudget.errors import StudyError
 from ensembudget.planning.check import check_names
 from ensembudget.planning.plan import plan
-from ensembudget.planning.variants import ways_of
+from ensembudget.planning.variants import variants_of
 from ensembudget.planning.widths import cost
 from ensembudget.records import Arm, Cell, Plan, Recipe, RecipeChoice, Recording, Run, Study, Task
 from ensembudget.rendering.render import from_csv, to_csv
@@ -79,26 +79,26 @@ def faults_of(text: str) -> list[str]:
 
 def test_a_study_without_arms_or_sweep_has_one_nameless_way():
     study = make_study(mode="sphere", options={"invariance": "full"}, recipe=ON_SPHERE)
-    (way,) = ways_of(study)
-    assert (way.arm, way.mode, dict(way.options), way.base) == (
+    (variant,) = variants_of(study)
+    assert (variant.arm, variant.mode, dict(variant.options), variant.base) == (
         "",
         "sphere",
         {"invariance": "full"},
         "default",
     )
-    assert way.overrides == {"effective_learning_rate": 1e-3, "weight_decay": 0.0, "momentum": 0.0}
+    assert variant.overrides == {"effective_learning_rate": 1e-3, "weight_decay": 0.0, "momentum": 0.0}
 
 
 def test_an_arm_that_says_nothing_trains_as_its_study_says():
     study = make_study(arms=[Arm(name="only")], recipe=RecipeChoice(base="lobacheva2020", epochs=4))
-    (way,), (alone,) = ways_of(study), ways_of(study.model_copy(update={"arms": []}))
-    assert way == alone._replace(arm="only")
+    (variant,), (alone,) = variants_of(study), variants_of(study.model_copy(update={"arms": []}))
+    assert variant == alone._replace(arm="only", base_arm="only")
 
 
-def test_ways_are_arms_times_sweep_in_the_order_written_the_last_field_fastest():
+def test_variants_are_arms_times_sweep_in_the_order_written_the_last_field_fastest():
     study = make_study(arms=[SPHERE, BN], sweep={"effective_learning_rate": [0.001, 0.1], "epochs": [2, 5]})
-    found = ways_of(study)
-    assert [way.arm for way in found] == [
+    found = variants_of(study)
+    assert [variant.arm for variant in found] == [
         "sphere, effective_learning_rate = 0.001, epochs = 2",
         "sphere, effective_learning_rate = 0.001, epochs = 5",
         "sphere, effective_learning_rate = 0.1, epochs = 2",
@@ -108,7 +108,9 @@ def test_ways_are_arms_times_sweep_in_the_order_written_the_last_field_fastest()
         "bn, effective_learning_rate = 0.1, epochs = 2",
         "bn, effective_learning_rate = 0.1, epochs = 5",
     ]
-    assert [way.mode for way in found] == ["sphere"] * 4 + ["bn_wd"] * 4
+    assert [variant.mode for variant in found] == ["sphere"] * 4 + ["bn_wd"] * 4
+    assert [variant.base_arm for variant in found] == ["sphere"] * 4 + ["bn"] * 4
+    assert found[1].values == {"effective_learning_rate": 0.001, "epochs": 5}
 
 
 @pytest.mark.parametrize(
@@ -124,11 +126,11 @@ def test_ways_are_arms_times_sweep_in_the_order_written_the_last_field_fastest()
         ([BN], "base", "lobacheva2020", "bn, base = lobacheva2020"),
     ],
 )
-def test_a_way_is_named_after_its_arm_and_what_it_sweeps(arms, field, value, name):
-    (way,) = ways_of(make_study(arms=arms, sweep={field: [value]}))
-    assert way.arm == name
+def test_a_variant_is_named_after_its_arm_and_what_it_sweeps(arms, field, value, name):
+    (variant,) = variants_of(make_study(arms=arms, sweep={field: [value]}))
+    assert variant.arm == name
     if field != "base":
-        assert way.overrides[field] is value or way.overrides[field] == value
+        assert variant.overrides[field] is value or variant.overrides[field] == value
 
 
 DECIMALS = st.integers(1, 10_000).map(lambda n: n / 10_000)
@@ -160,19 +162,21 @@ def test_every_combination_is_there_once_and_in_order(sweep, count):
             fields = dict(zip(sorted(sweep), values, strict=True))
             base = fields.pop("base", "default")
             expected.append((place, base, {"epochs": epochs, **fields}))
-    found = ways_of(study)
-    assert [(way.base, way.overrides) for way in found] == [(base, fields) for _, base, fields in expected]
-    assert all(way.arm.startswith(place) for way, (place, _, _) in zip(found, expected, strict=True))
-    assert len({way.arm for way in found}) == len(found)
+    found = variants_of(study)
+    assert [(variant.base, variant.overrides) for variant in found] == [
+        (base, fields) for _, base, fields in expected
+    ]
+    assert all(variant.arm.startswith(place) for variant, (place, _, _) in zip(found, expected, strict=True))
+    assert len({variant.arm for variant in found}) == len(found)
 
 
 @settings(max_examples=30, deadline=None)
 @given(sweep=sweeps())
-def test_a_sweep_has_the_same_ways_after_a_round_trip(sweep):
+def test_a_sweep_has_the_same_variants_after_a_round_trip(sweep):
     """Canonical JSON sorts keys, and the order of a sweep is that of the names and of the product."""
     study = make_study(sweep=sweep)
     again = Study.from_json(study.to_json())
-    assert [way.arm for way in ways_of(again)] == [way.arm for way in ways_of(study)]
+    assert [variant.arm for variant in variants_of(again)] == [variant.arm for variant in variants_of(study)]
 
 
 def test_values_that_differ_late_are_arms_of_their_own():
@@ -248,9 +252,9 @@ def test_the_base_of_a_sweep_lies_over_an_arms_over_the_studys():
             arms=[Arm(name="a", recipe=RecipeChoice(base=arm))],
             sweep={"base": [swept]} if swept else {},
         )
-        (way,) = ways_of(one)
-        assert way.base == expected
-        assert "base" not in way.overrides
+        (variant,) = variants_of(one)
+        assert variant.base == expected
+        assert "base" not in variant.overrides
         recipe = make_plan(one).cells[0].cell.recipe
         wanted = recipes.resolve(expected, {}, family="convnet", dataset="digits", width=2).recipe
         assert recipe == wanted
@@ -524,8 +528,8 @@ def test_arms_that_only_look_different_are_refused(changes):
     study = make_study(**changes)
     with pytest.raises(StudyError) as caught:
         make_plan(study)
-    for way in ways_of(study):
-        assert repr(way.arm) in str(caught.value)
+    for variant in variants_of(study):
+        assert repr(variant.arm) in str(caught.value)
 
 
 def test_arms_that_share_a_cell_at_one_width_only_are_refused_with_the_width():
@@ -544,7 +548,7 @@ def test_arms_that_share_a_cell_at_one_width_only_are_refused_with_the_width():
 
 def test_two_arms_of_one_name_are_refused():
     with pytest.raises(StudyError, match="'bn' stands for more than one arm"):
-        ways_of(make_study(arms=[BN, SPHERE, Arm(name="bn", mode="sphere")]))
+        variants_of(make_study(arms=[BN, SPHERE, Arm(name="bn", mode="sphere")]))
     faults = faults_of(TOML.replace('"other"', '"plain"'))
     assert len(faults) == 1
     assert faults[0].startswith("arms: ")
@@ -563,7 +567,7 @@ def test_two_arms_of_one_name_are_a_fault_of_the_arms_also_beside_a_sweep():
 )  # fmt: skip
 def test_a_sweep_over_what_is_no_field_is_refused_with_the_one_meant(field, meant):
     with pytest.raises(StudyError, match=f"Did you mean '{meant}'"):
-        ways_of(make_study(sweep={field: [0.1]}))
+        variants_of(make_study(sweep={field: [0.1]}))
     faults = faults_of(f"{TOML}\n[sweep]\n{field} = [0.1]\n")
     assert len(faults) == 1
     assert faults[0].startswith("sweep: ")
@@ -695,7 +699,7 @@ def test_a_misspelt_mode_is_told_beside_a_misspelt_sweep():
 def test_a_good_study_with_arms_and_a_sweep_has_no_fault():
     study = studies.parse(f"{TOML}\n[sweep]\nlearning_rate = [0.1, 1]\n", "mine.toml")
     assert list(check_names(study)) == []
-    assert [way.arm for way in ways_of(study)] == [
+    assert [variant.arm for variant in variants_of(study)] == [
         f"{arm}, learning_rate = {rate}" for arm in ("plain", "other") for rate in ("0.1", "1")
     ]
 

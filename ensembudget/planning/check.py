@@ -10,7 +10,7 @@ from ..errors import EnsembudgetError
 from ..families._build import SMALLEST_IMAGE, describe, resolve_options
 from ..families._invariance import invariant_of
 from ..records import Study, Task
-from .variants import Way, _arm_faults, _arms, _recipe, _sweep_faults, ways_of
+from .variants import Variant, unswept, variant_faults, variants_of
 
 
 def check_names(study: Study, *, together: bool = True) -> Sequence[str]:
@@ -32,30 +32,32 @@ def check_names(study: Study, *, together: bool = True) -> Sequence[str]:
             (f"budgets {budget!r}", partial(parse_budget, budget, study.budget_kind))
             for budget in study.budgets
         ]
-    for arm in _arms(study):
+    for arm in unswept(study):
         at = _at(arm)
         looks.append((f"{at}mode", partial(MODES.__getitem__, arm.mode)))
         if known and arm.options != study.options:
             looks.append((f"{at}options", partial(resolve_options, study.family, arm.options)))
-    unfit = [*_arm_faults(study), *_sweep_faults(study)]
+    unfit = variant_faults(study)
     faults = [*_faults(looks), *unfit]
-    for way in _arms(study) if unfit else ways_of(study):
-        faults += _faults([(f"{_at(way)}recipe", partial(_recipe, study, way, study.dataset, 1))])
+    for variant in unswept(study) if unfit else variants_of(study):
+        faults += _faults(
+            [(f"{_at(variant)}recipe", partial(variant.recipe, study.family, study.dataset, 1))]
+        )
         if together and known:
-            faults += [f"{_at(way)}{fault}" for fault in _misfits(study, way)]
+            faults += [f"{_at(variant)}{fault}" for fault in _misfits(study, variant)]
     return list(dict.fromkeys(faults))
 
 
-def _at(way: Way) -> str:
-    return f"arm {way.arm!r}: " if way.arm else ""
+def _at(variant: Variant) -> str:
+    return f"arm {variant.arm!r}: " if variant.arm else ""
 
 
-def _misfits(study: Study, way: Way) -> list[str]:
+def _misfits(study: Study, variant: Variant) -> list[str]:
     """Why this mode cannot train this network by this recipe, or has nothing to record."""
     try:
-        mode = MODES[way.mode]
-        network = describe(study.family, 1, Task(2, 1, SMALLEST_IMAGE), options=way.options)
-        recipe = _recipe(study, way, study.dataset, 1).recipe
+        mode = MODES[variant.mode]
+        network = describe(study.family, 1, Task(2, 1, SMALLEST_IMAGE), options=variant.options)
+        recipe = variant.recipe(study.family, study.dataset, 1).recipe
     except EnsembudgetError:
         return []  # told where it belongs
     invariant = invariant_of(network)

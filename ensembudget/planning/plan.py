@@ -6,7 +6,7 @@ from ..budgets._parse import parse_budget
 from ..errors import EnsembudgetError, PlanError, StudyError
 from ..families._build import resolve_options
 from ..records import Cell, Plan, PlannedCell, Split, Study, Task
-from .variants import Way, _recipe, ways_of
+from .variants import Variant, variants_of
 from .widths import WIDEST, cost, split
 
 MOST_MEMBERS = 100_000  # of one width: a pool beyond it is a typing error
@@ -26,15 +26,15 @@ def plan(study: Study, task: Task, *, digest: str, dataset: str, train_images: i
         StudyError: Faults that show only beside the data or the widths, all at once.
     """
     train_size = study.train_size or train_images - study.validation_size
-    splits, pools, faults = list[Split](), list[tuple[Way, dict[int, int]]](), list[str]()
-    for way in ways_of(study):
-        found, wrong = _splits(study, way, task)
+    splits, pools, faults = list[Split](), list[tuple[Variant, dict[int, int]]](), list[str]()
+    for variant in variants_of(study):
+        found, wrong = _splits(study, variant, task)
         its = dict.fromkeys(study.widths, study.pool)
         for each in found:
             its[each.width] = max(its.get(each.width, study.pool), each.members * study.replicates)
         splits += found
-        pools.append((way, its))
-        faults += [fault for fault in wrong + _pool_faults(study, way, task, its) if fault not in faults]
+        pools.append((variant, its))
+        faults += [fault for fault in wrong + _pool_faults(study, variant, task, its) if fault not in faults]
     if train_size < 1 or train_size + study.validation_size > train_images:
         faults.append(
             f"train_size {train_size:,} and validation_size {study.validation_size:,} need more than"
@@ -45,26 +45,26 @@ def plan(study: Study, task: Task, *, digest: str, dataset: str, train_images: i
         lines = "\n".join(f"  - {fault}" for fault in faults)
         raise StudyError(f"study {study.name!r} cannot be planned:\n{lines}")
 
-    def planned(way: Way, width: int, members: int) -> PlannedCell:
-        found = _recipe(study, way, dataset, width)
+    def planned(variant: Variant, width: int, members: int) -> PlannedCell:
+        found = variant.recipe(study.family, dataset, width)
         cell = Cell(
             family=study.family,
-            options=resolve_options(study.family, way.options),
+            options=resolve_options(study.family, variant.options),
             width=width,
             dataset=dataset,
             dataset_digest=digest,
             train_size=train_size,
             validation_size=study.validation_size,
-            mode=way.mode,
+            mode=variant.mode,
             recipe=found.recipe,
             record=study.record,
         )
-        flops = cost(study.family, width, task, "flops", options=way.options)
+        flops = cost(study.family, width, task, "flops", options=variant.options)
         return PlannedCell(
-            arm=way.arm, cell=cell, members=members, origin=found.origin, flops_per_sample=flops
+            arm=variant.arm, cell=cell, members=members, origin=found.origin, flops_per_sample=flops
         )
 
-    cells = [planned(way, *pool) for way, its in pools for pool in sorted(its.items())]
+    cells = [planned(variant, *pool) for variant, its in pools for pool in sorted(its.items())]
     arms: dict[str, str] = {}
     for one in cells:
         if (twin := arms.setdefault(one.cell.key, one.arm)) != one.arm:
@@ -75,7 +75,7 @@ def plan(study: Study, task: Task, *, digest: str, dataset: str, train_images: i
     return Plan(study=study, splits=splits, cells=cells)
 
 
-def _splits(study: Study, way: Way, task: Task) -> tuple[list[Split], list[str]]:
+def _splits(study: Study, variant: Variant, task: Task) -> tuple[list[Split], list[str]]:
     """The splits of every budget, and why some cannot be."""
     if study.narrowest > WIDEST:
         return [], [f"narrowest {study.narrowest:,} is above {WIDEST:,}, the widest that is counted."]
@@ -83,7 +83,7 @@ def _splits(study: Study, way: Way, task: Task) -> tuple[list[Split], list[str]]
     for written in study.budgets:
         for members in study.members:
             try:
-                one = _study_split(study, way, task, written, members)
+                one = _study_split(study, variant, task, written, members)
             except EnsembudgetError as error:
                 faults.append(f"budgets {written!r}, members {members}: {error}")
                 continue
@@ -96,12 +96,12 @@ def _splits(study: Study, way: Way, task: Task) -> tuple[list[Split], list[str]]
     return splits, faults
 
 
-def _pool_faults(study: Study, way: Way, task: Task, pools: Mapping[int, int]) -> list[str]:
+def _pool_faults(study: Study, variant: Variant, task: Task, pools: Mapping[int, int]) -> list[str]:
     """Widths that cannot be counted, and pools that are a typing error."""
     faults = []
     for width in study.widths:
         try:
-            cost(study.family, width, task, options=way.options)
+            cost(study.family, width, task, options=variant.options)
         except PlanError as error:
             faults.append(f"widths: {error}")
     width, members = max(pools.items(), key=lambda item: item[1], default=(0, 0))
@@ -113,15 +113,19 @@ def _pool_faults(study: Study, way: Way, task: Task, pools: Mapping[int, int]) -
     return faults
 
 
-def _study_split(study: Study, way: Way, task: Task, written: str | int, members: int) -> Split | None:
+def _study_split(
+    study: Study, variant: Variant, task: Task, written: str | int, members: int
+) -> Split | None:
     """One split of a study, or None where it is narrower than the study goes."""
     budget, kind = parse_budget(written, study.budget_kind)
-    least = members * cost(study.family, study.narrowest, task, kind, options=way.options, dtype=study.dtype)
+    least = members * cost(
+        study.family, study.narrowest, task, kind, options=variant.options, dtype=study.dtype
+    )
     if study.narrowest > 1 and least > budget * (1 + study.tolerance):
         return None
     found = split(
         study.family, task, budget, members, kind,
-        options=way.options, multiple_of=study.multiple_of, dtype=study.dtype,
+        options=variant.options, multiple_of=study.multiple_of, dtype=study.dtype,
     )  # fmt: skip
     if found.width < study.narrowest:
         return None
@@ -131,4 +135,4 @@ def _study_split(study: Study, way: Way, task: Task, written: str | int, members
             f" the tolerance of {100 * study.tolerance:.0f}%. Ask for a budget of"
             f" {round(budget * (1 + found.error_percent / 100)):,}, or a larger tolerance."
         )
-    return found.model_copy(update={"arm": way.arm})
+    return found.model_copy(update={"arm": variant.arm})

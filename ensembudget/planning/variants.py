@@ -1,4 +1,4 @@
-"""The variants of a study: each arm with each combination of the sweep."""
+"""The variants of a study: each arm with each combination of its sweep."""
 
 from collections.abc import Mapping
 from itertools import product
@@ -10,45 +10,73 @@ from ..errors import StudyError, did_you_mean
 from ..families._base import Option
 from ..records import RecipeChoice, Study
 
-MOST_WAYS = 10_000  # of one study: more is a typing error too
+MOST_VARIANTS = 10_000  # of one study: more is a typing error
 
 
-class Way(NamedTuple):
-    """One arm of a study with one combination of its sweep, complete."""
+class Variant(NamedTuple):
+    """One arm of a study with one combination of swept values, complete.
+
+    Attributes:
+        arm: The label that tables and plans use: the arm's name, then the swept values.
+        base_arm: The arm's name in the study, "" where the study has no arms.
+        values: The swept fields and this variant's values of them.
+        mode: How members are trained.
+        options: Of the family.
+        base: The published recipe to start from.
+        overrides: Recipe fields laid over it, the swept ones among them.
+    """
 
     arm: str
+    base_arm: str
+    values: Mapping[str, Any]
     mode: str
     options: Mapping[str, Option]
     base: str
     overrides: Mapping[str, Any]
 
+    def recipe(self, family: str, dataset: str, width: int) -> recipes.Resolved:
+        """The recipe of one width, and where its hyperparameters come from.
 
-def ways_of(study: Study) -> list[Way]:
-    """Every way in which a study trains; one that names no arm and sweeps nothing has one, nameless.
+        Raises:
+            StudyError: No such published recipe, or fields that contradict each other.
+        """
+        return recipes.resolve(self.base, self.overrides, family=family, dataset=dataset, width=width)
 
-    Arms come in the study's order, and for each the values of its sweep, fields by their name.
+
+def variants_of(study: Study) -> list[Variant]:
+    """Every variant of a study; without arms and sweep there is one, with an empty label.
+
+    Arms come in the study's order. Within an arm the swept fields are sorted by name, and their values
+    keep the study's order, the last field varying fastest.
 
     Raises:
-        StudyError: A sweep that cannot be, or two arms of one name.
+        StudyError: Two arms of one name, or a sweep of unknown fields, repeated or too many values.
+
+    Example:
+        >>> study = Study(name="x", description="", family="vgg", dataset="digits", sweep={"epochs": [1, 2]})
+        >>> [(variant.arm, variant.base_arm, variant.values) for variant in variants_of(study)]
+        [('epochs = 1', '', {'epochs': 1}), ('epochs = 2', '', {'epochs': 2})]
     """
-    if faults := [*_arm_faults(study), *_sweep_faults(study)]:
+    if faults := variant_faults(study):
         raise StudyError("; ".join(faults))
     fields = sorted(study.sweep)
     return [
-        _swept(way, dict(zip(fields, values, strict=True)))
-        for way in _arms(study)
+        _swept(variant, dict(zip(fields, values, strict=True)))
+        for variant in unswept(study)
         for values in product(*(study.sweep[field] for field in fields))
     ]
 
 
-def _arms(study: Study) -> list[Way]:
-    """The arms as they are, complete, before anything is swept."""
+def unswept(study: Study) -> list[Variant]:
+    """One variant an arm, before anything is swept."""
     base, shared = study.recipe.base or "default", study.recipe.overrides
     if not study.arms:
-        return [Way("", study.mode, study.options, base, shared)]
+        return [Variant("", "", {}, study.mode, study.options, base, shared)]
     return [
-        Way(
+        Variant(
             arm=arm.name,
+            base_arm=arm.name,
+            values={},
             mode=arm.mode or study.mode,
             options={**study.options, **arm.options},
             base=arm.recipe.base or base,
@@ -58,10 +86,15 @@ def _arms(study: Study) -> list[Way]:
     ]
 
 
+def variant_faults(study: Study) -> list[str]:
+    """Why the arms and the sweep of a study cannot be, one sentence a fault."""
+    return [*_arm_faults(study), *_sweep_faults(study)]
+
+
 def _arm_faults(study: Study) -> list[str]:
     names = [arm.name for arm in study.arms]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    return [f"arms: the name {name!r} stands for more than one arm. Name each its own." for name in twice]
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    return [f"arms: the name {name!r} stands for more than one arm. Name each its own." for name in repeated]
 
 
 def _sweep_faults(study: Study) -> list[str]:
@@ -72,22 +105,21 @@ def _sweep_faults(study: Study) -> list[str]:
                 f"sweep: {field!r} is no field of a recipe.{did_you_mean(field, known)}"
                 f" Known: {', '.join(known)}."
             )
-        if twice := [value for i, value in enumerate(values) if value in values[:i]]:
-            faults.append(f"sweep: {field} = {twice[0]!r} is there twice. Leave one out.")
+        if repeated := [value for i, value in enumerate(values) if value in values[:i]]:
+            faults.append(f"sweep: {field} = {repeated[0]!r} is there twice. Leave one out.")
     count = prod(map(len, study.sweep.values())) * max(1, len(study.arms))
-    if count > MOST_WAYS:
-        faults.append(f"sweep: {count:,} combinations; at most {MOST_WAYS:,} are planned. List fewer values.")
+    if count > MOST_VARIANTS:
+        faults.append(
+            f"sweep: {count:,} combinations; at most {MOST_VARIANTS:,} are planned. List fewer values."
+        )
     return faults
 
 
-def _swept(way: Way, values: Mapping[str, Any]) -> Way:
+def _swept(variant: Variant, values: Mapping[str, Any]) -> Variant:
     said = [f"{field} = {str(value).removesuffix('.0')}" for field, value in values.items()]
-    return way._replace(
-        arm=", ".join([*([way.arm] if way.arm else []), *said]),
-        base=str(values.get("base", way.base)),
-        overrides={**way.overrides, **{k: v for k, v in values.items() if k != "base"}},
+    return variant._replace(
+        arm=", ".join([*([variant.arm] if variant.arm else []), *said]),
+        values=values,
+        base=str(values.get("base", variant.base)),
+        overrides={**variant.overrides, **{k: v for k, v in values.items() if k != "base"}},
     )
-
-
-def _recipe(study: Study, way: Way, dataset: str, width: int) -> recipes.Resolved:
-    return recipes.resolve(way.base, way.overrides, family=study.family, dataset=dataset, width=width)

@@ -9,7 +9,7 @@ from ..budgets._parse import parse_budget
 from ..datasets._load import task_of
 from ..errors import FitError, PlanError
 from ..laws._base import Array
-from ..planning.variants import ways_of
+from ..planning.variants import variants_of
 from ..planning.widths import TOLERANCE, cost, split
 from ..prediction.choice import Candidate
 from ..prediction.law import Posterior
@@ -189,17 +189,17 @@ def study_budget(
     Raises:
         PlanError: No such budget, or one below the smallest member.
     """
-    way = next(way for way in ways_of(study) if way.arm == arm)
+    variant = next(variant for variant in variants_of(study) if variant.arm == arm)
     budget, kind = parse_budget(written, None if str(written)[-1:].isalpha() else study.budget_kind)
     task, least = task_of(study.dataset), plane.columns[0].width
-    smallest = cost(study.family, least, task, kind, options=way.options, dtype=study.dtype)
+    smallest = cost(study.family, least, task, kind, options=variant.options, dtype=study.dtype)
     found = []
     for size in _sizes(members):
         if size * smallest > budget * (1 + TOLERANCE):
             break
         one = split(
             study.family, task, budget, size, kind,
-            options=way.options, multiple_of=study.multiple_of, dtype=study.dtype,
+            options=variant.options, multiple_of=study.multiple_of, dtype=study.dtype,
         )  # fmt: skip
         if one.width >= least:
             found.append(Candidate(size, one.width, one.parameters_per_member))
