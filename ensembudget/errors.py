@@ -26,6 +26,10 @@ class DatasetError(EnsembudgetError):
     """Images or labels that are missing, damaged or of the wrong kind."""
 
 
+class ArgumentError(EnsembudgetError):
+    """A number on the command line, or in a call, that cannot be."""
+
+
 class ArmError(EnsembudgetError):
     """An arm that a study or a plane does not have, or that must be named and is not."""
 
@@ -46,8 +50,8 @@ class OutputError(EnsembudgetError):
     """A file or folder that cannot be written."""
 
 
-class CostsError(EnsembudgetError):
-    """A file of measured costs that cannot be read."""
+class InputError(EnsembudgetError):
+    """A file of costs, points or logits that cannot be read."""
 
 
 class ScoreError(EnsembudgetError):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import FitError, PlanError, ScoreError, did_you_mean
+from ..errors import ArgumentError, FitError, InputError, StoreError, did_you_mean
 
 if TYPE_CHECKING:
     from ..store import Store
@@ -28,9 +28,9 @@ def _whole_number(text: str, flag: str) -> int:
     try:
         number = float(text)
     except ValueError:
-        raise PlanError(f"{flag} {text!r} is not a whole number. Write it like 1,2,4,8.") from None
+        raise ArgumentError(f"{flag} {text!r} is not a whole number. Write it like 1,2,4,8.") from None
     if not np.isfinite(number) or number != int(number) or number < 1:
-        raise PlanError(f"{flag} {text!r} must be a whole number of at least 1.")
+        raise ArgumentError(f"{flag} {text!r} must be a whole number of at least 1.")
     return int(number)
 
 
@@ -44,7 +44,7 @@ def existing_store(args: argparse.Namespace) -> "Store":
 
     path = store_path(args)
     if not (path / "store.json").exists():
-        raise PlanError(f"no store at {str(path)!r}. Train with `run` first, or name one with --store.")
+        raise StoreError(f"no store at {str(path)!r}. Train with `run` first, or name one with --store.")
     return Store(path)
 
 
@@ -55,7 +55,7 @@ def csv_columns(path: str, x: str, y: str) -> tuple[np.ndarray, np.ndarray]:
     try:
         frame = pd.read_csv(path)
     except (OSError, ValueError) as error:
-        raise FitError(f"points {path!r} cannot be read as CSV: {str(error).strip()}.") from None
+        raise InputError(f"points {path!r} cannot be read as CSV: {str(error).strip()}.") from None
     for flag, column in (("--x", x), ("--y", y)):
         if column not in frame:
             raise FitError(
@@ -81,4 +81,4 @@ def read_costs(path: str) -> "dict[Place, Row]":
             for row in rows
         }
     except (OSError, KeyError, ValueError) as error:
-        raise ScoreError(f"costs {path!r} cannot be read: {error}.") from None
+        raise InputError(f"costs {path!r} cannot be read: {error}.") from None

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from matplotlib.figure import Figure
 
-from ..errors import ScoreError
+from ..errors import OutputError
 from ..files import write_whole
 from ..scoring.pools import Results
 from ..tables import arms, history, members, memory_split, periods, plane, power_laws, regimes, scores
@@ -42,7 +42,7 @@ def report(
         The tables for people, by name: those of splits and laws, those of recorded runs.
 
     Raises:
-        ScoreError: The folder cannot be written.
+        OutputError: The folder cannot be written.
     """
     folder, notes = open_folder(out), notes_of(results)
     write(folder, "members.csv", to_csv(members.table, members.rows(results)))
@@ -135,7 +135,7 @@ def open_folder(out: str | Path) -> Path:
     """The folder, made and found writable.
 
     Raises:
-        ScoreError: It is not to be had.
+        OutputError: It is not to be had.
     """
     folder = Path(out)
     try:
@@ -144,7 +144,7 @@ def open_folder(out: str | Path) -> Path:
         probe.write_bytes(b"")
         probe.unlink()
     except OSError as error:
-        raise ScoreError(
+        raise OutputError(
             f"output folder {str(out)!r} cannot be written: {error.strerror or error}."
             " Name another with --out."
         ) from None
@@ -172,4 +172,4 @@ def write(folder: Path, name: str, content: str | bytes) -> None:
     try:
         write_whole(folder / name, content)
     except OSError as error:
-        raise ScoreError(f"{str(folder / name)!r} cannot be written: {error.strerror or error}.") from None
+        raise OutputError(f"{str(folder / name)!r} cannot be written: {error.strerror or error}.") from None
