@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ensembudget.laws._base import Array
+from ensembudget.arrays import Array
 from ensembudget.laws._fit import fit_points
 from ensembudget.laws.power_law import predict
 from ensembudget.prediction.law import ALONG_MEMBERS, ALONG_WIDTH, INTERACTING, Exponent, Form

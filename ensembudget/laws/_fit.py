@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from ..arrays import Array
 from ..catalog import LAWS
 from ..errors import FitError
 from ..records import Fit
-from ._base import Array
 
 
 def fit_points(m: Array, y: Array, law: str = "power_law", objective: str | None = None) -> Fit:

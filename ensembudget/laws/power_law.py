@@ -15,8 +15,9 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import stdtrit  # Student's t; scipy.stats takes half a second to import
 
+from ..arrays import Array
 from ..records import Fit, Interval
-from ._base import Array, Law
+from ._base import Law
 
 STEEPEST, FLATTEST = -4.0, -0.02  # exponents between which a law is sought
 LEVEL = 0.95

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import ndtr
 
-from ..laws._base import Array
+from ..arrays import Array
 from .law import Posterior, fit_plane
 from .plane import CORRELATION, LEAST_WIDTHS, Members, checked, columns_of, each_member, spaced
 

@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 
-from ..laws._base import Array
+from ..arrays import Array
 from ..threads import blas_threads
 from .plane import Plane
 

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from scipy.linalg import block_diag
 
+from ..arrays import Array
 from ..errors import FitError, did_you_mean
-from ..laws._base import Array
 from ..scoring.comparison import member_influences
 from ..scoring.ensembles import size_losses
 from ..scoring.pools import Pool

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..laws._base import Array
+from ..arrays import Array
 from ..laws._fit import fit_points
 from ..records import Fit, Split
 from ..scoring.pools import Results

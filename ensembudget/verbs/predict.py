@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..arrays import Array
 from ..budgets._parse import parse_budget
 from ..datasets._load import task_of
 from ..errors import FitError, PlanError
-from ..laws._base import Array
 from ..planning.variants import variants_of
 from ..planning.widths import TOLERANCE, cost, split
 from ..prediction.choice import Candidate
