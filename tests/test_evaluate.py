@@ -84,8 +84,8 @@ def test_a_whole_pool_is_scored_at_every_size(store, planned):
     assert {score.members for score in pool.scores.scores} == {1, 2, 3, 4, 5}
     assert {score.cell for score in pool.scores.scores} == {planned.cells[0].cell.key}
     assert pool.scores.mean(5, "nll") == pytest.approx(by_hand([0, 1, 2, 3, 4]), abs=1e-9)
-    assert pool.contender(5).members == 5
-    assert pool.contender(6) is None
+    assert pool.split_losses(5).members == 5
+    assert pool.split_losses(6) is None
 
 
 def test_a_diverged_member_is_left_out_of_scores_and_counted(store, planned):
@@ -99,7 +99,7 @@ def test_a_diverged_member_is_left_out_of_scores_and_counted(store, planned):
     assert pool.scores.mean(4, "nll") == pytest.approx(by_hand([0, 2, 3, 4]), abs=1e-9)
     expected = (by_hand([0, 2]) + by_hand([3, 4])) / 2
     assert pool.scores.mean(2, "nll") == pytest.approx(expected, abs=1e-9)
-    assert pool.contender(5) is None
+    assert pool.split_losses(5) is None
 
 
 def test_a_pool_of_diverged_members_has_no_scores(store, planned):
@@ -108,7 +108,7 @@ def test_a_pool_of_diverged_members_has_no_scores(store, planned):
     results = evaluate(planned, store)
     assert results.pools[0].scores is None
     assert results.pools[0].diverged == POOL
-    assert results.pools[0].contender(1) is None
+    assert results.pools[0].split_losses(1) is None
 
 
 def test_missing_members_are_refused_unless_partial_results_are_asked_for(store, planned):

@@ -20,8 +20,8 @@ def log_softmax(z: Array) -> Array:
     return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
 
 
-def heated_nll(logits: Array, labels: NDArray[np.int64], temperature: float) -> float:
-    """Mean NLL of members (member, sample, class) that are heated, then averaged in probability."""
+def tempered_nll(logits: Array, labels: NDArray[np.int64], temperature: float) -> float:
+    """Mean NLL of members (member, sample, class) that are tempered, then averaged in probability."""
     probs = np.exp(log_softmax(logits / temperature)).mean(0)
     return float(-np.log(probs[np.arange(len(labels)), labels]).mean())
 
@@ -45,10 +45,10 @@ def cnll(
     for fold in folds:
         inside, own = logits[:, fold.fit], labels[fold.fit]
         found = minimize(
-            lambda t, inside=inside, own=own: heated_nll(inside, own, float(t[0])),
+            lambda t, inside=inside, own=own: tempered_nll(inside, own, float(t[0])),
             [1.0],
             method="Nelder-Mead",
             options={"xatol": tolerance, "fatol": np.inf},
         )
-        losses.append(heated_nll(logits[:, fold.score], labels[fold.score], float(found.x[0])))
+        losses.append(tempered_nll(logits[:, fold.score], labels[fold.score], float(found.x[0])))
     return float(np.mean(losses))

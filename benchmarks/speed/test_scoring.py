@@ -55,7 +55,7 @@ def test_a_pool_is_scored_faster_and_within_memory(simulated) -> None:
                     began = time.perf_counter()
                     papers_cnll.cnll(arrays[0][:size], arrays[1], folds, before=before)
                     seconds[way, size] = time.perf_counter() - began
-            # After averaging the size hardly matters; before it, every member is heated anew.
+            # After averaging the size hardly matters; before it, every member is tempered anew.
             after = statistics.mean(seconds["after", size] for size in SIZES)
             each = min(seconds["before", size] / size for size in SIZES)
             slopes.append(seconds["before", 4] / seconds["before", 1])

@@ -13,8 +13,8 @@ from scipy.linalg import block_diag
 
 from ..arrays import Array
 from ..errors import FitError, did_you_mean
-from ..scoring.comparison import member_influences
 from ..scoring.ensembles import size_losses
+from ..scoring.influence import member_influences
 from ..scoring.pools import Pool
 
 LEAST_WIDTHS = 3  # a law along width has three parameters

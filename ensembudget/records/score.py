@@ -20,3 +20,7 @@ class Score(Record):
     brier: float
     ece: float
     disagreement: float | None = None
+
+    def value(self, name: str) -> float:
+        value = getattr(self, name)
+        return float(value)

@@ -1,4 +1,4 @@
-"""The temperature of a prediction: fitted on one half of the samples, scored on the other."""
+"""Calibrated NLL: a temperature fitted on one half of the samples and scored on the other."""
 
 import math
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from ..errors import ScoreError
 from ..threads import torch_threads
 from .curves import Curves
 from .metrics import check_logits
-from .mixing import membership_of, pooled
+from .mixing import group_matrix, pooled
 from .mixtures import Mixtures
 from .temperatures import fit_temperatures, tempered_losses
 
@@ -30,7 +30,7 @@ class Calibrated(NamedTuple):
 
 @dataclass(frozen=True)
 class Fold:
-    """Sample numbers that a temperature is fitted on, and those it is scored on."""
+    """Indices of the samples a temperature is fitted on, and of those it is scored on."""
 
     fit: Integers
     score: Integers
@@ -41,7 +41,7 @@ class Fold:
 
 
 def halvings(samples: int, repeats: int = REPEATS, seed: int = 0) -> list[Fold]:
-    """Random halves of the samples, each way round: 2 x `repeats` folds, from the seed alone."""
+    """Random halves of the samples, both ways: 2 x `repeats` folds that depend on the seed alone."""
     folds = []
     for repeat in range(repeats):
         order = np.random.default_rng([seed, repeat]).permutation(samples)
@@ -51,22 +51,22 @@ def halvings(samples: int, repeats: int = REPEATS, seed: int = 0) -> list[Fold]:
 
 
 def cross_fitted_losses(
-    logits: Tensor, labels: Tensor, folds: Sequence[Fold], membership: Array | None = None
+    logits: Tensor, labels: Tensor, folds: Sequence[Fold], matrix: Array | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Every sample's loss at temperatures that it had no part in, mean over the repeats.
+    """Every sample's loss at temperatures fitted without it, mean over the repeats.
 
     Args:
         logits: Or log-probabilities, (member, sample, class), any float dtype.
         labels: (sample,), int64.
         folds: Each sample is scored in at least one.
-        membership: Of groups whose members are heated and then averaged in probability, (group,
-            member), as from `membership_of`. If absent each is heated alone, as averages are for
-            calibration after averaging.
+        matrix: Of groups whose members are tempered, then averaged in probability, (group, member),
+            as from `group_matrix`. None tempers each prediction alone, as calibration after averaging
+            does.
 
     Returns:
         Losses (group, sample) in nats, and the temperatures (group, fold).
     """
-    mixtures = Mixtures(Curves(logits, labels), np.eye(len(logits)) if membership is None else membership)
+    mixtures = Mixtures(Curves(logits, labels), np.eye(len(logits)) if matrix is None else matrix)
     fit = _indicator([fold.fit for fold in folds], len(labels))
     score = _indicator([fold.score for fold in folds], len(labels))
     temperatures = fit_temperatures(mixtures, fit / fit.sum(0))
@@ -88,16 +88,16 @@ def calibrated_nll(
 ) -> Calibrated:
     """NLL of the averaged ensemble at a held-out temperature (CNLL), in nats per sample.
 
-    Members are averaged in probability, then rescaled; or, `before`, each is rescaled by the one
-    temperature and then averaged. Each repeat halves the samples at random; the temperature fitted
-    on one half scores the other, both ways.
+    Members are averaged in probability and the average is tempered; with `before`, all members are
+    tempered by one temperature and then averaged. Each repeat halves the samples at random; the
+    temperature fitted on one half scores the other, both ways.
 
     Args:
         log_probs: Natural log-probabilities or logits, (member, sample, class), any float dtype.
         labels: True classes, (sample,), integers in [0, class).
-        before: Whether the temperature acts before averaging.
+        before: Whether members are tempered before they are averaged.
         repeats: Random halvings, at least 1; `2 * repeats` fits.
-        seed: Draws the halvings; the same seed gives the same score.
+        seed: Of the random halvings.
 
     Returns:
         `nll` in nats per sample, and `temperature`, dimensionless.
@@ -119,7 +119,7 @@ def calibrated_nll(
     """
     check_logits(log_probs, labels)
     folds, labels = halvings(len(labels), repeats, seed), labels.long()
-    everyone = membership_of(len(log_probs), [slice(None)])
+    everyone = group_matrix(len(log_probs), [slice(None)])
     losses, temperatures = (
         cross_fitted_losses(log_probs, labels, folds, everyone)
         if before
@@ -129,5 +129,5 @@ def calibrated_nll(
 
 
 def geometric_mean(temperatures: Tensor) -> float:
-    """One number for the temperatures of many folds."""
+    """The geometric mean of the temperatures of many folds."""
     return math.exp(float(temperatures.log().mean()))

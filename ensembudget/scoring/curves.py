@@ -1,7 +1,7 @@
 """How the log-probability of a sample's label runs with 1 / T, for each member by itself.
 
-The only place where temperatures meet classes: of what is tabulated here, one number a member and
-sample, every ensemble's loss at every temperature is made.
+Temperatures meet classes here and nowhere else. What is tabulated has one number a member and sample, and
+every ensemble's loss at every temperature follows from it.
 """
 
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ class Table(NamedTuple):
 
 
 class Curves:
-    """The predictions of a pool's members, to be heated.
+    """The predictions of a pool's members as functions of 1 / T.
 
     Args:
         logits: Or log-probabilities, (member, sample, class), any float dtype.

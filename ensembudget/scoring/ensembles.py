@@ -10,7 +10,7 @@ from ..records import Score
 from ..threads import torch_threads
 from .calibration import cross_fitted_losses, geometric_mean, halvings
 from .metrics import accuracy, agreement, brier, check_logits, disagreement, ece, label_losses
-from .mixing import groups, membership_of, pooled
+from .mixing import group_matrix, groups, pooled
 
 _AT_ONCE = 2**25  # numbers: averages that are held at one time
 
@@ -63,7 +63,7 @@ def score_pool(logits: Tensor, labels: Tensor, *, cell: str = "", seed: int = 0)
     ensembles = [(size, *one) for size in range(1, pool + 1) for one in enumerate(groups(pool, size))]
     folds, membership = (
         halvings(len(labels), seed=seed),
-        membership_of(pool, [group for *_, group in ensembles]),
+        group_matrix(pool, [group for *_, group in ensembles]),
     )
     before, heat_before = cross_fitted_losses(logits, labels, folds, membership)
     # A single member's temperature has no before and after.
@@ -111,7 +111,7 @@ def size_losses(
     labels, folds = labels.long(), halvings(len(labels), seed=seed)
     losses, temperatures = {}, {}
     for size in sizes:
-        membership = membership_of(len(logits), groups(len(logits), size))
+        membership = group_matrix(len(logits), groups(len(logits), size))
         predictions = logits if size == 1 else pooled(logits, membership)
         losses[size], heat = cross_fitted_losses(predictions, labels, folds)
         temperatures[size] = geometric_mean(heat)

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from ..arrays import Array, Mask
-from .arrays import product
 from .blocks import blocks
+from .products import product
 
 _AT_ONCE = 2**18  # numbers that are averaged at one time
 _TINY = 1e-250  # a probability below this may lack what became zero on its own
@@ -23,89 +23,89 @@ def groups(pool: int, size: int) -> list[slice]:
     return [slice(first, first + size) for first in range(0, pool - size + 1, size)]
 
 
-def membership_of(pool: int, some: Sequence[slice]) -> Array:
+def group_matrix(pool: int, some: Sequence[slice]) -> Array:
     """One where a member is in a group, (group, member).
 
-    >>> membership_of(3, [slice(0, 2)])
+    >>> group_matrix(3, [slice(0, 2)])
     array([[1., 1., 0.]])
     """
-    membership = np.zeros((len(some), pool))
-    for row, group in zip(membership, some, strict=True):
+    matrix = np.zeros((len(some), pool))
+    for row, group in zip(matrix, some, strict=True):
         row[group] = 1
-    return membership
+    return matrix
 
 
-def pooled(logits: Tensor, membership: Array) -> Tensor:
+def pooled(logits: Tensor, matrix: Array) -> Tensor:
     """The log-probabilities of groups, their members averaged in probability.
 
     Args:
         logits: (member, sample, class), any float dtype.
-        membership: As from `membership_of`, (group, member).
+        matrix: As from `group_matrix`, (group, member).
 
     Returns:
         (group, sample, class), float64; in memory classes come before samples.
     """
-    counted = np.flatnonzero(membership.sum(0))
+    counted = np.flatnonzero(matrix.sum(0))
     used = slice(int(counted[0]), int(counted[-1]) + 1)
-    logits, membership = logits[used], membership[:, used]
+    logits, matrix = logits[used], matrix[:, used]
     members, samples, classes = logits.shape
-    found = np.empty((len(membership), classes, samples))
+    found = np.empty((len(matrix), classes, samples))
     width = max(1, _AT_ONCE // (members * classes))
     for first in range(0, samples, width):
         part = logits[:, first : first + width]
         logs = np.empty((members, classes, part.shape[1]))
         for (rows, columns), block in blocks(part):
             logs[rows, :, columns] = block - np.log(np.exp(block).sum(1, keepdims=True))
-        means = log_means(logs.reshape(members, -1), membership)
+        means = log_means(logs.reshape(members, -1), matrix)
         found[:, :, first : first + width] = means.reshape(-1, *logs.shape[1:])
     return torch.from_numpy(found).transpose(1, 2)
 
 
-def log_means(logs: Array, membership: Array) -> Array:
+def log_means(logs: Array, matrix: Array) -> Array:
     """Logarithms of the groups' mean probabilities.
 
     Args:
         logs: Of members' probabilities, (member, place).
-        membership: As from `membership_of`, (group, member).
+        matrix: As from `group_matrix`, (group, member).
 
     Returns:
         (group, place).
     """
-    probs = product(membership, np.exp(logs))
+    probs = product(matrix, np.exp(logs))
     # Sums first: where members' certain votes tie, so do these, and rounding breaks no tie.
     with np.errstate(divide="ignore"):
-        means: Array = np.log(probs) - np.log(membership.sum(1, keepdims=True))
-    for group, members, places in _lost(probs, membership):
+        means: Array = np.log(probs) - np.log(matrix.sum(1, keepdims=True))
+    for group, members, places in _lost(probs, matrix):
         part = logs[members][:, places]
         top = part.max(0)
-        means[group, places] = top + log_means(part - top, membership[group : group + 1, members])[0]
+        means[group, places] = top + log_means(part - top, matrix[group : group + 1, members])[0]
     return means
 
 
-def mixed_slopes(logs: Array, slopes: Array, membership: Array) -> Array:
+def mixed_slopes(logs: Array, slopes: Array, matrix: Array) -> Array:
     """Slopes of `log_means`: the members' own, each by its part of the group's probability.
 
     Args:
         logs: Of members' probabilities, (member, place).
         slopes: Of those, alike.
-        membership: As from `membership_of`, (group, member).
+        matrix: As from `group_matrix`, (group, member).
 
     Returns:
         (group, place).
     """
     each = np.exp(logs)
-    probs, mixed = product(membership, each), product(membership, each * slopes)
+    probs, mixed = product(matrix, each), product(matrix, each * slopes)
     with np.errstate(divide="ignore", invalid="ignore"):
         mixed /= probs
-    for group, members, places in _lost(probs, membership):
+    for group, members, places in _lost(probs, matrix):
         part = logs[members][:, places]
-        inside = membership[group : group + 1, members]
+        inside = matrix[group : group + 1, members]
         mixed[group, places] = mixed_slopes(part - part.max(0), slopes[members][:, places], inside)[0]
     return mixed
 
 
-def _lost(probs: Array, membership: Array) -> Iterator[tuple[int, Mask, Mask]]:
+def _lost(probs: Array, matrix: Array) -> Iterator[tuple[int, Mask, Mask]]:
     """Groups with the places where their probability may be wrong: group, its members, places."""
     lost = probs < _TINY
     for group in np.flatnonzero(lost.any(1)).tolist():
-        yield group, membership[group] > 0, lost[group]
+        yield group, matrix[group] > 0, lost[group]

@@ -1,4 +1,4 @@
-"""Losses of groups whose members are heated and then averaged in probability."""
+"""Losses of groups whose members are tempered, then averaged in probability."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -6,23 +6,23 @@ from typing import NamedTuple
 import numpy as np
 
 from ..arrays import Array
-from .arrays import product
 from .curves import Curves
 from .mixing import log_means, mixed_slopes
+from .products import product
 
 _AT_ONCE = 2**18  # numbers that are mixed at one time
 
 
 class Mixtures(NamedTuple):
-    """Groups of a pool's members. Problems are all pairs of a group and a set of samples."""
+    """Groups of a pool's members. A problem is a group with a set of samples."""
 
     curves: Curves
-    membership: Array  # as from `membership_of`, (group, member)
+    group_matrix: Array  # one where a member is in a group, (group, member)
 
     @property
     def alone(self) -> bool:
-        """Whether no group has several members; losses are convex in 1 / T then."""
-        return bool((self.membership.sum(1) == 1).all())
+        """Whether every group has one member; losses are then convex in 1 / T."""
+        return bool((self.group_matrix.sum(1) == 1).all())
 
     def means_at(self, inverses: Array, weights: Array) -> Array:
         """Mean losses at some temperatures.
@@ -35,39 +35,41 @@ class Mixtures(NamedTuple):
             Nats, (problem, point).
         """
         values = self.curves.at(inverses)
-        means = np.zeros((len(self.membership), len(values), weights.shape[1]))
+        means = np.zeros((len(self.group_matrix), len(values), weights.shape[1]))
         for part in self._parts(len(values)):
-            means -= _means(log_means(_flat(values[..., part]), self.membership), weights[part], means.shape)
+            means -= _means(
+                log_means(_flat(values[..., part]), self.group_matrix), weights[part], means.shape
+            )
         return _by_problem(means)
 
     def means_on(self, panel: int, weights: Array) -> tuple[Array, Array]:
         """Mean losses and their slopes in 1 / T at a panel's nodes, each (problem, node)."""
         values, slopes = self.curves.on(panel)
-        means = np.zeros((2, len(self.membership), len(values), weights.shape[1]))
+        means = np.zeros((2, len(self.group_matrix), len(values), weights.shape[1]))
         for part in self._parts(len(values)):
             logs, away = _flat(values[..., part]), _flat(slopes[..., part])
-            means[0] -= _means(log_means(logs, self.membership), weights[part], means[0].shape)
-            means[1] -= _means(mixed_slopes(logs, away, self.membership), weights[part], means[1].shape)
+            means[0] -= _means(log_means(logs, self.group_matrix), weights[part], means[0].shape)
+            means[1] -= _means(mixed_slopes(logs, away, self.group_matrix), weights[part], means[1].shape)
         return _by_problem(means[0]), _by_problem(means[1])
 
     def add_losses_on(self, panel: int, counts: Array, weights: Array, losses: Array) -> None:
         """Adds losses that are interpolated on a panel.
 
         Args:
-            panel: Which.
-            counts: What each node's value counts for a group in a set, (group, node, set).
-            weights: What each sample's loss in a set counts, (sample, set).
+            panel: Its number.
+            counts: The weight of each node's value for a group in a set, (group, node, set).
+            weights: Of each sample's loss in a set, (sample, set).
             losses: Nats, (group, sample); added to.
         """
         values = self.curves.values_on(panel)
         for part in self._parts(len(values)):
-            logs = log_means(_flat(values[..., part]), self.membership).reshape(*counts.shape[:2], -1)
+            logs = log_means(_flat(values[..., part]), self.group_matrix).reshape(*counts.shape[:2], -1)
             share = product(counts.reshape(-1, counts.shape[2]), weights[part].T)
             losses[:, part] -= (logs * share.reshape(logs.shape)).sum(1)
 
     def _parts(self, points: int) -> Iterator[slice]:
         """Samples that are mixed at one time."""
-        count = max(1, _AT_ONCE // (len(self.membership) * points))
+        count = max(1, _AT_ONCE // (len(self.group_matrix) * points))
         return (slice(first, first + count) for first in range(0, self.curves.samples, count))
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from ..errors import ScoreError
 from ..records import Plan, PlannedCell, Split
 from ..store import Store, Stored
-from .comparison import Contender, contender
+from .comparison import SplitLosses, split_losses
 from .ensembles import PoolScores, score_pool
 
 
@@ -55,13 +55,20 @@ class Pool:
     def labels(self) -> Tensor:
         return torch.from_numpy(self.trained[0].test_labels)
 
-    def contender(self, size: int) -> Contender | None:
-        """An ensemble size, ready to be compared; None where the pool is too small."""
+    @property
+    def bootstrap_seed(self) -> int:
+        """Seeds the bootstrap over members: each (arm, width) has its own, so pools vary independently.
+
+        It depends on nothing else, so a report can be repeated; CRC-32 because `hash` of a text differs
+        from one process to the next.
+        """
+        return self.planned.cell.width + zlib.crc32(self.planned.arm.encode())
+
+    def split_losses(self, size: int) -> SplitLosses | None:
+        """What ensembles of one size are compared by; None where the pool is too small."""
         if self.scores is None or size not in self.scores.losses:
             return None
-        # A pool's own seed: pools are drawn independently of one another.
-        seed = self.planned.cell.width + zlib.crc32(self.planned.arm.encode())
-        return contender(self.logits, self.labels, self.scores, size, seed=seed)
+        return split_losses(self.logits, self.labels, self.scores, size, seed=self.bootstrap_seed)
 
 
 @dataclass(frozen=True)

@@ -33,11 +33,11 @@ class _Valleys(NamedTuple):
 def fit_temperatures(mixtures: Mixtures, weights: Array) -> Array:
     """The temperature of least mean loss of each group on each set of samples.
 
-    Losses on a grid over [1/1000, 1000] find the valley (heated before averaging there can be
-    several), and Newton inside it the bottom. Where the loss falls all the way as T goes to 0, as
-    it does when every sample is right, there is no best temperature, and the coldest would cost
-    hundreds of nats for the first mistake on other samples: T is then 1. Where it falls all the way
-    up to T = 1000, that is the answer.
+    Losses on a grid over [1/1000, 1000] find the valley, and Newton's method its bottom. (There can be
+    several valleys where members are tempered before they are averaged.) Where the loss falls all the way
+    as T goes to 0, as it does when every sample is right, there is no best temperature, and the coldest
+    would cost hundreds of nats for the first mistake on other samples: T is then 1. Where it falls all
+    the way up to T = 1000, that is the answer.
 
     Args:
         mixtures: Of members.
@@ -96,7 +96,7 @@ def _scan(mixtures: Mixtures, weights: Array) -> Array:
     """
     wanted = np.array([_COLDEST, GRID // 2, GRID // 2 + 1, _HOTTEST])
     wanted = wanted if mixtures.alone else np.arange(GRID + 2)
-    means = np.full((len(mixtures.membership) * weights.shape[1], GRID + 2), np.inf)
+    means = np.full((len(mixtures.group_matrix) * weights.shape[1], GRID + 2), np.inf)
     while len(wanted):
         for some in np.split(wanted, range(_AT_ONCE, len(wanted), _AT_ONCE)):
             means[:, some] = mixtures.means_at(_POINTS[some], weights)

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..records import Interval, Split
-from ..scoring.comparison import Contender, interval, redrawn, verdict
+from ..scoring.bootstrap import interval
+from ..scoring.comparison import SplitLosses, bootstrap_losses, verdict
 from ..scoring.pools import Results
 from ._base import Column, Row, Table, spread_out
 
@@ -51,11 +52,11 @@ def _of_budget(splits: Sequence[Split], results: Results) -> list[Row]:
     found: list[Row] = []
     first: _Arm | None = None
     for arm in results.plan.arms:
-        its = [(s, results.pool_of(s).contender(s.members)) for s in splits if s.arm == arm]
+        its = [(s, results.pool_of(s).split_losses(s.members)) for s in splits if s.arm == arm]
         scored = [(split, one) for split, one in its if one is not None]
         if not scored:
             continue
-        one = _Arm([split for split, _ in scored], [contender for _, contender in scored])
+        one = _Arm([split for split, _ in scored], [losses for _, losses in scored])
         found.append(one.row | (_beside(one, first) if first else {}))
         if arm == results.plan.arms[0]:
             first = one
@@ -63,11 +64,11 @@ def _of_budget(splits: Sequence[Split], results: Results) -> list[Row]:
 
 
 class _Arm:
-    """An arm's splits at one budget, with their losses redrawn."""
+    """An arm's splits at one budget, with a bootstrap of their losses."""
 
-    def __init__(self, splits: Sequence[Split], contenders: Sequence[Contender]) -> None:
+    def __init__(self, splits: Sequence[Split], losses: Sequence[SplitLosses]) -> None:
         self.splits = splits
-        self.means, self.moves = redrawn(contenders)
+        self.means, self.moves = bootstrap_losses(losses)
         self.best = int(self.means.argmin())
         self.lowest = np.array([s.members for s in splits])[(self.means[:, None] + self.moves).argmin(0)]
 

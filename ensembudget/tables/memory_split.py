@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from ..records import Split
-from ..scoring.comparison import Compared, Contender, compare, interval
+from ..scoring.bootstrap import interval
+from ..scoring.comparison import Compared, SplitLosses, compare
 from ..scoring.ensembles import deep_ensemble_equivalent
 from ..scoring.pools import Pool, Results
 from ._base import Column, Row, Table, arm_cell, spread_out
@@ -138,19 +139,19 @@ def verdicts(table: Sequence[Row]) -> list[str]:
 
 def _of_budget(splits: list[Split], results: Results) -> list[Row]:
     pools = [results.pool_of(split) for split in splits]
-    contenders = [pool.contender(s.members) for s, pool in zip(splits, pools, strict=True)]
-    there = [one for one in contenders if one is not None]
+    losses = [pool.split_losses(s.members) for s, pool in zip(splits, pools, strict=True)]
+    there = [one for one in losses if one is not None]
     compared = dict(zip([c.members for c in there], compare(there) if there else [], strict=True))
     wide = pools[0].scores
     curve = {size: float(losses.mean()) for size, losses in wide.losses.items()} if wide else {}
     return [
         _row(split, pool, one, compared.get(split.members), curve if splits[0].members == 1 else {})
-        for split, pool, one in zip(splits, pools, contenders, strict=True)
+        for split, pool, one in zip(splits, pools, losses, strict=True)
     ]
 
 
 def _row(
-    split: Split, pool: Pool, one: Contender | None, compared: Compared | None, curve: dict[int, float]
+    split: Split, pool: Pool, one: SplitLosses | None, compared: Compared | None, curve: dict[int, float]
 ) -> Row:
     row: Row = {
         "dataset": pool.planned.cell.dataset,

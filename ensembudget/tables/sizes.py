@@ -2,7 +2,8 @@
 
 from torch import Tensor
 
-from ..scoring.comparison import contender, interval
+from ..scoring.bootstrap import interval
+from ..scoring.comparison import split_losses
 from ..scoring.ensembles import PoolScores
 from . import scores as scores_table
 from ._base import Column, Row, Table, spread_out
@@ -39,7 +40,7 @@ def rows(logits: Tensor, labels: Tensor, scores: PoolScores) -> list[Row]:
     """
     found: list[Row] = []
     for size, losses in scores.losses.items():
-        spread = contender(logits, labels, scores, size).spread
+        spread = split_losses(logits, labels, scores, size).spread
         row: Row = {"members": size, "groups": len(losses), "temperature": scores.temperatures[size]}
         for metric in ("accuracy", "nll", "cnll"):
             row |= spread_out(metric, interval(scores.mean(size, metric), spread and getattr(spread, metric)))

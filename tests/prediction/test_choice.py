@@ -461,8 +461,8 @@ def cnll(logits, labels) -> float:
     """Of the mean of the members' probabilities at the best of many temperatures."""
     powers = np.exp(logits - logits.max(-1, keepdims=True))
     mean = np.log((powers / powers.sum(-1, keepdims=True)).mean(0))
-    heated = mean / np.geomspace(0.3, 5, 60)[:, None, None]
-    right = heated[:, np.arange(len(labels)), labels] - np.log(np.exp(heated).sum(-1))
+    tempered = mean / np.geomspace(0.3, 5, 60)[:, None, None]
+    right = tempered[:, np.arange(len(labels)), labels] - np.log(np.exp(tempered).sum(-1))
     return float(-right.mean(1).max())
 
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from ensembudget.errors import ScoreError
 from ensembudget.prediction.plane import members_of
-from ensembudget.scoring.comparison import member_influences
 from ensembudget.scoring.ensembles import score_pool, size_losses
+from ensembudget.scoring.influence import member_influences
 
 from .planes import World, pool_of
 

@@ -30,19 +30,19 @@ def average(log_probs: Array) -> Array:
     return top + np.log(np.exp(log_probs - top).mean(0))
 
 
-def heated_losses(log_probs: Array, labels: Array, inverse: complex | float) -> Array:
+def tempered_losses(log_probs: Array, labels: Array, inverse: complex | float) -> Array:
     """Loss of every sample when members are multiplied by 1 / T, renormalised, then averaged."""
     return -average(log_softmax(inverse * log_probs))[np.arange(len(labels)), labels]
 
 
 def slope(log_probs: Array, labels: Array, log_t: float) -> float:
     """d mean loss / d (1 / T), exact to rounding: a step of 1e-30 along the imaginary axis."""
-    return float(heated_losses(log_probs, labels, np.exp(-log_t) + 1e-30j).mean().imag / 1e-30)
+    return float(tempered_losses(log_probs, labels, np.exp(-log_t) + 1e-30j).mean().imag / 1e-30)
 
 
 def grid_losses(log_probs: Array, labels: Array) -> Array:
     """(temperature, sample), coldest first."""
-    return np.stack([heated_losses(log_probs, labels, np.exp(-log_t)) for log_t in LOG_T])
+    return np.stack([tempered_losses(log_probs, labels, np.exp(-log_t)) for log_t in LOG_T])
 
 
 def temperature(log_probs: Array, labels: Array, fit: Array, on_grid: Array) -> float:
@@ -61,7 +61,7 @@ def temperature(log_probs: Array, labels: Array, fit: Array, on_grid: Array) -> 
         log_t = LOG_T[best]
     else:
         log_t = brentq(lambda x: slope(inside, own, x), low, high, xtol=1e-15, rtol=1e-15)
-    bottom = heated_losses(inside, own, np.exp(-log_t)).mean()
+    bottom = tempered_losses(inside, own, np.exp(-log_t)).mean()
     return 1.0 if means[0] <= bottom + FLAT else float(np.exp(log_t))
 
 
@@ -93,7 +93,7 @@ def cross_fitted(log_probs: Array, labels: Array, seed: int = 0) -> tuple[float 
         if valleys(on_grid[:, fit].mean(1)) > 1:
             return None, None
         t = temperature(log_probs, labels, fit, on_grid)
-        total[score] += heated_losses(log_probs[:, score], labels[score], 1 / t)
+        total[score] += tempered_losses(log_probs[:, score], labels[score], 1 / t)
         found.append(t)
     return float((total / 5).mean()), float(np.exp(np.mean(np.log(found))))
 

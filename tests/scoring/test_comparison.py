@@ -7,15 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ensembudget.records import Interval
-from ensembudget.scoring.comparison import (
-    Contender,
-    Spread,
-    compare,
-    contender,
-    interval,
-    member_deviations,
-    sample_deviations,
-)
+from ensembudget.scoring.bootstrap import Spread, interval, member_deviations, sample_deviations
+from ensembudget.scoring.comparison import SplitLosses, compare, split_losses
 from ensembudget.scoring.ensembles import score_pool
 
 from . import oracle
@@ -52,8 +45,8 @@ def group_means(logits, labels, size, temperature):
         [
             (
                 oracle.accuracy(one, labels),
-                oracle.heated_losses(one[None], labels, 1).mean(),
-                oracle.heated_losses(one[None], labels, 1 / temperature).mean(),
+                oracle.tempered_losses(one[None], labels, 1).mean(),
+                oracle.tempered_losses(one[None], labels, 1 / temperature).mean(),
             )
             for one in averages
         ],
@@ -125,16 +118,16 @@ def test_a_pool_of_one_shows_no_spread():
     logits = torch.from_numpy(world.pool(np.random.default_rng(0), 1))
     labels = torch.from_numpy(world.labels)
     assert member_deviations(logits, labels, 1, 1.0) is None
-    one = contender(logits, labels, score_pool(logits, labels), 1)
+    one = split_losses(logits, labels, score_pool(logits, labels), 1)
     assert one.spread is None
     assert interval(float(one.losses.mean()), None) == Interval(value=float(one.losses.mean()))
 
 
-def test_a_contender_carries_the_calibrated_losses_of_its_size():
+def test_a_split_carries_the_calibrated_losses_of_its_size():
     world = World.of(7)
     logits, labels = world.pool(np.random.default_rng(0), 4), world.labels
     scores = score_pool(torch.from_numpy(logits), torch.from_numpy(labels))
-    one = contender(torch.from_numpy(logits), torch.from_numpy(labels), scores, 2)
+    one = split_losses(torch.from_numpy(logits), torch.from_numpy(labels), scores, 2)
     log_probs = oracle.log_softmax(logits)
     expected = [oracle.cross_fitted(oracle.average(log_probs[i : i + 2])[None], labels)[0] for i in (0, 2)]
     assert one.members == 2
@@ -165,16 +158,16 @@ def test_an_interval_holds_the_central_95_percent():
 
 
 def split(members, level, *, noise=0.0, seed=0, spread_of_members=0.001):
-    """A contender of a known mean loss; all have the samples' difficulty in common."""
+    """A split of a known mean loss; all have the samples' difficulty in common."""
     difficulty = np.random.default_rng(0).gamma(1.0, size=400)
     rng = np.random.default_rng([1, members, seed])
     losses = difficulty - difficulty.mean() + level + noise * rng.normal(size=400)
-    return Contender(members, losses, Spread(*spread_of_members * rng.normal(size=(3, 500))))
+    return SplitLosses(members, losses, Spread(*spread_of_members * rng.normal(size=(3, 500))))
 
 
 def test_identical_splits_are_ties():
     one, two = split(1, 1.0), split(2, 1.0)
-    twin = Contender(2, one.losses, one.spread)
+    twin = SplitLosses(2, one.losses, one.spread)
     for other in (two, twin):
         first, second = compare([one, other])
         assert second.verdict == "tie"
@@ -184,7 +177,7 @@ def test_identical_splits_are_ties():
 
 def test_a_clearly_better_split_is_better_and_best():
     wide, four, many = compare([split(1, 1.2), split(4, 1.0), split(16, 1.5)])
-    assert [wide.verdict, four.verdict, many.verdict] == ["", "better", "worse"]
+    assert [wide.verdict, four.verdict, many.verdict] == [None, "better", "worse"]
     assert [wide.best, four.best, many.best] == ["worse", "best", "worse"]
     assert [wide.frequency_best, four.frequency_best, many.frequency_best] == [0, 1, 0]
     assert wide.difference is None
@@ -210,13 +203,13 @@ def test_differences_are_from_the_wide_network_in_whatever_order():
     splits = [split(8, 1.1), split(1, 1.0), split(4, 0.9)]
     eight, two, four = compare(splits)
     assert two.difference is None
-    assert (two.verdict, four.verdict, eight.verdict) == ("", "better", "worse")
+    assert (two.verdict, four.verdict, eight.verdict) == (None, "better", "worse")
     reverse = compare(splits[::-1])
     assert [one.difference for one in reverse[::-1]] == [one.difference for one in (eight, two, four)]
 
 
 def test_splits_of_one_member_are_compared_over_samples_alone():
-    one, two = (Contender(n, split(n, level, noise=0.1).losses, None) for n, level in ((1, 1.0), (2, 0.9)))
+    one, two = (SplitLosses(n, split(n, level, noise=0.1).losses, None) for n, level in ((1, 1.0), (2, 0.9)))
     first, second = compare([one, two])
     assert first.difference is None
     moves = (two.losses - one.losses).std() / np.sqrt(400)
@@ -226,7 +219,7 @@ def test_splits_of_one_member_are_compared_over_samples_alone():
 
 def test_a_split_alone_is_best():
     (only,) = compare([split(1, 1.0)])
-    assert (only.best, only.verdict, only.difference, only.frequency_best) == ("best", "", None, 1.0)
+    assert (only.best, only.verdict, only.difference, only.frequency_best) == ("best", None, None, 1.0)
 
 
 @given(st.lists(st.floats(0.5, 1.5), min_size=1, max_size=6), st.integers(0, 100))
@@ -245,6 +238,6 @@ def test_the_measured_frequency_of_being_best_is_a_probability_under_the_spread(
     # Two splits that differ by one standard deviation of their difference: 84 in 100.
     deviations = [Spread(*0.01 * np.random.default_rng(i).normal(size=(3, 500))) for i in (1, 2)]
     flat = np.ones(50)
-    one = Contender(1, flat + 0.01 * np.sqrt(2), deviations[0])
-    found = compare([one, Contender(2, flat, deviations[1])])
+    one = SplitLosses(1, flat + 0.01 * np.sqrt(2), deviations[0])
+    found = compare([one, SplitLosses(2, flat, deviations[1])])
     assert found[1].frequency_best == pytest.approx(0.84, abs=0.05)

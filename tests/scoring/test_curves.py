@@ -12,8 +12,8 @@ from .draws import calibrated
 
 def direct(logits, labels, inverse):
     """Log-probability of every member and sample by the oracle."""
-    heated = oracle.log_softmax(inverse * logits.numpy())
-    return heated[:, np.arange(len(labels)), labels.numpy()]
+    tempered = oracle.log_softmax(inverse * logits.numpy())
+    return tempered[:, np.arange(len(labels)), labels.numpy()]
 
 
 @pytest.mark.parametrize("inverse", [1e-3, 0.3, 1.0, 7.0, 1e3])

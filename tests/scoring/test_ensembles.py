@@ -13,7 +13,7 @@ from ensembudget.errors import ScoreError
 from ensembudget.scoring import ensembles
 from ensembudget.scoring.calibration import cross_fitted_losses, halvings
 from ensembudget.scoring.ensembles import deep_ensemble_equivalent, groups, score_pool
-from ensembudget.scoring.mixing import membership_of
+from ensembudget.scoring.mixing import group_matrix
 
 from . import oracle
 
@@ -220,7 +220,7 @@ def test_the_last_member_of_the_pool_counts_in_the_largest_ensemble_only():
 @pytest.mark.parametrize("members", [1, 3])
 def test_no_temperature_sees_the_labels_that_it_is_scored_on(members):
     logits, labels = tensors(Case(0, members, 80, 4, 1.5))
-    together, folds = membership_of(members, [slice(None)]), halvings(80)
+    together, folds = group_matrix(members, [slice(None)]), halvings(80)
     losses, temperatures = cross_fitted_losses(logits, labels, folds, together)
     for k, fold in enumerate(folds):
         other = labels.clone()
@@ -266,7 +266,7 @@ def test_the_order_of_the_samples_matters_to_no_metric_that_draws_no_halves():
 
 def test_samples_reordered_with_their_halves_have_the_same_losses():
     logits, labels = tensors(Case(0, 3, 60, 4, 1))
-    together, folds = membership_of(3, [slice(None)]), halvings(60)
+    together, folds = group_matrix(3, [slice(None)]), halvings(60)
     order = np.random.default_rng(0).permutation(60)
     place = order.argsort()
     moved = [type(fold)(place[fold.fit], place[fold.score]) for fold in folds]

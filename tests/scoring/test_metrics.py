@@ -15,7 +15,7 @@ from ensembudget.scoring.metrics import (
     ece,
     label_losses,
 )
-from ensembudget.scoring.mixing import membership_of, pooled
+from ensembudget.scoring.mixing import group_matrix, pooled
 
 from . import oracle
 
@@ -58,7 +58,7 @@ def certain_members(right, members):
     """`right` of `members` networks put all their probability on class 0, the others on class 1."""
     votes = torch.full((members, 1, 2), 0.0, dtype=torch.float64)
     votes[:right, 0, 0] = votes[right:, 0, 1] = 1000.0
-    return pooled(votes, membership_of(members, [slice(None)]))[0]
+    return pooled(votes, group_matrix(members, [slice(None)]))[0]
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def certain_members(right, members):
 )
 def test_ece_puts_a_confidence_on_an_edge_into_the_lower_bin_whatever_its_rounding(right, members):
     # Saturated members agree k times in n: their confidence is an edge of 15 bins. A second sample a
-    # little below membership the lower bin, so that a miss and a hit there cancel.
+    # little below joins the lower bin, so that a miss and a hit there cancel.
     edge = certain_members(right, members)
     below = torch.tensor([[right / members - 0.01, 1 - right / members + 0.01]], dtype=torch.float64).log()
     log_probs, labels = torch.cat([edge, below]), torch.tensor([0, 1])

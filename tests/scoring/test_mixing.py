@@ -4,7 +4,7 @@ import torch
 from scipy.special import logsumexp, softmax
 
 from ensembudget.scoring import mixing
-from ensembudget.scoring.mixing import groups, log_means, membership_of, mixed_slopes, pooled
+from ensembudget.scoring.mixing import group_matrix, groups, log_means, mixed_slopes, pooled
 
 from . import oracle
 
@@ -20,8 +20,8 @@ def draw(scale, members=6, places=50):
 @pytest.mark.parametrize("scale", [1.0, 100.0, 1000.0, 1e6])
 def test_means_of_probabilities_are_right_however_small(scale):
     logs, slopes = draw(scale)
-    membership = membership_of(6, GROUPS)
-    means, mixed = log_means(logs, membership), mixed_slopes(logs, slopes, membership)
+    matrix = group_matrix(6, GROUPS)
+    means, mixed = log_means(logs, matrix), mixed_slopes(logs, slopes, matrix)
     for row, group in enumerate(GROUPS):
         expected = logsumexp(logs[group], axis=0) - np.log(len(logs[group]))
         assert means[row] == pytest.approx(expected, rel=1e-13, abs=1e-13)
@@ -33,8 +33,8 @@ def test_a_group_does_not_depend_on_other_members_in_the_least():
     logs, _ = draw(10)
     other = logs.copy()
     other[3:] -= 2000
-    membership = membership_of(6, GROUPS)
-    assert np.array_equal(log_means(logs, membership)[:2], log_means(other, membership)[:2])
+    matrix = group_matrix(6, GROUPS)
+    assert np.array_equal(log_means(logs, matrix)[:2], log_means(other, matrix)[:2])
 
 
 @pytest.mark.parametrize("numbers", [1, 100, 2**18])
@@ -42,7 +42,7 @@ def test_a_group_does_not_depend_on_other_members_in_the_least():
 def test_pooling_is_the_mean_of_probabilities(scale, numbers, monkeypatch):
     monkeypatch.setattr(mixing, "_AT_ONCE", numbers)
     logits = scale * np.random.default_rng(1).normal(size=(6, 20, 4))
-    found = pooled(torch.from_numpy(logits), membership_of(6, GROUPS)).numpy()
+    found = pooled(torch.from_numpy(logits), group_matrix(6, GROUPS)).numpy()
     log_probs = oracle.log_softmax(logits)
     for one, group in zip(found, GROUPS, strict=True):
         assert one == pytest.approx(oracle.average(log_probs[group]), rel=1e-12, abs=1e-12)
@@ -57,7 +57,7 @@ def test_pooling_may_leave_members_out():
 
 def test_pooling_survives_probabilities_below_the_smallest_float():
     logits = torch.tensor([[[0.0, -5000.0]], [[0.0, -4000.0]]], dtype=torch.float64)
-    found = pooled(logits, membership_of(2, [slice(None)]))
+    found = pooled(logits, group_matrix(2, [slice(None)]))
     assert found[0, 0, 1].item() == pytest.approx(-4000 - np.log(2), abs=1e-9)
 
 

@@ -3,7 +3,7 @@ import pytest
 from torch.nn.functional import one_hot
 
 from ensembudget.scoring.curves import Curves
-from ensembudget.scoring.mixing import log_means, membership_of, mixed_slopes
+from ensembudget.scoring.mixing import group_matrix, log_means, mixed_slopes
 from ensembudget.scoring.panels import NODES, basis, bottoms, ends, inverse_at, panel_of, place_of
 
 from . import oracle
@@ -37,11 +37,11 @@ def test_panels_meet_at_their_ends_and_places_are_found_again():
 def test_interpolated_losses_agree_with_direct_evaluation_between_the_nodes(panel, classes, members):
     logits, labels = calibrated(0, samples=50, classes=classes, members=members)
     logits += 4 * one_hot(labels, classes)  # so that classes compete about T = 1
-    membership = membership_of(members, [slice(None)])
-    at_nodes = np.stack([log_means(one, membership)[0] for one in Curves(logits, labels).on(panel).values])
+    matrix = group_matrix(members, [slice(None)])
+    at_nodes = np.stack([log_means(one, matrix)[0] for one in Curves(logits, labels).on(panel).values])
     found = basis(INSIDE) @ at_nodes
     for one, inverse in zip(found, inverse_at(INSIDE, panel), strict=True):
-        expected = -oracle.heated_losses(logits.numpy(), labels.numpy(), inverse)
+        expected = -oracle.tempered_losses(logits.numpy(), labels.numpy(), inverse)
         assert one == pytest.approx(expected, rel=1e-11, abs=1e-10)
         assert one.mean() == pytest.approx(expected.mean(), rel=1e-12, abs=1e-12)
 
@@ -60,6 +60,6 @@ def test_what_only_falls_or_only_rises_has_its_bottom_at_an_end():
 def test_slopes_of_mixtures_are_those_of_a_complex_step():
     logits, labels = calibrated(1, samples=40, members=3)
     values, slopes = Curves(logits, labels).on(2)
-    found = mixed_slopes(values[0], slopes[0], membership_of(3, [slice(None)]))[0]
-    losses = oracle.heated_losses(logits.numpy(), labels.numpy(), ends(2)[0] + 1e-30j)
+    found = mixed_slopes(values[0], slopes[0], group_matrix(3, [slice(None)]))[0]
+    losses = oracle.tempered_losses(logits.numpy(), labels.numpy(), ends(2)[0] + 1e-30j)
     assert found == pytest.approx(-losses.imag / 1e-30, rel=1e-10, abs=1e-12)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 
 from ensembudget.scoring.curves import Curves
-from ensembudget.scoring.mixing import membership_of
+from ensembudget.scoring.mixing import group_matrix
 from ensembudget.scoring.mixtures import Mixtures
 from ensembudget.scoring.temperatures import fit_temperatures, tempered_losses
 
@@ -17,7 +17,7 @@ from .draws import calibrated
 
 
 def mixtures(logits, labels, groups=(slice(None),)):
-    return Mixtures(Curves(logits, labels), membership_of(len(logits), groups))
+    return Mixtures(Curves(logits, labels), group_matrix(len(logits), groups))
 
 
 def fit_sets(logits, labels, sets):
@@ -93,7 +93,7 @@ def test_no_temperature_on_a_grid_has_less_loss_on_the_samples_fitted_on(seed, m
     found = fitted(scale * logits, labels)
 
     def loss(t):
-        return oracle.heated_losses(log_probs, numbers, 1 / t).mean()
+        return oracle.tempered_losses(log_probs, numbers, 1 / t).mean()
 
     grid = np.exp(np.linspace(-math.log(1000), math.log(1000), 500))
     assert loss(found) <= min(map(loss, grid)) + 1e-12
@@ -119,7 +119,8 @@ def test_of_several_valleys_the_deepest_is_found(seed):
 def test_the_fitted_temperature_is_where_scipy_finds_the_bottom():
     logits, labels = calibrated(5, members=3)
     by_scipy = minimize_scalar(
-        lambda x: oracle.heated_losses(logits.numpy(), labels.numpy(), np.exp(-x)).mean(), bracket=(-1, 0, 2)
+        lambda x: oracle.tempered_losses(logits.numpy(), labels.numpy(), np.exp(-x)).mean(),
+        bracket=(-1, 0, 2),
     )
     assert fitted(logits, labels) == pytest.approx(np.exp(by_scipy.x), rel=1e-6)
 
@@ -161,11 +162,11 @@ def test_a_single_members_valley_is_the_same_whether_looked_for_everywhere_or_no
 
 @pytest.mark.parametrize("temperature", [1e-3, 0.4, 1.0, 2.5, 1e3])
 @pytest.mark.parametrize("scale", [0.01, 1.0, 50.0])
-def test_losses_are_those_of_members_heated_before_they_are_averaged(temperature, scale):
+def test_losses_are_those_of_members_tempered_before_they_are_averaged(temperature, scale):
     logits, labels = calibrated(8, members=3)
     logits = scale * logits
     found = tempered_losses(mixtures(logits, labels), np.full((1, 1), temperature), np.ones((300, 1)))
-    expected = oracle.heated_losses(oracle.log_softmax(logits.numpy()), labels.numpy(), 1 / temperature)
+    expected = oracle.tempered_losses(oracle.log_softmax(logits.numpy()), labels.numpy(), 1 / temperature)
     assert found[0] == pytest.approx(expected, rel=1e-11, abs=1e-11)
 
 
@@ -175,7 +176,7 @@ def test_losses_of_sets_at_temperatures_of_their_own_are_added():
     found = tempered_losses(mixtures(logits, labels), np.array([[0.5, 4.0]]), weights)
     log_probs = oracle.log_softmax(logits.numpy())
     expected = sum(
-        weight * oracle.heated_losses(log_probs, labels.numpy(), inverse)
+        weight * oracle.tempered_losses(log_probs, labels.numpy(), inverse)
         for weight, inverse in zip(weights.T, (2, 0.25), strict=True)
     )
     assert found[0] == pytest.approx(expected, abs=1e-11)

@@ -1,4 +1,4 @@
-"""The table of arms against plain NumPy on the contenders' losses, for pools whose quality is known."""
+"""The table of arms against plain NumPy on the splits' losses, for pools whose quality is known."""
 
 import functools
 import json
@@ -93,10 +93,10 @@ def of_kind(published):
     )
 
 
-def contenders(results: Results, arm: str, budget: int):
+def losses_of(results: Results, arm: str, budget: int):
     """By n, those of an arm at a budget."""
     its = [s for s in results.plan.splits if (s.arm, s.budget) == (arm, budget)]
-    return {s.members: results.pool_of(s).contender(s.members) for s in its}
+    return {s.members: results.pool_of(s).split_losses(s.members) for s in its}
 
 
 def best_of(its) -> int:
@@ -135,13 +135,13 @@ def assert_difference(row, name, one, other):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_differences_and_splits_are_those_of_the_contenders(kind, of_kind):
+def test_differences_and_splits_are_those_of_the_losses(kind, of_kind):
     results = of_kind(kind)
     rows = arms.rows(results)
     assert [(row["budget"], row["arm"]) for row in rows] == [(b, a) for b in BUDGETS for a in (FIRST, OTHER)]
     for head, row in zip(rows[::2], rows[1::2], strict=True):
         budget = row["budget"]
-        its, those = (contenders(results, arm, budget) for arm in (FIRST, OTHER))
+        its, those = (losses_of(results, arm, budget) for arm in (FIRST, OTHER))
         for one, found in ((head, its), (row, those)):
             best = best_of(found)
             assert (one["members"], one["width"]) == (best, BUDGETS[budget][best])
