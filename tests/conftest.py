@@ -1,10 +1,12 @@
 """What every test shares: one thread, a cache of its own, the digits and a cell that trains in no time."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import torch
 
+import helpers
 from ensembudget.datasets._base import Data
 from ensembudget.datasets._load import load
 from ensembudget.records import Cell, Recipe
@@ -17,6 +19,23 @@ def one_thread() -> Iterator[None]:
     """The bytes that a test compares are of as many threads as it says, whichever tests were before it."""
     yield
     assert torch.get_num_threads() == 1
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where commands are run: empty, and without a store of the environment's."""
+    cwd = tmp_path / "cwd"
+    cwd.mkdir()
+    monkeypatch.chdir(cwd)
+    for name in ("ENSEMBUDGET_STORE", "ENSEMBUDGET_TRACEBACK"):
+        monkeypatch.delenv(name, raising=False)
+    return cwd
+
+
+@pytest.fixture
+def command(folder: Path) -> Callable[..., helpers.Said]:
+    """`command("plan", ...)` is one command in an empty folder: its exit code and what it printed."""
+    return helpers.command
 
 
 @pytest.fixture(scope="session")

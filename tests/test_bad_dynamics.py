@@ -1,14 +1,13 @@
 """Studies of training dynamics that cannot be: each gets one message with field and value, and no store."""
 
 import re
-from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ensembudget.cli import main
+from helpers import Said
 
 FIELDS = {
     "name": '"dynamics"',
@@ -40,34 +39,16 @@ def study(
     return "\n".join([*lines, more])
 
 
-class Said(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
 @pytest.fixture
-def folder(tmp_path, monkeypatch) -> Path:
-    """Where commands are run: empty, and nothing may come of them in it."""
-    cwd = tmp_path / "cwd"
-    cwd.mkdir()
-    monkeypatch.chdir(cwd)
-    for name in ("ENSEMBUDGET_STORE", "ENSEMBUDGET_TRACEBACK"):
-        monkeypatch.delenv(name, raising=False)
-    return cwd
-
-
-@pytest.fixture
-def ask(capsys, tmp_path, folder):
+def ask(command, tmp_path):
     """`ask(text)` runs a study of that text: its exit code and what it printed."""
 
-    def command(text: str, verb: str = "run", *arguments: str) -> Said:
+    def run(text: str, verb: str = "run", *arguments: str) -> Said:
         path = tmp_path / "study.toml"
         path.write_text(text)
-        code = main([verb, str(path), *arguments])
-        return Said(code, *capsys.readouterr())
+        return command(verb, path, *arguments)
 
-    return command
+    return run
 
 
 def faults_in(said: Said) -> list[str]:

@@ -20,7 +20,6 @@ from scipy.special import log_softmax, logsumexp
 
 from ensembudget import recipes, studies
 from ensembudget.catalog import BUDGETS, DATASETS, EXECUTORS, FAMILIES, LAWS, MODES
-from ensembudget.cli import main
 from ensembudget.cli.parser import build_parser
 from ensembudget.records import PlannedCell
 
@@ -41,31 +40,6 @@ epochs = 1
 batch_size = 32
 """
 PLAN = ("plan", "--family", "wide_resnet", "--depth", "10", "--dataset", "digits", "--budget", "10k")
-
-
-class Said(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def run(capsys, tmp_path, monkeypatch):
-    """`run("plan", ...)` is one command in an empty folder: its exit code and what it printed."""
-    cwd = tmp_path / "cwd"
-    cwd.mkdir()
-    monkeypatch.chdir(cwd)
-    for name in ("ENSEMBUDGET_STORE", "ENSEMBUDGET_TRACEBACK"):
-        monkeypatch.delenv(name, raising=False)
-
-    def command(*arguments) -> Said:
-        try:
-            code = main([str(argument) for argument in arguments])
-        except SystemExit as left:
-            code = left.code
-        return Said(code, *capsys.readouterr())
-
-    return command
 
 
 def png(seed: int) -> bytes:
@@ -352,9 +326,9 @@ def listing(folder: Path) -> list[tuple[str, int]]:
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_bad_input_gets_one_message_and_writes_nothing(case, run, inputs, tmp_path):
+def test_bad_input_gets_one_message_and_writes_nothing(case, command, inputs, tmp_path):
     before = listing(inputs)
-    said = run(*shlex.split(case.arguments.replace("{}", str(inputs))))
+    said = command(*shlex.split(case.arguments.replace("{}", str(inputs))))
     assert said.code == case.code, said
     assert said.out == ""
     assert "Traceback" not in said.err
@@ -369,7 +343,7 @@ def test_bad_input_gets_one_message_and_writes_nothing(case, run, inputs, tmp_pa
     assert listing(inputs) == before
 
 
-def test_a_pool_of_1e9_members_is_refused_before_it_is_listed(run, inputs, tmp_path, monkeypatch):
+def test_a_pool_of_1e9_members_is_refused_before_it_is_listed(command, inputs, tmp_path, monkeypatch):
     """Such a list of runs takes all memory, so that here it may not even be begun."""
     path = tmp_path / "pool.toml"
     path.write_text(TINY.replace("members = [1]", "members = [1]\npool = 1000000000"))
@@ -380,23 +354,23 @@ def test_a_pool_of_1e9_members_is_refused_before_it_is_listed(run, inputs, tmp_p
         return listed(planned)
 
     monkeypatch.setattr(PlannedCell, "runs", property(runs))
-    said = run("run", path, "--dry-run")
+    said = command("run", path, "--dry-run")
     assert said.code == 2, said
     assert "pool" in said.err
     assert "1000000000" in said.err.replace(",", "")
 
 
-def test_a_dry_run_makes_no_store(run, inputs, tmp_path):
-    said = run("run", inputs / "tiny.toml", "--dry-run")
+def test_a_dry_run_makes_no_store(command, inputs, tmp_path):
+    said = command("run", inputs / "tiny.toml", "--dry-run")
     assert said.code == 0
     assert "Nothing was trained" in said.out
     assert "2 to train" in said.out
     assert listing(tmp_path / "cwd") == []
 
 
-def test_a_fault_of_its_own_is_exit_1_and_asks_for_a_report(run, inputs, monkeypatch):
+def test_a_fault_of_its_own_is_exit_1_and_asks_for_a_report(command, inputs, monkeypatch):
     monkeypatch.setattr("safetensors.torch.load_file", lambda path: 1 / 0)
-    said = run("evaluate", "--logits", inputs / "good.safetensors")
+    said = command("evaluate", "--logits", inputs / "good.safetensors")
     assert said.code == 1
     assert "ZeroDivisionError" in said.err
     assert "ENSEMBUDGET_TRACEBACK" in said.err
@@ -430,42 +404,42 @@ def assert_papers_plan(rows):
         assert int(row["flops_per_sample"]) > 2 * int(row["parameters_total"])
 
 
-def test_plan_as_json_is_one_document_and_nothing_else(run):
-    said = run(*ISSUE, "--format", "json")
+def test_plan_as_json_is_one_document_and_nothing_else(command):
+    said = command(*ISSUE, "--format", "json")
     assert (said.code, said.err) == (0, "")
     rows = json.loads(said.out)
     assert set(COLUMNS) <= set(rows[0])
     assert_papers_plan(rows)
 
 
-def test_plan_as_csv_parses_with_its_columns(run):
-    said = run(*ISSUE, "--format", "csv")
+def test_plan_as_csv_parses_with_its_columns(command):
+    said = command(*ISSUE, "--format", "csv")
     assert (said.code, said.err) == (0, "")
     rows = list(csv.DictReader(io.StringIO(said.out)))
     assert set(COLUMNS) <= set(rows[0])
     assert_papers_plan(rows)
 
 
-def test_plan_as_a_table_has_a_line_a_split(run):
-    said = run(*ISSUE)
+def test_plan_as_a_table_has_a_line_a_split(command):
+    said = command(*ISSUE)
     assert (said.code, said.err) == (0, "")
     for width, members in ((160, 1), (113, 2), (80, 4), (40, 16)):
         line = next(line for line in said.out.splitlines() if f"{members * wrn28(width):,}" in line)
         assert str(width) in line.split()
 
 
-def test_plan_counts_beyond_64_bits_are_whole_in_every_format(run):
+def test_plan_counts_beyond_64_bits_are_whole_in_every_format(command):
     """1e9 members are allowed where the budget is: the counts are then beyond a machine's integers."""
     big = (*PLAN, "--budget", "1e18", "--members", "1e9")
-    rows = json.loads(run(*big, "--format", "json").out)
-    said = run(*big, "--format", "csv")
+    rows = json.loads(command(*big, "--format", "json").out)
+    said = command(*big, "--format", "csv")
     assert said.code == 0, said
     (row,) = csv.DictReader(io.StringIO(said.out))
     assert int(row["flops_per_sample"]) == rows[0]["flops_per_sample"] > 2**63
 
 
-def test_multiples_of_8_are_what_plan_gives_when_asked(run):
-    said = run(*ISSUE, "--multiple-of", "8", "--format", "json")
+def test_multiples_of_8_are_what_plan_gives_when_asked(command):
+    said = command(*ISSUE, "--multiple-of", "8", "--format", "json")
     rows = json.loads(said.out)
     assert [row["width"] % 8 for row in rows] == [0] * 5
     assert rows[1]["width"] == 112
@@ -482,8 +456,8 @@ KINDS = {
 
 
 @pytest.mark.parametrize("what", [*KINDS, "studies", "recipes"])
-def test_ls_names_every_part_with_what_it_is(what, run):
-    said = run("ls", what)
+def test_ls_names_every_part_with_what_it_is(what, command):
+    said = command("ls", what)
     assert (said.code, said.err) == (0, "")
     known = {"studies": studies.names, "recipes": recipes.names}.get(what, lambda: list(KINDS[what]))()
     lines = [line.split(maxsplit=1) for line in said.out.splitlines()]
@@ -492,8 +466,8 @@ def test_ls_names_every_part_with_what_it_is(what, run):
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_help_of_every_verb_has_examples_that_parse(verb, run):
-    said = run(verb, "--help")
+def test_help_of_every_verb_has_examples_that_parse(verb, command):
+    said = command(verb, "--help")
     assert (said.code, said.err) == (0, "")
     examples = [line.split() for line in said.out.partition("examples:\n")[2].splitlines() if line]
     assert examples
@@ -502,8 +476,8 @@ def test_help_of_every_verb_has_examples_that_parse(verb, run):
         build_parser(arguments).parse_args(arguments)
 
 
-def test_help_lists_the_verbs_in_the_order_of_the_work(run):
-    said = run("--help")
+def test_help_lists_the_verbs_in_the_order_of_the_work(command):
+    said = command("--help")
     assert said.code == 0
     lines = [line.split() for line in said.out.splitlines()]
     places = [next(i for i, words in enumerate(lines) if words[:1] == [verb]) for verb in VERBS]
@@ -515,8 +489,8 @@ def points(path: Path, a: float, b: float, c: float, m=(1, 2, 4, 8, 16)) -> Path
     return path
 
 
-def test_fit_as_json_has_the_agreed_keys(run, tmp_path):
-    said = run(
+def test_fit_as_json_has_the_agreed_keys(command, tmp_path):
+    said = command(
         "fit", points(tmp_path / "p.csv", -0.8, 0.3, 0.5), "--x", "members", "--y", "cnll", "--format", "json"
     )
     assert (said.code, said.err) == (0, "")
@@ -531,9 +505,9 @@ def test_fit_as_json_has_the_agreed_keys(run, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["table", "json"])
-def test_fit_refuses_three_points_as_an_answer_and_not_as_a_fault(kind, run, tmp_path):
+def test_fit_refuses_three_points_as_an_answer_and_not_as_a_fault(kind, command, tmp_path):
     path = points(tmp_path / "p.csv", -0.8, 0.3, 0.5, m=(1, 2, 4))
-    said = run("fit", path, "--x", "members", "--y", "cnll", "--format", kind)
+    said = command("fit", path, "--x", "members", "--y", "cnll", "--format", kind)
     assert (said.code, said.err) == (0, "")
     if kind == "json":
         found = json.loads(said.out)
@@ -551,12 +525,12 @@ def scores_by_hand(logits, labels, size):
     return [(-a[np.arange(len(labels)), labels].mean(), (a.argmax(1) == labels).mean()) for a in averages]
 
 
-def test_evaluate_prints_what_it_writes(run, tmp_path):
+def test_evaluate_prints_what_it_writes(command, tmp_path):
     rng = np.random.default_rng(3)
     logits, labels = rng.normal(size=(4, 60, 3)).astype(np.float32), rng.integers(0, 3, 60)
     tensors(tmp_path / "pool.safetensors", logits=logits, labels=labels)
     ask = ("evaluate", "--logits", tmp_path / "pool.safetensors")
-    said = run(*ask, "--out", "scores", "--format", "json")
+    said = command(*ask, "--out", "scores", "--format", "json")
     assert (said.code, said.err) == (0, "")
     rows = json.loads(said.out)
     assert [(row["members"], row["groups"]) for row in rows] == [(1, 4), (2, 2), (3, 1), (4, 1)]
@@ -577,9 +551,9 @@ def test_evaluate_prints_what_it_writes(run, tmp_path):
         for name in ("nll", "cnll", "accuracy", "brier", "ece"):
             assert row[name] == pytest.approx(np.mean([float(group[name]) for group in own]), abs=1e-12)
     # The other formats hold the same rows.
-    lines = list(csv.DictReader(io.StringIO(run(*ask, "--format", "csv").out)))
+    lines = list(csv.DictReader(io.StringIO(command(*ask, "--format", "csv").out)))
     assert [float(line["cnll"]) for line in lines] == [row["cnll"] for row in rows]
-    text = run(*ask).out
+    text = command(*ask).out
     assert all(f"{row['cnll']:.4f}" in text for row in rows)
 
 

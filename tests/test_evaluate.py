@@ -9,15 +9,14 @@ import safetensors.torch
 import torch
 from scipy.special import log_softmax, logsumexp
 
+import helpers
 from ensembudget.datasets._base import Data
 from ensembudget.errors import IncompleteError, ScoreError
 from ensembudget.planning.plan import plan
-from ensembudget.records import Environment, Plan, Study
+from ensembudget.records import Plan, Study
 from ensembudget.store import Store
-from ensembudget.training.loop import Trained
 from ensembudget.verbs.evaluate import HEADER_LIMIT, evaluate, read_logits
 
-HERE = Environment(ensembudget="0", torch="0", device="cpu", threads=1, pack=1)
 LABELS = np.arange(40) % 10
 POOL = 5
 
@@ -53,17 +52,7 @@ def publish(store, planned, seed, *, like=None, diverged_at=None, labels=LABELS)
     scored = logits(seed if like is None else like)
     if diverged_at is not None:
         scored = np.full_like(scored, np.nan)
-    trained = Trained(
-        run=planned.runs[seed],
-        diverged_at=diverged_at,
-        train_loss=np.ones(2, np.float32),
-        validation_logits=scored[:0],
-        test_logits=scored,
-        weights=None,
-        parameters=5178,
-        seconds=1.0,
-    )
-    assert store.publish(trained, (labels[:0], labels), HERE)
+    helpers.publish(store, helpers.trained_as(planned.runs[seed], scored, diverged_at=diverged_at), labels)
 
 
 def by_hand(members: list[int]) -> float:

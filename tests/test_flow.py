@@ -4,12 +4,10 @@ A study of two budgets on the digits: WRN-10 has 298 k^2 + 100 k + 10 parameters
 network of width 4, and 11,338 one of width 6.
 """
 
-import contextlib
 import csv
 import hashlib
 import html.parser
 import importlib
-import io
 import json
 import shutil
 from pathlib import Path
@@ -21,7 +19,6 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, logsumexp
 
 from ensembudget import studies
-from ensembudget.cli import main
 from ensembudget.executors import _worker as work
 from ensembudget.executors._base import Outcome
 from ensembudget.rendering.render import from_csv, render
@@ -30,6 +27,7 @@ from ensembudget.tables import memory_split, power_laws
 from ensembudget.training.loop import Trained
 from ensembudget.verbs.plan import plan_study
 from ensembudget.verbs.run import _Follower, run
+from helpers import Said, command
 
 STUDY = """
 name = "tiny"
@@ -76,19 +74,6 @@ def parameters(width: int) -> int:
     k = width
     stages = block(k, k) + block(k, 2 * k) + block(2 * k, 4 * k)
     return conv(1, k) + stages + 2 * 4 * k + (4 * k * 10 + 10)
-
-
-class Said(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-def command(*arguments) -> Said:
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = main([str(argument) for argument in arguments])
-    return Said(code, out.getvalue(), err.getvalue())
 
 
 class Place(NamedTuple):

@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -252,30 +251,13 @@ def test_a_plane_of_noise_alone_is_not_carried(stderr, seed):
 # The command line.
 
 
-class Said(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
 @pytest.fixture
-def run(capsys, tmp_path, monkeypatch):
+def run(command, folder):
     """`run("predict", ...)` is one command in a folder with `plane.csv`."""
-    monkeypatch.chdir(tmp_path)
-    for name in ("ENSEMBUDGET_STORE", "ENSEMBUDGET_TRACEBACK"):
-        monkeypatch.delenv(name, raising=False)
     write(
-        tmp_path / "plane.csv",
+        folder / "plane.csv",
         [f"{n},{k},{vgg(k)},{cnll(n, k):.6f},0.004" for k in WIDTHS for n in (1, 2, 4)],
     )
-
-    def command(*arguments) -> Said:
-        try:
-            code = main([str(argument) for argument in arguments])
-        except SystemExit as left:
-            code = left.code
-        return Said(code, *capsys.readouterr())
-
     return command
 
 
@@ -299,13 +281,13 @@ def test_predict_prints_json_of_every_split(run):
             assert set(split["extrapolation"]) == {"width", "members", "budget"}
 
 
-def test_predict_prints_a_table_and_writes_every_format_and_a_figure(run, tmp_path):
+def test_predict_prints_a_table_and_writes_every_format_and_a_figure(run, folder):
     said = run("predict", "plane.csv", "--budget", "1.9M", "--out", "found")
     assert (said.code, said.err) == (0, "")
     kinds = ("csv", "md", "tex", "html", "svg", "png")
-    assert {path.name for path in (tmp_path / "found").iterdir()} == {f"predictions.{k}" for k in kinds}
-    assert all(path.stat().st_size > 100 for path in (tmp_path / "found").iterdir())
-    with (tmp_path / "found" / "predictions.csv").open(newline="") as file:
+    assert {path.name for path in (folder / "found").iterdir()} == {f"predictions.{k}" for k in kinds}
+    assert all(path.stat().st_size > 100 for path in (folder / "found").iterdir())
+    with (folder / "found" / "predictions.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     (best,) = [row for row in rows if row["best"] == "best"]
     assert float(best["cnll"]) == min(float(row["cnll"]) for row in rows)
@@ -352,12 +334,12 @@ def test_a_bad_request_ends_with_one_line_and_nothing_printed(arguments, words, 
     assert all(word in said.err for word in words), said.err
 
 
-def test_a_bad_plane_leaves_no_folder_behind(run, tmp_path):
-    write(tmp_path / "bad.csv", ["1,8,100,0.5,0.1", "2,8,100,low,0.1"])
+def test_a_bad_plane_leaves_no_folder_behind(run, folder):
+    write(folder / "bad.csv", ["1,8,100,0.5,0.1", "2,8,100,low,0.1"])
     said = run("predict", "bad.csv", "--budget", "1M", "--out", "found")
     assert (said.code, said.out) == (2, "")
     assert "row 2: cnll is 'low'" in said.err
-    assert not (tmp_path / "found").exists()
+    assert not (folder / "found").exists()
 
 
 # A study.

@@ -5,13 +5,11 @@ import json
 import shlex
 import shutil
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 import torch
 
 from ensembudget import studies
-from ensembudget.cli import main
 from ensembudget.datasets._load import load
 from ensembudget.errors import PlanError
 from ensembudget.executors._worker import device_name
@@ -25,6 +23,7 @@ from ensembudget.tables import steppings
 from ensembudget.training.loop import train
 from ensembudget.verbs.plan import plan_study
 from ensembudget.verbs.run import arrange, missing_jobs
+from helpers import Said
 
 STUDY = """
 name = "steps"
@@ -46,31 +45,6 @@ batch_size = 32
 MEMBERS = 5
 # The package has a function of that name too.
 RUN = importlib.import_module("ensembudget.verbs.run")
-
-
-class Said(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def command(capsys, tmp_path, monkeypatch):
-    """`command("run", study, ...)` in a folder of its own: its exit code and what it printed."""
-    cwd = tmp_path / "cwd"
-    cwd.mkdir()
-    monkeypatch.chdir(cwd)
-    monkeypatch.delenv("ENSEMBUDGET_STORE", raising=False)
-    monkeypatch.delenv("ENSEMBUDGET_TRACEBACK", raising=False)
-
-    def run(*arguments) -> Said:
-        try:
-            code = main([str(argument) for argument in arguments])
-        except SystemExit as left:
-            code = left.code
-        return Said(code, *capsys.readouterr())
-
-    return run
 
 
 @pytest.fixture

@@ -4,21 +4,19 @@ import importlib
 import json
 import re
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
+import helpers
 from ensembudget import studies
-from ensembudget.cli import main
 from ensembudget.errors import FitError, IncompleteError, PlanError
 from ensembudget.executors import _worker as executors
 from ensembudget.prediction import choice
 from ensembudget.prediction.law import ALONG_MEMBERS, ALONG_WIDTH, INTERACTING, fit_plane
-from ensembudget.records import Arm, Environment, Prediction, RecipeChoice, Study
+from ensembudget.records import Arm, Prediction, RecipeChoice, Study
 from ensembudget.store import Store
-from ensembudget.training.loop import Trained
 from ensembudget.verbs.plan import plan_study
 from ensembudget.verbs.search import look, search, space_of, spend_of
 
@@ -45,7 +43,6 @@ batch_size = 32
 BUDGET = "11338"
 # Of WRN-10: 5178 is one network of width 4 or two of 3 or four of 2; 11338 one of 6, two of 4 or four of 3.
 POOLS = {2: 8, 3: 8, 4: 4, 6: 4}
-HERE = Environment(ensembudget="0", torch="0", device="cpu", threads=1, pack=1)
 LABELS = np.arange(300) % 10
 NEVER_SURE = {"tolerance": 1e-6, "confidence": 1 - 1e-9}
 NEVER = ("--tolerance", "1e-6", "--confidence", "0.999999999")
@@ -105,11 +102,10 @@ def publish(run, store, space, kind="nearly even", *, diverged_at=None):
     shared = np.random.default_rng(0).normal(size=(300, 10))
     signal = KINDS[kind][run.cell.width] * np.eye(10)[LABELS]
     logits = (signal + 0.5 * shared + rng.normal(size=(300, 10))).astype(np.float32)
-    trained = Trained(
-        run=run, diverged_at=diverged_at, train_loss=np.ones(1, np.float32), validation_logits=logits[:0],
-        test_logits=logits, weights=None, parameters=space.parameters[run.cell.width], seconds=1.0,
-    )  # fmt: skip
-    assert store.publish(trained, (LABELS[:0], LABELS), HERE)
+    trained = helpers.trained_as(
+        run, logits, parameters=space.parameters[run.cell.width], diverged_at=diverged_at
+    )
+    helpers.publish(store, trained, LABELS)
 
 
 @pytest.fixture
@@ -508,31 +504,6 @@ def test_a_tolerance_or_confidence_that_cannot_be_is_refused(name, value, space,
 
 
 # From the command line.
-
-
-class Said(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def command(capsys, tmp_path, monkeypatch):
-    """`command("search", ...)` in a folder of its own: its exit code and what it printed."""
-    cwd = tmp_path / "cwd"
-    cwd.mkdir()
-    monkeypatch.chdir(cwd)
-    monkeypatch.delenv("ENSEMBUDGET_STORE", raising=False)
-    monkeypatch.delenv("ENSEMBUDGET_TRACEBACK", raising=False)
-
-    def run(*arguments) -> Said:
-        try:
-            code = main([str(argument) for argument in arguments])
-        except SystemExit as left:
-            code = left.code
-        return Said(code, *capsys.readouterr())
-
-    return run
 
 
 def asking(written, *more, spend="60%"):

@@ -8,16 +8,15 @@ import numpy as np
 import pytest
 
 from ensembudget.planning.plan import plan
-from ensembudget.records import Arm, Environment, RecipeChoice, Study
+from ensembudget.records import Arm, RecipeChoice, Study
 from ensembudget.rendering.render import from_csv, render, to_csv
 from ensembudget.rendering.write import report
 from ensembudget.scoring.pools import Results
 from ensembudget.store import Store
 from ensembudget.tables import arms
-from ensembudget.training.loop import Trained
 from ensembudget.verbs.evaluate import evaluate
+from helpers import publish, trained_as
 
-HERE = Environment(ensembudget="0", torch="0", device="cpu", threads=1, pack=1)
 SAMPLES = 300
 LABELS = np.arange(SAMPLES) % 10
 BUDGETS = {5178: {1: 4, 2: 3, 4: 2}, 11338: {1: 6, 2: 4, 4: 3}}  # of WRN-10: the width of each n
@@ -66,7 +65,7 @@ def study(names=(FIRST, OTHER), **changes) -> Study:
 def published(tmp_path_factory, digits):
     """`published(study, {arm: {width: strength}})` is a study's results; widths left out are missing."""
 
-    def publish(asked: Study, strengths, *, allow_partial=False) -> Results:
+    def results(asked: Study, strengths, *, allow_partial=False) -> Results:
         planned = plan(asked, digits.task, digest=digits.digest, dataset="digits", train_images=1000)
         store = Store(tmp_path_factory.mktemp("store"))
         for one in planned.cells:
@@ -74,15 +73,10 @@ def published(tmp_path_factory, digits):
             for member in one.runs if one.cell.width in strengths.get(one.arm, {}) else ():
                 seed = [1, place, one.cell.width, member.seed]
                 scored = logits(strengths[one.arm][one.cell.width], seed)
-                trained = Trained(
-                    run=member, diverged_at=None, train_loss=np.ones(1, np.float32),
-                    validation_logits=scored[:0], test_logits=scored, weights=None,
-                    parameters=5178, seconds=1.0,
-                )  # fmt: skip
-                store.publish(trained, (LABELS[:0], LABELS), HERE)
+                publish(store, trained_as(member, scored), LABELS)
         return evaluate(planned, store, allow_partial=allow_partial)
 
-    return publish
+    return results
 
 
 @pytest.fixture(scope="module")
