@@ -1,7 +1,7 @@
 """Finds parts by name: `families/vgg.py` is the family "vgg", and no second file is edited to add one.
 
-Other packages add parts through Python entry points: the group is `ensembudget.` and the kind, the name is
-the part's, and the value is its module.
+Other packages add parts through Python entry points. The group is `ensembudget.` and the kind, the name is
+the part's, and the value is the module that holds it:
 
     [project.entry-points."ensembudget.families"]
     tiny = "my_package.tiny"
@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
 
 from .errors import UnknownPartError, did_you_mean
 
@@ -30,10 +30,24 @@ if TYPE_CHECKING:
 Part = TypeVar("Part")
 
 
+class Source(NamedTuple):
+    """Where a part lies: its module, and the package that brings it; none where it is ours."""
+
+    module: str
+    package: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.module!r}" + (f" of package {self.package!r}" if self.package else "")
+
+
 @cache
-def plugins(group: str) -> dict[str, str]:
-    """Modules of other packages' parts by name, from their entry points; `cache_clear` looks again."""
-    return {one.name: one.value.partition(":")[0].strip() for one in entry_points(group=group)}
+def plugins(group: str) -> dict[str, list[Source]]:
+    """Where other packages' parts lie, by name; `plugins.cache_clear()` looks again."""
+    found: dict[str, set[Source]] = {}
+    for one in entry_points(group=group):
+        package = one.dist.name if one.dist else ""
+        found.setdefault(one.name, set()).add(Source(one.value.partition(":")[0].strip(), package))
+    return {name: sorted(sources) for name, sources in found.items()}
 
 
 class Catalog(Generic[Part]):
@@ -55,42 +69,79 @@ class Catalog(Generic[Part]):
         self._folder, self.symbol = folder, symbol
         self.kind = folder.rpartition("/")[2]
 
-    @property
-    def _modules(self) -> dict[str, str]:
-        """Every part's module by name; ours win over those of other packages."""
+    def _sources(self) -> dict[str, list[Source]]:
+        """Where every part lies, by name: our own first."""
         package = f"{__package__}.{self._folder.replace('/', '.')}"
         here = pkgutil.iter_modules([str(Path(__file__).parent / self._folder)])
-        ours = {one.name: f"{package}.{one.name}" for one in here if one.name[0] != "_"}
-        return plugins(f"{__package__}.{self.kind}") | ours
+        ours = {one.name: [Source(f"{package}.{one.name}")] for one in here if one.name[0] != "_"}
+        theirs = plugins(f"{__package__}.{self.kind}")
+        return {name: ours.get(name, []) + theirs.get(name, []) for name in ours | theirs}
 
     def __iter__(self) -> Iterator[str]:
-        return iter(sorted(self._modules))
+        return iter(sorted(self._sources()))
 
     def __contains__(self, name: object) -> bool:
-        return name in self._modules
+        return name in self._sources()
 
     def __getitem__(self, name: str) -> Part:
-        module = importlib.import_module(self._module(name))
+        source = self.source(name)
         try:
-            return cast("Part", getattr(module, self.symbol))
-        except AttributeError:
-            raise UnknownPartError(
-                f"{self.symbol} {name!r} cannot be used: its module {module.__name__!r} has no"
-                f" {self.symbol!r}. Define it there."
-            ) from None
+            module = importlib.import_module(source.module)
+        except Exception as error:
+            if not source.package:
+                raise
+            # Another package's code may fail in any way.
+            raise self._unusable(name, f"{source} cannot be imported ({_said(error)})") from error
+        if not hasattr(module, self.symbol):
+            raise self._unusable(name, f"{source} does not define {self.symbol!r}")
+        return cast("Part", getattr(module, self.symbol))
 
-    def _module(self, name: str) -> str:
-        known = self._modules
+    def source(self, name: str) -> Source:
+        """Where a part lies.
+
+        Raises:
+            UnknownPartError: No part has this name, or two have.
+        """
+        known = self._sources()
         if name not in known:
             near = did_you_mean(name, known)
             raise UnknownPartError(f"no {self.symbol} {name!r}.{near} Known: {', '.join(sorted(known))}.")
-        return known[name]
+        first, *others = known[name]
+        if others:
+            several = ", ".join(map(str, others))
+            raise self._unusable(
+                name,
+                f"{first} and {several} have the same name. Remove one of the packages, or rename its part",
+            )
+        return first
+
+    def _unusable(self, name: str, reason: str) -> UnknownPartError:
+        return UnknownPartError(f"{self.symbol} {name!r} cannot be used: {reason}.")
+
+    def usable(self) -> dict[str, Part]:
+        """Every part that can be used, by name: a broken plug-in stands in nobody's way."""
+        return {name: self[name] for name in self if not self.fault(name)}
+
+    def fault(self, name: str) -> str | None:
+        """Why a part cannot be used, as a sentence, or None; a plug-in is imported to find out."""
+        try:
+            if self.source(name).package:
+                self[name]
+        except UnknownPartError as error:
+            return str(error)
+        return None
 
     def summary(self, name: str) -> str:
-        """The first line of the part's file, read without importing it."""
-        spec = importlib.util.find_spec(self._module(name))
-        source = Path(spec.origin).read_text() if spec and spec.origin else ""
-        return (ast.get_docstring(ast.parse(source)) or "").partition("\n")[0]
+        """The first line of the part's file, read without running it, or why the part cannot be used."""
+        if fault := self.fault(name):
+            return fault
+        spec = importlib.util.find_spec(self.source(name).module)
+        text = Path(spec.origin).read_text() if spec and spec.origin else ""
+        return (ast.get_docstring(ast.parse(text)) or "").partition("\n")[0]
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".partition("\n")[0]
 
 
 FAMILIES: Catalog["Family"] = Catalog("families", "family")

@@ -1,4 +1,4 @@
-"""Every family as a timm model: `timm.create_model("wide_resnet", width=40, num_classes=100)`."""
+"""Every family as a timm model: `import ensembudget.timm`, then `timm.create_model("vgg", width=40)`."""
 
 from typing import Any
 
@@ -13,8 +13,8 @@ from .records import Task
 
 
 def register() -> None:
-    """Makes every family known to timm."""
-    for family in FAMILIES:
+    """Registers every family that can be used; a second time changes nothing."""
+    for family in FAMILIES.usable():
         if not is_model(timm_name(family)):
             register_model(_entrypoint(family))
 
@@ -61,3 +61,6 @@ def _entrypoint(name: str) -> Any:
     create.__name__ = create.__qualname__ = timm_name(name)
     create.__doc__ = FAMILIES.summary(name)
     return create
+
+
+register()

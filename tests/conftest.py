@@ -1,5 +1,8 @@
 """What every test shares: one thread, a cache of its own, the digits and a cell that trains in no time."""
 
+import importlib
+import sys
+import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -7,6 +10,7 @@ import pytest
 import torch
 
 import helpers
+from ensembudget.catalog import plugins
 from ensembudget.datasets._base import Data
 from ensembudget.datasets._load import load
 from ensembudget.records import Cell, Recipe
@@ -75,3 +79,40 @@ def make_cell(digits: Data) -> Callable[..., Cell]:
 @pytest.fixture
 def tiny_cell(make_cell: Callable[..., Cell]) -> Cell:
     return make_cell()
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """`install("pkg", families={"tiny": source})` installs a package whose parts are found by entry points.
+
+    Worker processes find it as well. A part whose source is None has an entry point and no module.
+    """
+    site = tmp_path / "site"
+    site.mkdir()
+    monkeypatch.syspath_prepend(str(site))
+    monkeypatch.setenv("PYTHONPATH", str(site), prepend=":")
+    installed: list[str] = []
+
+    def install(package: str, **parts: dict[str, str | None]) -> None:
+        (site / package).mkdir()
+        (site / package / "__init__.py").touch()
+        info = site / f"{package}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+        lines = []
+        for kind, sources in parts.items():
+            lines.append(f"[ensembudget.{kind}]")
+            for name, source in sources.items():
+                lines.append(f"{name} = {package}.{kind}_{name}")
+                if source is not None:
+                    (site / package / f"{kind}_{name}.py").write_text(textwrap.dedent(source))
+        (info / "entry_points.txt").write_text("\n".join(lines) + "\n")
+        installed.append(package)
+        importlib.invalidate_caches()
+        plugins.cache_clear()
+
+    yield install
+    for name in [name for name in sys.modules if name.partition(".")[0] in installed]:
+        del sys.modules[name]
+    monkeypatch.undo()
+    plugins.cache_clear()

@@ -37,11 +37,12 @@ def parse_budget(text: str | int, kind: str | None = None) -> tuple[int, str]:
             f"budget {text!r} is not a number with a unit. Write it like 36.8M, 250k, 40MB or 5.2GFLOP."
         )
     number, letters = Decimal(match[1].replace(",", "").replace("_", "")), match[2]
+    kinds = BUDGETS.usable()
     readings = {
         other: factor
-        for other in sorted(BUDGETS, key=lambda other: other != "parameters")
-        for suffix in BUDGETS[other].suffixes
-        if (factor := _factor(letters, suffix, "B" in BUDGETS[other].suffixes)) is not None
+        for other in sorted(kinds, key=lambda other: other != "parameters")
+        for suffix in kinds[other].suffixes
+        if (factor := _factor(letters, suffix, "B" in kinds[other].suffixes)) is not None
     }
     if not readings:
         raise PlanError(

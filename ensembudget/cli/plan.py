@@ -29,12 +29,13 @@ def _add_family_options(parser: Parser) -> None:
     """A flag for every option that some family has."""
     from ..catalog import FAMILIES
 
-    defaults = {name: value for family in FAMILIES for name, value in FAMILIES[family].options.items()}
+    families = FAMILIES.usable()
+    defaults = {name: value for family in families.values() for name, value in family.options.items()}
     for name, value in defaults.items():
-        owners = ", ".join(family for family in FAMILIES if name in FAMILIES[family].options)
+        owners = ", ".join(family for family, part in families.items() if name in part.options)
         flag = f"--{name.replace('_', '-')}"
         shared: dict[str, Any] = {"help": f"of {owners}", "dest": f"option_{name}"}
-        words = next((FAMILIES[f].choices[name] for f in FAMILIES if name in FAMILIES[f].choices), None)
+        words = next((part.choices[name] for part in families.values() if name in part.choices), None)
         if words:
             parser.add_argument(flag, choices=words, **shared)
         elif isinstance(value, bool):
