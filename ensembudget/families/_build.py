@@ -1,11 +1,10 @@
 """How a network is made: described on the meta device, then filled with memory."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Generator, Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..catalog import FAMILIES
 from ..errors import PlanError, did_you_mean
@@ -14,10 +13,12 @@ from ._base import Option
 
 SMALLEST_IMAGE = 8
 
+UNSET = torch.iinfo(torch.int64).min  # marks whole numbers that nothing has set, as NaN does others
+
 
 @runtime_checkable
 class Initialised(Protocol):
-    """A layer that draws its own weights, one generator a member."""
+    """A module that sets its own parameters and buffers, one generator a member."""
 
     def initialise(self, generators: Sequence[Generator]) -> None: ...
 
@@ -90,17 +91,94 @@ def materialise(
 ) -> nn.Module:
     """Memory and initial weights for a described network, in place, one generator a member.
 
-    Each member draws from its own generator in the order of the modules, so a packed network
-    starts as the stack of the single networks with the same generators.
+    Modules are initialised from the inside out, in their order, by the first of these they have:
+    `initialise(generators)`; batch norm's reset; `reset_parameters()`, as ordinary torch layers have it,
+    which knows nothing of members and so serves one. All is drawn on the CPU, so that a member starts
+    alike on every device, and a packed network starts as the stack of the single networks with the same
+    generators.
+
+    Args:
+        network: As `describe` makes it.
+        generators: One a member, on the CPU.
+        device: Where the network goes.
+
+    Raises:
+        PlanError: A module that nothing initialises, or an ordinary torch layer among several members.
+
+    Example:
+        >>> network = describe("convnet", 4, Task(10, 1, 8))
+        >>> materialise(network, [Generator().manual_seed(0)])(torch.zeros(2, 1, 8, 8)).shape
+        torch.Size([2, 10])
     """
-    network.to_empty(device=device)
+    unset = _allocate(network)
     with torch.no_grad():
-        for module in network.modules():
-            if isinstance(module, _BatchNorm):
-                module.reset_parameters()
-            elif isinstance(module, Initialised):
-                module.initialise(generators)
-    return network
+        for name, module in _inside_out(network):
+            _initialise(name, module, generators)
+    for name, tensor in unset:
+        if (tensor.isnan() if tensor.is_floating_point() else tensor == UNSET).any():
+            owner, _, own = name.rpartition(".")
+            raise PlanError(
+                f"{_called(owner, network.get_submodule(owner))} of the network has {own!r}, which nothing"
+                " initialises. Give the module a method `initialise(generators)`, or `reset_parameters()`,"
+                " that sets every parameter and buffer."
+            )
+    return network.to(device)
+
+
+def _allocate(network: nn.Module) -> list[tuple[str, Tensor]]:
+    """Gives tensors on the meta device memory, marked as unset, and returns them by name.
+
+    A tensor that several modules share stays shared; `Module.to_empty` would part them.
+    """
+    made: dict[Tensor, Tensor] = {}
+    unset = []
+    for place, module in network.named_modules():
+        its: dict[str, bool] = {"recurse": False, "remove_duplicate": False}
+        own = [*module.named_parameters(**its), *module.named_buffers(**its)]
+        for name, tensor in own:
+            if not tensor.is_meta:
+                continue
+            if tensor not in made:
+                memory = torch.empty_like(tensor, device="cpu")
+                if memory.is_floating_point():
+                    memory.fill_(torch.nan)
+                elif memory.dtype == torch.int64:
+                    memory.fill_(UNSET)
+                trained = isinstance(tensor, nn.Parameter)
+                made[tensor] = nn.Parameter(memory, tensor.requires_grad) if trained else memory
+                unset.append((f"{place}.{name}", made[tensor]))
+            setattr(module, name, made[tensor])
+    return unset
+
+
+def _inside_out(network: nn.Module, place: str = "") -> Iterator[tuple[str, nn.Module]]:
+    """Modules by name, each after those it contains: as constructors initialise them."""
+    for name, child in network.named_children():
+        yield from _inside_out(child, f"{place}.{name}".lstrip("."))
+    yield place, network
+
+
+def _initialise(name: str, module: nn.Module, generators: Sequence[Generator]) -> None:
+    if isinstance(module, Initialised):
+        module.initialise(generators)
+    elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d):
+        module.reset_parameters()
+    elif reset := getattr(module, "reset_parameters", getattr(module, "_reset_parameters", None)):
+        if len(generators) > 1:
+            raise PlanError(
+                f"{_called(name, module)} of the network is an ordinary torch layer, which holds one member,"
+                f" and {len(generators)} are asked for. Train with packs of 1, or build the network of the"
+                " layers in ensembudget/families/_layers.py."
+            )
+        with torch.random.fork_rng(devices=[]):
+            seed = torch.randint(2**62, (), generator=generators[0])
+            torch.default_generator.manual_seed(int(seed))
+            reset()
+
+
+def _called(name: str, module: nn.Module) -> str:
+    kind = type(module).__name__
+    return f"module {name!r} ({kind})" if name else f"the outermost module ({kind})"
 
 
 def member_state(network: nn.Module, index: int, members: int) -> dict[str, Tensor]:

@@ -3,14 +3,18 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from torch import Generator, nn
+
 from ..budgets._parse import parse_budget
 from ..catalog import BUDGETS, FAMILIES, MODES
 from ..datasets._load import split_name
 from ..errors import EnsembudgetError
-from ..families._build import SMALLEST_IMAGE, describe, resolve_options
+from ..families._build import SMALLEST_IMAGE, describe, materialise, resolve_options
 from ..families._invariance import invariant_of
 from ..records import Study, Task
 from .variants import Variant, unswept, variant_faults, variants_of
+
+SMALLEST_TASK = Task(classes=2, channels=1, image_size=SMALLEST_IMAGE)
 
 
 def check_names(study: Study, *, together: bool = True) -> Sequence[str]:
@@ -23,6 +27,7 @@ def check_names(study: Study, *, together: bool = True) -> Sequence[str]:
     known = study.family in FAMILIES
     looks: list[tuple[str, Callable[[], object]]] = [
         ("family", lambda: FAMILIES[study.family]),
+        ("family", lambda: known and _smallest(study.family)),
         ("options", lambda: known and resolve_options(study.family, study.options)),
         ("dataset", lambda: split_name(study.dataset)),
         ("budget_kind", lambda: BUDGETS[study.budget_kind]),
@@ -48,6 +53,11 @@ def check_names(study: Study, *, together: bool = True) -> Sequence[str]:
     return list(dict.fromkeys(faults))
 
 
+def _smallest(family: str) -> nn.Module:
+    """A family's narrowest network with initial weights, which shows whether all of it can be initialised."""
+    return materialise(describe(family, 1, SMALLEST_TASK), [Generator()])
+
+
 def _at(variant: Variant) -> str:
     return f"arm {variant.arm!r}: " if variant.arm else ""
 
@@ -56,7 +66,7 @@ def _misfits(study: Study, variant: Variant) -> list[str]:
     """Why this mode cannot train this network by this recipe, or has nothing to record."""
     try:
         mode = MODES[variant.mode]
-        network = describe(study.family, 1, Task(2, 1, SMALLEST_IMAGE), options=variant.options)
+        network = describe(study.family, 1, SMALLEST_TASK, options=variant.options)
         recipe = variant.recipe(study.family, study.dataset, 1).recipe
     except EnsembudgetError:
         return []  # told where it belongs
