@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -22,8 +23,11 @@ class Mode:
             and their squared norm, (member,).
         faults: Why a network with these invariant weights cannot be trained so by this recipe, a
             sentence each; none where it can.
+        norm: Of the invariant weights: "free" where gradients raise it and weight decay lowers it, as
+            the law of periods assumes; "fixed" where every step restores it.
     """
 
     optimizer: Callable[[nn.Module, Recipe, Invariant], Optimizer]
     effective: Callable[[float, Tensor], Tensor]
     faults: Callable[[Recipe, Invariant], list[str]]
+    norm: Literal["free", "fixed"]

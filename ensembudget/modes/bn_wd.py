@@ -31,4 +31,4 @@ def faults(recipe: Recipe, invariant: Invariant) -> list[str]:
     ]
 
 
-mode = Mode(optimizer, effective=lambda rate, squared: rate / squared, faults=faults)
+mode = Mode(optimizer, effective=lambda rate, squared: rate / squared, faults=faults, norm="free")

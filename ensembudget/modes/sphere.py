@@ -19,4 +19,4 @@ def optimizer(network: nn.Module, recipe: Recipe, invariant: Invariant) -> Optim
     return Sphere(network, recipe, invariant, squares_in_all)
 
 
-mode = Mode(optimizer, effective, faults)
+mode = Mode(optimizer, effective, faults, norm="fixed")

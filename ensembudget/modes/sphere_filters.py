@@ -29,4 +29,4 @@ def faults(recipe: Recipe, invariant: Invariant) -> list[str]:
     return found
 
 
-mode = Mode(optimizer, _sphere.effective, faults)
+mode = Mode(optimizer, _sphere.effective, faults, norm="fixed")

@@ -117,6 +117,24 @@ def norms(result):
 # One step.
 
 
+@pytest.mark.parametrize("mode", list(MODES))
+def test_a_modes_norm_is_what_it_says(mode):
+    """Fixed: steps leave it. Free: gradients at right angles raise it, weight decay lowers it."""
+
+    def change(**recipe):
+        network = packed("convnet", {"invariance": "full"})
+        before = invariant_of(network, MEMBERS).squares(invariant_of(network, MEMBERS).tensors).sum(0)
+        trained_by(mode, network, batches_of(3), **recipe)
+        after = invariant_of(network, MEMBERS).squares(invariant_of(network, MEMBERS).tensors).sum(0)
+        return (after / before).log().tolist()
+
+    if MODES[mode].norm == "fixed":
+        assert change() == pytest.approx([0, 0], abs=1e-12)
+    else:
+        assert all(one > 0 for one in change(effective_learning_rate=None))
+        assert all(one < 0 for one in change(effective_learning_rate=None, weight_decay=10.0))
+
+
 @pytest.mark.parametrize(("family", "options"), EVERY)
 def test_steps_on_the_sphere_are_the_papers(family, options):
     """w - ELR rho0^2 g for the invariant tensors, then one factor for all; w - lr g for the others."""
