@@ -18,17 +18,6 @@ PARTS = ("families", "datasets", "modes", "laws")
 
 # Faults that are known and being mended, by who mends them. This set only shrinks.
 TO_MEND: dict[str, set[str]] = {
-    "parts": {
-        "ensembudget.datasets._load imports _to_bytes from ensembudget.datasets._cache",
-        "ensembudget.datasets._load imports _write from ensembudget.datasets._cache",
-        "ensembudget.planning.check imports _arm_faults from ensembudget.planning.variants",
-        "ensembudget.planning.check imports _arms from ensembudget.planning.variants",
-        "ensembudget.planning.check imports _recipe from ensembudget.planning.variants",
-        "ensembudget.planning.check imports _sweep_faults from ensembudget.planning.variants",
-        "ensembudget.planning.plan imports _recipe from ensembudget.planning.variants",
-        "ensembudget.verbs.run imports _work_of from ensembudget.planning.work",
-        "ensembudget.verbs.status imports _work_of from ensembudget.planning.work",
-    },
     "stepping": {
         "ensembudget.packing.network imports ensembudget.stepping.step",
         "ensembudget.stepping.autotune imports ensembudget.training.memory",
@@ -50,7 +39,6 @@ TO_MEND: dict[str, set[str]] = {
         "analysis: not in ensembudget/",
         "figures: not in ensembudget/",
         "class Table: ensembudget.scoring.curves, ensembudget.tables._base",
-        "class Law: ensembudget.dynamics.periods, ensembudget.laws._base",
         "class Run: ensembudget.records.cell, ensembudget.tables.regimes",
         "ensembudget.rendering.dynamics_figures names 'bn_wd'",
         "ensembudget.tables.periods names 'bn_wd'",

@@ -7,7 +7,7 @@ from .parser import Command, Parser, add_format
 
 
 def add_arguments(parser: Parser) -> None:
-    from ..budgets._base import DTYPES
+    from ..budgets._base import BYTES_PER_VALUE
 
     about = "see ls datasets; parquet:DIR, folder:DIR read files"
     parser.add_argument("--family", required=True, help="see ls families")
@@ -20,7 +20,7 @@ def add_arguments(parser: Parser) -> None:
     about = "only multiples of M as widths"
     parser.add_argument("--multiple-of", type=int, default=1, metavar="M", help=about)
     about = "how bytes count (default: float32)"
-    parser.add_argument("--dtype", choices=DTYPES, default="float32", help=about)
+    parser.add_argument("--dtype", choices=BYTES_PER_VALUE, default="float32", help=about)
     _add_family_options(parser)
     add_format(parser, "table", "csv", "json")
 

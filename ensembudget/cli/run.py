@@ -26,7 +26,6 @@ def add_arguments(parser: Parser) -> None:
 
 def act(args: argparse.Namespace) -> int:
     from .. import studies
-    from ..planning.work import training_flops
     from ..records import SteppingChoice
     from ..rendering.render import render
     from ..stepping.parse import parse_stepping
@@ -57,10 +56,10 @@ def act(args: argparse.Namespace) -> int:
     print_splits(planned.splits)
     if runs:
         print(render(steppings.table, steppings.rows(planned, arrangement), "txt"))
-    left = seconds_left(status(planned, store), planned)
+    left = seconds_left(status(planned, store))
     print(
         f"{len(planned.runs)} members planned, {len(planned.runs) - len(runs)} in the store,"
-        f" {len(runs)} to train: {training_flops(planned, runs):.3g} FLOP"
+        f" {len(runs)} to train: {planned.training_flops(runs):.3g} FLOP"
         + (f", about {duration(left)} one after another" if left is not None else "")
         + ". Nothing was trained."
     )

@@ -52,7 +52,7 @@ def act(args: argparse.Namespace) -> int:
     ], "txt"))  # fmt: skip
     for reason in sorted({reason for row in rows for reason in row.reasons}):
         print(f"failed: {reason}")
-    left, missing = seconds_left(rows, planned), sum(row.missing for row in rows)
+    left, missing = seconds_left(rows), sum(row.missing for row in rows)
     when = "unknown, nothing is trained yet" if left is None else f"about {duration(left)} one after another"
     print(f"{missing} of {len(planned.runs)} members to train; time left: {when if missing else 'none'}.")
     return 0

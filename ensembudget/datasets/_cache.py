@@ -47,6 +47,6 @@ def digest_of(arrays: Arrays) -> str:
     return whole.hexdigest()
 
 
-def _to_bytes(arrays: Arrays) -> bytes:
+def to_bytes(arrays: Arrays) -> bytes:
     tensors = {k: np.ascontiguousarray(v) for k, v in arrays._asdict().items() if k != "classes"}
     return safetensors.numpy.save(tensors | {"classes": np.array([arrays.classes])})

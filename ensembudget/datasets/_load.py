@@ -15,7 +15,7 @@ from ..families._build import SMALLEST_IMAGE
 from ..files import write_whole
 from ..records import Task
 from ._base import Arrays, Data
-from ._cache import DECODER, _to_bytes, cache_folder, digest_of, open_cached
+from ._cache import DECODER, cache_folder, digest_of, open_cached, to_bytes
 
 
 def split_name(spec: str) -> tuple[str, str]:
@@ -72,7 +72,7 @@ def load(spec: str) -> Data:
     check(arrays, spec)
     digest = digest_of(arrays)
     try:
-        write_whole(cache_folder() / "arrays" / f"{digest}.safetensors", _to_bytes(arrays))
+        write_whole(cache_folder() / "arrays" / f"{digest}.safetensors", to_bytes(arrays))
         write_whole(pointer, digest.encode())
     except OSError as error:
         raise DatasetError(

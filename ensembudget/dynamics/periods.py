@@ -154,7 +154,7 @@ def _decay(steps: Array, norms: Array, events: Sequence[Destabilisation], rate: 
     return float(np.median(slopes)) if slopes else None
 
 
-class Law(NamedTuple):
+class LogSlope(NamedTuple):
     """Slope of log period against the logarithm of something, with the theory's."""
 
     along: str
@@ -163,7 +163,7 @@ class Law(NamedTuple):
     points: int
 
 
-def laws(learning_rates: Array, weight_decays: Array, periods: Array) -> list[Law]:
+def log_slopes(learning_rates: Array, weight_decays: Array, periods: Array) -> list[LogSlope]:
     """How the period goes with learning rate and weight decay, by least squares in logarithms.
 
     Without gradients the norm falls as (1 - r d)^t, so the time to shrink by a given factor goes as
@@ -176,22 +176,22 @@ def laws(learning_rates: Array, weight_decays: Array, periods: Array) -> list[La
 
     Example:
         >>> r, d = np.array([0.1, 0.1, 1, 1]), np.array([1e-3, 1e-2, 1e-3, 1e-2])
-        >>> [round(law.slope.value, 3) for law in laws(r, d, 1 / (r * d))]
+        >>> [round(law.slope.value, 3) for law in log_slopes(r, d, 1 / (r * d))]
         [-1.0, -1.0, -1.0]
     """
     rates, decays, y = np.log(learning_rates), np.log(weight_decays), np.log(periods)
     found = []
     if len(y) > 2 and np.ptp(rates + decays) > SPREAD:
-        found.append(_law("learning rate x weight decay", (rates + decays)[:, None], y, 0))
+        found.append(_log_slope("learning rate x weight decay", (rates + decays)[:, None], y, 0))
     both = np.stack([rates, decays], 1)
     # Points along one line of the grid do not tell the two apart.
     if len(y) > 3 and np.linalg.matrix_rank(both - both.mean(0), tol=SPREAD) == 2:
-        found.append(_law("learning rate", both, y, 0))
-        found.append(_law("weight decay", both, y, 1))
+        found.append(_log_slope("learning rate", both, y, 0))
+        found.append(_log_slope("weight decay", both, y, 1))
     return found
 
 
-def _law(along: str, x: Array, y: Array, index: int) -> Law:
+def _log_slope(along: str, x: Array, y: Array, index: int) -> LogSlope:
     design = np.column_stack([np.ones(len(y)), x])
     solved, *_ = np.linalg.lstsq(design, y, rcond=None)
     freedom = len(y) - design.shape[1]
@@ -199,4 +199,4 @@ def _law(along: str, x: Array, y: Array, index: int) -> Law:
     error = math.sqrt(variance * np.linalg.inv(design.T @ design)[index + 1, index + 1])
     reach = float(stdtrit(freedom, 0.975)) * error
     slope = float(solved[index + 1])
-    return Law(along, Interval(value=slope, low=slope - reach, high=slope + reach), -1.0, len(y))
+    return LogSlope(along, Interval(value=slope, low=slope - reach, high=slope + reach), -1.0, len(y))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
-Option = int | bool | str
+OptionValue = int | bool | str
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,6 @@ class Family:
     """
 
     build: Callable[..., nn.Module]
-    options: Mapping[str, Option | None] = field(default_factory=dict)
+    options: Mapping[str, OptionValue | None] = field(default_factory=dict)
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    fault: Callable[[Mapping[str, Option]], str | None] = lambda options: None
+    fault: Callable[[Mapping[str, OptionValue]], str | None] = lambda options: None

@@ -9,7 +9,7 @@ from torch import Generator, Tensor, nn
 from ..catalog import FAMILIES
 from ..errors import PlanError, did_you_mean
 from ..records import Task
-from ._base import Option
+from ._base import OptionValue
 
 SMALLEST_IMAGE = 8
 
@@ -23,7 +23,7 @@ class Initialised(Protocol):
     def initialise(self, generators: Sequence[Generator]) -> None: ...
 
 
-def resolve_options(family: str, given: Mapping[str, Option]) -> dict[str, Option]:
+def resolve_options(family: str, given: Mapping[str, OptionValue]) -> dict[str, OptionValue]:
     """The family's options with `given` laid over the defaults; those that nobody set are left out.
 
     Raises:
@@ -53,7 +53,7 @@ def resolve_options(family: str, given: Mapping[str, Option]) -> dict[str, Optio
 
 
 def describe(
-    family: str, width: int, task: Task, *, members: int = 1, options: Mapping[str, Option] | None = None
+    family: str, width: int, task: Task, *, members: int = 1, options: Mapping[str, OptionValue] | None = None
 ) -> nn.Module:
     """A network on the meta device: shapes without memory, for counting.
 

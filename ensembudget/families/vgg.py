@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..records import Task
-from ._base import Family, Option
+from ._base import Family, OptionValue
 from ._invariance import DEGREES, FILTER, head
 from ._layers import BatchNorm1d, BatchNorm2d, Conv2d, Dropout, Linear, he_fan_out
 
@@ -80,7 +80,7 @@ class VGG(nn.Module):
         return self.forward_head(self.forward_features(x))
 
 
-def _fault(options: Mapping[str, Option]) -> str | None:
+def _fault(options: Mapping[str, OptionValue]) -> str | None:
     depth = int(options["depth"])
     if depth in STAGES:
         if "invariance" in options and not options["batch_norm"]:

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from ..records import Task
-from ._base import Family, Option
+from ._base import Family, OptionValue
 from ._invariance import DEGREES, FILTER, batch_norm, head
 from ._layers import BatchNorm2d, Conv2d, Dropout
 from ._residual import InvariantBlock, PreActivation, activate
@@ -62,7 +62,7 @@ def build(width: int, task: Task, members: int, depth: int, invariance: str | No
     return PreActivation(layers, batch_norm(c_in, members, degree), head(c_in, task.classes, members, degree))
 
 
-def _fault(options: Mapping[str, Option]) -> str | None:
+def _fault(options: Mapping[str, OptionValue]) -> str | None:
     depth = int(options["depth"])
     if depth >= 10 and depth % 6 == 4:
         return None

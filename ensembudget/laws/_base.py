@@ -14,12 +14,12 @@ class Law:
     Attributes:
         fit: `fit(m, y, objective)` for points sorted by m; never raises for points that `check`
             lets through, but says in the status what is wrong.
-        predict: `predict(fit, m)` for a fit whose parameters are there.
+        value: `value(fit, m)` is the law's y at m, (point,), of a fit whose parameters are there.
         objectives: What it can minimise, the default first.
         formula: As people write it.
     """
 
     fit: Callable[[Array, Array, str], Fit]
-    predict: Callable[[Fit, Array], Array]
+    value: Callable[[Fit, Array], Array]
     objectives: tuple[str, ...]
     formula: str

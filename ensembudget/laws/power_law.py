@@ -188,7 +188,7 @@ def _status(y: Array, a: float, squares: float, interval: Interval) -> str:
     return "ok"
 
 
-def predict(fitted: Fit, m: Array) -> Array:
+def value(fitted: Fit, m: Array) -> Array:
     assert fitted.a is not None
     assert fitted.b is not None
     assert fitted.c is not None
@@ -196,4 +196,4 @@ def predict(fitted: Fit, m: Array) -> Array:
     return values
 
 
-law = Law(fit, predict, ("least_squares", "log2"), "c + b m^a")
+law = Law(fit, value, ("least_squares", "log2"), "c + b m^a")

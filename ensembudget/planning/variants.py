@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from .. import recipes
 from ..errors import StudyError, did_you_mean
-from ..families._base import Option
+from ..families._base import OptionValue
 from ..records import RecipeChoice, Study
 
 MOST_VARIANTS = 10_000  # of one study: more is a typing error
@@ -30,7 +30,7 @@ class Variant(NamedTuple):
     base_arm: str
     values: Mapping[str, Any]
     mode: str
-    options: Mapping[str, Option]
+    options: Mapping[str, OptionValue]
     base: str
     overrides: Mapping[str, Any]
 

@@ -5,7 +5,7 @@ from functools import lru_cache
 
 from ..catalog import BUDGETS
 from ..errors import PlanError
-from ..families._base import Option
+from ..families._base import OptionValue
 from ..families._build import describe, resolve_options
 from ..records import Split, Task
 
@@ -16,7 +16,7 @@ TOLERANCE = 0.05  # a split that misses its budget by more than this fraction is
 
 @lru_cache(maxsize=4096, typed=True)
 def _cost(
-    family: str, options: tuple[tuple[str, Option], ...], task: Task, width: int, kind: str, dtype: str
+    family: str, options: tuple[tuple[str, OptionValue], ...], task: Task, width: int, kind: str, dtype: str
 ) -> int:
     network = describe(family, width, task, options=dict(options))
     return BUDGETS[kind].measure(network, task, dtype)
@@ -28,7 +28,7 @@ def cost(
     task: Task,
     kind: str = "parameters",
     *,
-    options: Mapping[str, Option] | None = None,
+    options: Mapping[str, OptionValue] | None = None,
     dtype: str = "float32",
 ) -> int:
     """What one network costs, measured on the network built without memory.
@@ -61,7 +61,7 @@ def split(
     members: int,
     kind: str = "parameters",
     *,
-    options: Mapping[str, Option] | None = None,
+    options: Mapping[str, OptionValue] | None = None,
     multiple_of: int = 1,
     dtype: str = "float32",
 ) -> Split:

@@ -1,5 +1,6 @@
 """What a study comes to: splits, and the pools that serve them."""
 
+from collections.abc import Iterable
 from typing import Literal
 
 from pydantic import PositiveInt
@@ -58,6 +59,11 @@ class Plan(Record):
     @property
     def arms(self) -> list[str]:
         return list(dict.fromkeys(planned.arm for planned in self.cells))
+
+    def training_flops(self, runs: Iterable[Run]) -> float:
+        """Operations to train these runs of the plan."""
+        each = {planned.cell.key: planned.training_flops for planned in self.cells}
+        return sum(each[run.cell.key] for run in runs)
 
     def cell_of(self, split: Split) -> PlannedCell:
         return next(p for p in self.cells if (p.arm, p.cell.width) == (split.arm, split.width))

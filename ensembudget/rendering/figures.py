@@ -82,7 +82,7 @@ def power_laws(laws: Sequence[Series]) -> Figure:
             if one.fit.status != "ok":
                 continue
             m = np.geomspace(one.m.min(), one.m.max(), 60)
-            axes.plot(m, power_law.predict(one.fit, m), color=colour, lw=1.2)
+            axes.plot(m, power_law.value(one.fit, m), color=colour, lw=1.2)
             axes.fill_between(m, *power_law.band(one.m, one.y, m), color=colour, alpha=0.15, lw=0)
         axes.set_xscale("log")
         axes.set_yscale("log")

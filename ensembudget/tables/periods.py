@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import stdtrit
 
-from ..dynamics.periods import LEAST, PERIODIC, Course, course, laws
+from ..dynamics.periods import LEAST, PERIODIC, Course, course, log_slopes
 from ..records import Interval
 from ..scoring.pools import Pool, Results
 from ._base import Column, Row, Table, spread_out
@@ -164,7 +164,7 @@ def law_rows(results: Results) -> list[Row]:
                 [period for _, period in points],
             )
         )
-        for law in laws(rates, decays, periods):
+        for law in log_slopes(rates, decays, periods):
             low, high = law.slope.low or 0.0, law.slope.high or 0.0
             found.append(
                 {

@@ -10,7 +10,6 @@ from ..catalog import EXECUTORS
 from ..datasets._cache import open_cached
 from ..errors import PlanError
 from ..executors._base import Executor, Job, Outcome
-from ..planning.work import _work_of
 from ..records import Plan, PlannedCell, Stepping, SteppingChoice
 from ..stepping.autotune import Arrangement, Chosen, Request, choose_all, choose_place, is_worth
 from ..stepping.step import faults
@@ -43,7 +42,7 @@ def missing_jobs(planned: Plan, store: Store, arrangement: Arrangement) -> list[
 
     Packs are whole (members 0 to 7, 8 to 15, and so on), whatever is there already.
     """
-    work, place = _work_of(planned), arrangement.place
+    place = arrangement.place
     # For a cell that was whole when it was arranged, and has lost a damaged member since.
     plain = Chosen(Stepping(**planned.study.stepping.fixed), None)
     jobs = [
@@ -60,7 +59,7 @@ def missing_jobs(planned: Plan, store: Store, arrangement: Arrangement) -> list[
         for first in range(0, cell.members, stepping.pack)
     ]
     lacking = [job for job in jobs if not all(run.key in store for run in job.runs)]
-    return sorted(lacking, key=lambda job: -len(job.runs) * work[job.runs[0].cell.key])
+    return sorted(lacking, key=lambda job: -planned.training_flops(job.runs))
 
 
 def arrange(
@@ -203,8 +202,7 @@ class _Follower:
     """Sums the epochs that jobs report into the share of the work that is done."""
 
     def __init__(self, jobs: list[Job], planned: Plan, on_progress: Callable[[Progress], None]) -> None:
-        work = _work_of(planned)
-        self._weights = [len(job.runs) * work[job.runs[0].cell.key] for job in jobs]
+        self._weights = [planned.training_flops(job.runs) for job in jobs]
         self._epochs = [job.runs[0].cell.recipe.epochs for job in jobs]
         self._sizes = [len(job.runs) for job in jobs]
         self._done = [0] * len(jobs)

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field
 
-from ..planning.work import _work_of
 from ..records import Plan, PlannedCell
 from ..store import Store
 
@@ -43,15 +42,14 @@ def status(planned: Plan, store: Store) -> list[CellStatus]:
     return rows
 
 
-def seconds_left(rows: list[CellStatus], planned: Plan) -> float | None:
+def seconds_left(rows: list[CellStatus]) -> float | None:
     """What the missing members would take one after another, from the members there are.
 
     A cell without members is taken to cost what the others do, in proportion to its operations;
     None where there is nothing to judge by.
     """
-    work = _work_of(planned)
-    known = [(row.seconds_each, work[row.planned.cell.key]) for row in rows if row.seconds_each]
+    known = [(row.seconds_each, row.planned.training_flops) for row in rows if row.seconds_each]
     if not known:
         return None
     rate = sum(seconds for seconds, _ in known) / sum(amount for _, amount in known)
-    return sum(row.missing * (row.seconds_each or rate * work[row.planned.cell.key]) for row in rows)
+    return sum(row.missing * (row.seconds_each or rate * row.planned.training_flops) for row in rows)

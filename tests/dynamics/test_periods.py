@@ -19,7 +19,7 @@ from ensembudget.dynamics.periods import (
     Destabilisation,
     course,
     destabilisations,
-    laws,
+    log_slopes,
 )
 
 
@@ -342,7 +342,7 @@ ALONG = ["learning rate x weight decay", "learning rate", "weight decay"]
 
 @pytest.mark.parametrize("constant", [0.3, 1.0, 40.0])
 def test_slopes_of_minus_one_are_recovered_without_noise(constant):
-    found = laws(*GRID, constant / (GRID[0] * GRID[1]))
+    found = log_slopes(*GRID, constant / (GRID[0] * GRID[1]))
     assert [law.along for law in found] == ALONG
     for law in found:
         assert (law.predicted, law.points) == (-1.0, 9)
@@ -350,7 +350,7 @@ def test_slopes_of_minus_one_are_recovered_without_noise(constant):
 
 
 def test_slopes_along_each_are_told_apart():
-    found = {law.along: law.slope.value for law in laws(*GRID, GRID[0] ** -0.7 * GRID[1] ** -1.2)}
+    found = {law.along: law.slope.value for law in log_slopes(*GRID, GRID[0] ** -0.7 * GRID[1] ** -1.2)}
     assert found["learning rate"] == pytest.approx(-0.7)
     assert found["weight decay"] == pytest.approx(-1.2)
     assert -1.2 < found["learning rate x weight decay"] < -0.7
@@ -360,7 +360,7 @@ def test_slopes_along_each_are_told_apart():
 def test_the_single_regression_is_scipys(seed):
     rng = np.random.default_rng(seed)
     periods = np.exp(rng.normal(scale=0.3, size=9)) / (GRID[0] * GRID[1])
-    law = laws(*GRID, periods)[0]
+    law = log_slopes(*GRID, periods)[0]
     line = linregress(np.log(GRID[0] * GRID[1]), np.log(periods))
     reach = t.ppf(0.975, 7) * line.stderr
     assert law.slope.value == pytest.approx(line.slope, rel=1e-9)
@@ -377,7 +377,7 @@ def test_the_regression_on_both_is_scipys(seed, kept):
     best, covariance = curve_fit(
         lambda x, a, b, c: a + b * x[0] + c * x[1], np.log([rates, decays]), np.log(periods), p0=(0, -1, -1)
     )
-    for i, law in enumerate(laws(rates, decays, periods)[1:], start=1):
+    for i, law in enumerate(log_slopes(rates, decays, periods)[1:], start=1):
         reach = t.ppf(0.975, len(rates) - 3) * math.sqrt(covariance[i, i])
         assert law.slope.value == pytest.approx(best[i], rel=1e-5)
         assert law.slope.high - law.slope.low == pytest.approx(2 * reach, rel=1e-4)
@@ -390,7 +390,7 @@ def test_intervals_cover_the_true_slope_about_95_times_in_100(along):
     covered = 0
     for _ in range(400):
         periods = 0.5 * np.exp(rng.normal(scale=0.25, size=9)) / (GRID[0] * GRID[1])
-        slope = next(law.slope for law in laws(*GRID, periods) if law.along == along)
+        slope = next(law.slope for law in log_slopes(*GRID, periods) if law.along == along)
         covered += slope.low <= -1 <= slope.high
     assert 0.91 <= covered / 400 <= 0.98
 
@@ -398,23 +398,23 @@ def test_intervals_cover_the_true_slope_about_95_times_in_100(along):
 @pytest.mark.parametrize("points", [0, 1, 2])
 def test_fewer_than_three_points_make_no_law(points):
     rates, decays = GRID[:, :points]
-    assert laws(rates, decays, 1 / (rates * decays)) == []
+    assert log_slopes(rates, decays, 1 / (rates * decays)) == []
 
 
 def test_three_points_make_a_law_along_the_product_alone():
     rates, decays = GRID[:, [0, 4, 5]]
-    assert [law.along for law in laws(rates, decays, 1 / (rates * decays))] == ALONG[:1]
+    assert [law.along for law in log_slopes(rates, decays, 1 / (rates * decays))] == ALONG[:1]
 
 
 @pytest.mark.parametrize("fixed", [0, 1])
 def test_where_one_of_them_is_fixed_there_is_a_law_along_the_product_alone(fixed):
     grid = np.array([[0.1] * 5, np.geomspace(1e-4, 1e-2, 5)])[:: 1 if fixed == 0 else -1]
-    assert [law.along for law in laws(*grid, 1 / (grid[0] * grid[1]))] == ALONG[:1]
+    assert [law.along for law in log_slopes(*grid, 1 / (grid[0] * grid[1]))] == ALONG[:1]
 
 
 def test_points_of_equal_product_make_no_law():
     rates = np.array([0.5] * 4)
-    assert laws(rates, rates, np.array([10.0, 11.0, 12.0, 13.0])) == []
+    assert log_slopes(rates, rates, np.array([10.0, 11.0, 12.0, 13.0])) == []
 
 
 @pytest.mark.parametrize(
@@ -430,11 +430,11 @@ def test_points_whose_products_differ_by_rounding_or_not_at_all_make_no_law(rate
     """As along the counter-diagonal of a grid; where periods go with the product, all of it is periodic."""
     assert np.ptp(np.log(np.array(rates) * decays)) < 1e-12
     periods = np.array([900.0, 1000.0, 1100.0, 1150.0])[: len(rates)]
-    assert laws(np.array(rates), np.array(decays), periods) == []
+    assert log_slopes(np.array(rates), np.array(decays), periods) == []
 
 
 def test_points_along_one_line_of_the_grid_make_no_law_along_each():
     """As along the diagonal: rate and decay rise together, and cannot be told apart."""
     rates = np.array([0.1, 0.3, 1.0, 3.0])
-    found = laws(rates, rates / 100, np.array([1000.0, 100.0, 12.0, 1.0]))
+    found = log_slopes(rates, rates / 100, np.array([1000.0, 100.0, 12.0, 1.0]))
     assert [law.along for law in found] == ALONG[:1]

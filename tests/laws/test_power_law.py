@@ -236,7 +236,7 @@ def test_the_band_contains_the_fitted_curve_and_is_widest_outside(seed):
     fit = fit_points(SIZES, y)
     at = np.geomspace(1, 128, 40)
     low, high = power_law.band(SIZES, y, at)
-    predicted = power_law.predict(fit, at)
+    predicted = power_law.value(fit, at)
     assert predicted == pytest.approx(curve(at, fit.a.value, fit.b.value, fit.c.value))
     assert (low <= predicted).all()
     assert (predicted <= high).all()

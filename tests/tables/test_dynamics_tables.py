@@ -19,7 +19,7 @@ from scipy import stats
 
 from ensembudget import studies
 from ensembudget.cli import main
-from ensembudget.dynamics.periods import course, laws
+from ensembudget.dynamics.periods import course, log_slopes
 from ensembudget.dynamics.regimes import REGIMES, boundaries, classify
 from ensembudget.errors import IncompleteError
 from ensembudget.records import Plan
@@ -505,7 +505,7 @@ def test_laws_are_over_the_periodic_points_alone_and_others_show_dashes(with_dec
     assert all(row[name] is None for name in ("period", "period_of_product", "decay", "loss_peak"))
     (law,) = periods.law_rows(results)
     points = [rows[point] for point in GRID if point != settled]
-    (expected,) = laws(
+    (expected,) = log_slopes(
         *(np.array([r[n] for r in points]) for n in ("learning_rate", "weight_decay", "period"))
     )
     assert law["along"] == expected.along == "learning rate x weight decay"
