@@ -28,10 +28,10 @@ from benchmarks.baselines import plain
 from benchmarks.baselines._workload import Workload, images_of
 from ensembudget.records import Run, Stepping
 from ensembudget.rendering.render import render, to_csv
-from ensembudget.stepping.step import faults
+from ensembudget.rendering.steppings import STEPPING_COLUMNS, stepping_row
+from ensembudget.stepping.check import faults
 from ensembudget.stepping.timing import time_steps
 from ensembudget.tables._base import Column, Row, Table
-from ensembudget.tables.steppings import WAY, way_row
 from ensembudget.training.loop import train
 
 MINUTES = 9.0
@@ -57,7 +57,7 @@ STEPS = Table(
         Column("precision", "precision"),
         Column("members", "n", "d"),
         Column("width", "width", "d"),
-        *WAY,
+        *STEPPING_COLUMNS,
         Column("split_ms", "ms for all", ".2f"),
         Column("over_wide", "over the wide network's best", ".2f"),
         Column("beside_plain", "times plain", ".1f"),
@@ -218,7 +218,12 @@ def step_rows(scale: Scale, device: str, left: Callable[[], float]) -> Iterator[
             cell = spec.cell()
             cell = cell.model_copy(update={"recipe": cell.recipe.model_copy(update={"precision": precision})})
             for stepping in steppings(members, device):
-                row: Row = {"precision": precision, "members": members, "width": width, **way_row(stepping)}
+                row: Row = {
+                    "precision": precision,
+                    "members": members,
+                    "width": width,
+                    **stepping_row(stepping),
+                }
                 if left() < 0:
                     yield row | {"fault": "not reached in the time"}
                     continue

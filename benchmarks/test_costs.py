@@ -6,23 +6,22 @@ parameters the splits of a budget have equal operations, so a time above n = 1's
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from ensembudget import Plan, Run, Split, Store, run
+from ensembudget import Plan, Run, Split, Stepping, Store, run
 from ensembudget.budgets.activations import PeakBytes
-from ensembudget.catalog import MODES
 from ensembudget.datasets._base import Data
 from ensembudget.datasets._load import load
-from ensembudget.families._invariance import invariant_of
-from ensembudget.packing.batches import Draws, draw, epoch_batches, scale_of
+from ensembudget.packing.batches import scale_of
 from ensembudget.packing.network import build_network
 from ensembudget.packing.parts import parts_of
 from ensembudget.packing.streams import stream
-from ensembudget.stepping.step import train_batch
-from ensembudget.training.loop import predict
+from ensembudget.stepping.pack import assemble
+from ensembudget.training.loop import evaluate_logits
 
 EVALUATED = 500  # test images
 ROUNDS = 5
@@ -40,25 +39,21 @@ def trained(plan: Plan, store: Store, device: str) -> None:
     assert all(one.status == "done" for one in outcomes)
 
 
-def packs(plan: Plan, store: Store, split: Split) -> list[list[Run]]:
-    """The split's members as they were trained together."""
-    runs = plan.cell_of(split).runs[: split.members]
-    pack = store.read(runs[0].key).member.environment.pack
-    return [runs[first : first + pack] for first in range(0, len(runs), pack)]
+class Packed(NamedTuple):
+    """Members of a split that were trained together, and how they were stepped."""
+
+    runs: list[Run]
+    stepping: Stepping
 
 
-def batch_of(runs: list[Run], data: Data, device: str) -> tuple[Tensor, Tensor]:
-    """One training batch of a pack, cut and normalised."""
-    recipe = runs[0].cell.recipe
-    parts = parts_of(runs[0].cell, data.arrays)
-    draws: list[Draws] = [
-        draw(len(parts.labels), recipe.crop_padding, recipe.flip, stream(r.stream_key, "data")) for r in runs
-    ]
-    scale = scale_of(recipe.normalisation, parts.images)
-    images, labels = next(
-        epoch_batches(parts.images, parts.labels, draws, recipe.batch_size, recipe.crop_padding, scale)
-    )
-    return images.to(device), labels.to(device)
+def packs(plan: Plan, store: Store, split: Split) -> list[Packed]:
+    """The split's members in the packs in which they were trained, as each environment records."""
+    runs, found = plan.cell_of(split).runs[: split.members], []
+    while runs:
+        stepping = store.read(runs[0].key).member.environment.stepping
+        found.append(Packed(runs[: stepping.pack], stepping))
+        runs = runs[stepping.pack :]
+    return found
 
 
 def measure_peak(work: Callable[[], object], device: str) -> int:
@@ -90,20 +85,19 @@ def size_of(networks: list[nn.Module]) -> int:
 
 @pytest.mark.benchmark(group="training step")
 def test_training_step(benchmark, plan, store, split, data, device, costs) -> None:
-    """One step of every member of the split, packs one after another as they are trained."""
+    """One step of every member of the split, stepped as it was trained, packs one after another."""
     ready = []
-    for runs in packs(plan, store, split):
-        network = build_network(runs, data, torch.device(device)).train()
-        optimizer = MODES[runs[0].cell.mode].optimizer(
-            network, runs[0].cell.recipe, invariant_of(network, len(runs))
-        )
-        ready.append((network, optimizer, *batch_of(runs, data, device)))
+    for runs, stepping in packs(plan, store, split):
+        pack = assemble(runs, parts_of(runs[0].cell, data.arrays), data.task, device, stepping)
+        pack.network.train()
+        batch = next(pack.batches([stream(run.stream_key, "data") for run in runs]))
+        ready.append((pack, batch))
 
     def steps() -> None:
-        for network, optimizer, images, labels in ready:
-            train_batch(network, optimizer, images, labels)
+        for pack, batch in ready:
+            pack.step(*batch, None)
 
-    peak = measure_peak(steps, device) + size_of([each[0] for each in ready])
+    peak = measure_peak(steps, device) + size_of([pack.network for pack, _ in ready])
     benchmark.extra_info.update(peak_memory_bytes=peak, threads=torch.get_num_threads())
     benchmark.pedantic(waited(steps, device), rounds=ROUNDS, warmup_rounds=2, iterations=3)
     costs.add(split, train_step_ms=1e3 * benchmark.stats.stats.median, peak_memory_bytes=peak)
@@ -113,7 +107,10 @@ def test_training_step(benchmark, plan, store, split, data, device, costs) -> No
 def ensemble(plan: Plan, store: Store, split: Split, data: Data, device: str) -> list[tuple[nn.Module, int]]:
     """The split's networks as they would be served, with how many members each holds."""
     place = torch.device(device)
-    return [(build_network(runs, data, place).eval(), len(runs)) for runs in packs(plan, store, split)]
+    return [
+        (build_network(runs, data.task, place, stepping.layout).eval(), len(runs))
+        for runs, stepping in packs(plan, store, split)
+    ]
 
 
 @pytest.mark.benchmark(group="evaluation")
@@ -123,7 +120,7 @@ def test_evaluation(benchmark, plan, split, data, device, costs, ensemble) -> No
     scale = scale_of("dataset", images).to(torch.device(device))
 
     def evaluate() -> list[Tensor]:
-        return [predict(network, images, scale, members) for network, members in ensemble]
+        return [evaluate_logits(network, images, scale, members) for network, members in ensemble]
 
     benchmark.extra_info["peak_memory_bytes"] = measure_peak(evaluate, device)
     benchmark.pedantic(evaluate, rounds=ROUNDS, warmup_rounds=1)

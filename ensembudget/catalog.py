@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .families._base import Family
     from .laws._base import Law
     from .modes._base import Mode
+    from .stepping.ways._base import Way
 
 Part = TypeVar("Part")
 
@@ -150,8 +151,9 @@ BUDGETS: Catalog["Budget"] = Catalog("budgets", "budget")
 MODES: Catalog["Mode"] = Catalog("modes", "mode")
 LAWS: Catalog["Law"] = Catalog("laws", "law")
 EXECUTORS: Catalog["Executor"] = Catalog("executors", "executor")
+WAYS: Catalog["Way"] = Catalog("stepping/ways", "way")
 
 # What `ls` can list, by kind.
 CATALOGS: dict[str, Catalog[Any]] = {
-    one.kind: one for one in (FAMILIES, DATASETS, MODES, BUDGETS, LAWS, EXECUTORS)
+    one.kind: one for one in (FAMILIES, DATASETS, MODES, BUDGETS, LAWS, EXECUTORS, WAYS)
 }

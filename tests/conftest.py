@@ -5,6 +5,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
@@ -116,3 +117,17 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
         del sys.modules[name]
     monkeypatch.undo()
     plugins.cache_clear()
+
+
+@pytest.fixture
+def plug_in(install: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """`plug_in("ways", "loud", way=...)` installs a package whose one part is made of this test's objects."""
+
+    def add(kind: str, name: str, **symbols) -> None:
+        package = f"plug_in_{kind}_{name}"
+        install(package, **{kind: {name: None}})
+        module = ModuleType(f"{package}.{kind}_{name}")
+        vars(module).update(symbols)
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+
+    return add

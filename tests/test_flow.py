@@ -26,7 +26,8 @@ from ensembudget.store import Store
 from ensembudget.tables import memory_split, power_laws
 from ensembudget.training.loop import Trained
 from ensembudget.verbs.plan import plan_study
-from ensembudget.verbs.run import _Follower, run
+from ensembudget.verbs.progress import Follower
+from ensembudget.verbs.run import run
 from helpers import Said, command
 
 STUDY = """
@@ -570,7 +571,7 @@ def test_an_exception_in_training_is_exit_1_and_the_same_command_goes_on(place, 
 
 
 def test_an_interrupted_run_is_exit_130_and_the_same_command_goes_on(place, first, monkeypatch):
-    follow, epochs = _Follower.__call__, []
+    follow, epochs = Follower.__call__, []
 
     def interrupting(self, job, epoch):
         follow(self, job, epoch)
@@ -578,7 +579,7 @@ def test_an_interrupted_run_is_exit_130_and_the_same_command_goes_on(place, firs
         if len(epochs) == 3:  # the first of the second pack
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(_Follower, "__call__", interrupting)
+    monkeypatch.setattr(Follower, "__call__", interrupting)
     said = place.train()
     assert said.code == 130
     assert "Traceback" not in said.err
@@ -586,7 +587,7 @@ def test_an_interrupted_run_is_exit_130_and_the_same_command_goes_on(place, firs
     moments = times(place.store / "members")
     assert to_train(place("status")).startswith(f"{PLANNED - 2} of {PLANNED} members to train")
 
-    monkeypatch.setattr(_Follower, "__call__", follow)
+    monkeypatch.setattr(Follower, "__call__", follow)
     said = place.train()
     assert said.code == 0
     assert f"tiny: {PLANNED - 2} members" in said.err

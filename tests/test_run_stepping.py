@@ -1,9 +1,9 @@
 """From a study and the command line to the way in which members are stepped, and back from the store."""
 
-import importlib
 import json
 import shlex
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -12,17 +12,20 @@ import torch
 from ensembudget import studies
 from ensembudget.datasets._load import load
 from ensembudget.errors import PlanError
+from ensembudget.executors._base import Executor
 from ensembudget.executors._worker import device_name
 from ensembudget.records import Environment, Stepping, SteppingChoice
-from ensembudget.stepping import autotune as trial
-from ensembudget.stepping.autotune import Arrangement, Chosen
+from ensembudget.rendering import steppings
+from ensembudget.stepping.arrange import Arrangement, autotuned
+from ensembudget.stepping.autotune import Bench, Chosen
+from ensembudget.stepping.measured import Timing
 from ensembudget.stepping.parse import parse_stepping
-from ensembudget.stepping.timing import Place, Timing
+from ensembudget.stepping.place import Place, places
 from ensembudget.store import Store, _canonical, _sha256
-from ensembudget.tables import steppings
 from ensembudget.training.loop import train
+from ensembudget.verbs.jobs import missing_jobs
 from ensembudget.verbs.plan import plan_study
-from ensembudget.verbs.run import arrange, missing_jobs
+from ensembudget.verbs.run import arrange
 from helpers import Said
 
 STUDY = """
@@ -43,8 +46,14 @@ epochs = 1
 batch_size = 32
 """
 MEMBERS = 5
-# The package has a function of that name too.
-RUN = importlib.import_module("ensembudget.verbs.run")
+
+
+@pytest.fixture
+def cache_of_its_own(tmp_path, monkeypatch) -> Path:
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("ENSEMBUDGET_CACHE", str(folder))
+    load("digits")  # what a plan is made from
+    return folder
 
 
 @pytest.fixture
@@ -73,8 +82,7 @@ def folders(path, store):
 
 
 def steppings_of(path, store):
-    fields = set(Stepping.model_fields)
-    return [Stepping(**one.member.environment.model_dump(include=fields)) for one in stored(path, store)]
+    return [one.member.environment.stepping for one in stored(path, store)]
 
 
 SERIAL = ("--executor", "serial")
@@ -222,12 +230,12 @@ def test_a_dry_run_of_what_is_there_has_no_ways_to_say(command, study):
 
 
 def rows_of(path, chosen):
-    planned = plan_study(studies.load_study(path))
+    cells = plan_study(studies.load_study(path)).cells
     place = Place(device="cpu", workers=2, threads=1)
-    return steppings.rows(planned, Arrangement(place, {planned.cells[0].cell.key: chosen}))
+    return steppings.rows(cells, Arrangement(place, {cells[0].cell.key: chosen}))
 
 
-def test_a_row_has_the_milliseconds_of_a_trial(study):
+def test_a_row_has_the_milliseconds_that_were_measured(study):
     how = Stepping(pack=4)
     (row,) = rows_of(study(), Chosen(how, Timing(stepping=how, seconds=0.0125)))
     assert (row["step_ms"], row["pack"], row["workers"], row["threads"]) == (12.5, 4, 2, 1)
@@ -235,7 +243,7 @@ def test_a_row_has_the_milliseconds_of_a_trial(study):
     assert row["step_ms"] is None
 
 
-def test_a_row_of_a_trial_that_failed_has_none(study):
+def test_a_row_has_none_where_a_stepping_failed(study):
     how = Stepping(compiled=True)
     (row,) = rows_of(study(), Chosen(how, Timing(stepping=how, fault="RuntimeError: no compiler")))
     assert row["step_ms"] is None
@@ -287,8 +295,8 @@ REFUSED = {
     "nothing": (STUDY, "--stepping ''", ("--stepping",)),
     "comma at the end": (STUDY, "--stepping pack=8,", ("--stepping",)),
     "unknown field": (STUDY, "--stepping packs=8", ("--stepping", "packs=8")),
-    "unknown way": (STUDY, "--stepping way=fast", ("--stepping", "grouped, separate or vmap")),
-    "unknown layout": (STUDY, "--stepping layout=nchw", ("--stepping", "channels_last or contiguous")),
+    "unknown way": (STUDY, "--stepping way=fast", ("--stepping", "grouped, separate, vmap")),
+    "unknown layout": (STUDY, "--stepping layout=nchw", ("--stepping", "channels_last, contiguous")),
     "neither yes nor no": (STUDY, "--stepping compiled=maybe", ("--stepping", "compiled=no")),
     "no threads": (STUDY, "--threads 0", ("threads 0", "1")),
     "threads below none": (STUDY, "--threads -1", ("threads -1",)),
@@ -305,6 +313,7 @@ REFUSED = {
         "stepping = { compiled = true }\n" + STUDY, "--stepping way=vmap", ("compiled", "vmap")
     ),
     "a study's nonsense": ("stepping = { pack = 0 }\n" + STUDY, "", ("stepping", "pack")),
+    "a study's unknown way": ('stepping = { way = "fast" }\n' + STUDY, "", ("stepping", "no way 'fast'")),
     "a study's unknown field": ("stepping = { packs = 2 }\n" + STUDY, "", ("stepping", "packs")),
 }  # fmt: skip
 
@@ -353,111 +362,117 @@ def test_a_field_that_is_given_twice_is_refused():
 
 
 @pytest.fixture
-def asked(monkeypatch):
-    """Makes every trial an answer, and keeps what was asked."""
-    places, requests = [], []
+def autotuned_alone():
+    """`autotuned_alone(planned, fixed, places)` of a long run; and what was asked to be measured."""
 
-    def choose_place(request, among, *, worth):
-        places.append((request, among))
-        return among[-1]
+    def asked(planned, fixed, places):
+        found = []
 
-    def choose_all(wanted, *, worth):
-        requests.extend(wanted)
-        return [Chosen(Stepping(**{"pack": 2, **one.fixed.fixed}), None) for one in wanted]
+        def measure(request, how):
+            found.append(request)
+            return Timing(stepping=how, seconds=1.0)
 
-    monkeypatch.setattr(RUN, "choose_place", choose_place)
-    monkeypatch.setattr(RUN, "choose_all", choose_all)
-    return places, requests
+        task = load("digits").task
+        cells = [
+            cell.model_copy(update={"flops_per_sample": 10**9 * cell.flops_per_sample})
+            for cell in planned.cells
+        ]
+        bench = Bench(measure, ThreadPoolExecutor)
+        return autotuned(cells, cells, task, fixed, places, bench), found
+
+    return asked
 
 
-def test_a_trial_is_asked_what_the_study_and_the_user_left_open(study, tmp_path, asked):
-    planned = plan_study(studies.load_study(study(stepping='{ pack = 3, layout = "contiguous" }')))
-    given = SteppingChoice(pack=4, compiled=False)
-    found = arrange(planned, Store(tmp_path / "s"), executor="serial", stepping=given)
-    _, (request,) = asked
-    assert request.fixed == SteppingChoice(pack=4, compiled=False, layout="contiguous")
+CPU = Place(device="cpu", workers=1, threads=1)
+
+
+def test_autotuning_is_asked_what_is_left_open(study, autotuned_alone, cache_of_its_own):
+    planned = plan_study(studies.load_study(study()))
+    fixed = SteppingChoice(pack=4, compiled=False)
+    found, (request, *_) = autotuned_alone(planned, fixed, [CPU])
+    assert request.fixed == fixed
     assert request.members == MEMBERS
     assert request.task == (10, 1, 8)
-    assert request.flops == planned.cells[0].training_flops
-    assert request.place == found.place
+    assert request.flops == 1e9 * planned.cells[0].training_flops
+    assert request.place == found.place == CPU
     assert found.chosen[planned.cells[0].cell.key].stepping.pack == 4
 
 
+def test_what_a_user_gives_is_over_what_a_study_gives(study, tmp_path):
+    planned = plan_study(studies.load_study(study(stepping='{ pack = 3, layout = "contiguous" }')))
+    given = SteppingChoice(pack=4, compiled=False)
+    found = arrange(planned, Store(tmp_path / "s"), executor="serial", stepping=given)
+    assert [one.stepping for one in found.chosen.values()] == [Stepping(pack=4, layout="contiguous")]
+
+
 @pytest.mark.parametrize(
-    ("executor", "given", "wanted"),
+    ("usual", "given", "wanted"),
     [
-        ("processes", {}, [(4, 1), (1, 4)]),
-        ("processes", {"workers": 3}, [(3, 1)]),
-        ("processes", {"workers": 1}, [(1, 7)]),
-        ("processes", {"threads": 2}, [(4, 2)]),
-        ("processes", {"workers": 2, "threads": 3}, [(2, 3)]),
-        ("serial", {}, [(1, 7)]),
-        ("serial", {"threads": 2}, [(1, 2)]),
+        (4, (None, None), [(4, 1), (1, 4)]),
+        (4, (3, None), [(3, 1)]),
+        (4, (1, None), [(1, torch.get_num_threads())]),
+        (4, (None, 2), [(4, 2)]),
+        (4, (2, 3), [(2, 3)]),
+        (1, (None, None), [(1, torch.get_num_threads())]),
+        (1, (None, 2), [(1, 2)]),
     ],
 )
-def test_processes_and_threads_are_tried_where_nobody_says(
-    executor, given, wanted, study, tmp_path, asked, monkeypatch
-):
-    part = RUN.EXECUTORS["processes"]
-    monkeypatch.setattr(RUN.torch, "get_num_threads", lambda: 7)
-    monkeypatch.setitem(vars(part), "workers", lambda device: 4)
-    planned = plan_study(studies.load_study(study()))
-    found = arrange(planned, Store(tmp_path / "s"), executor=executor, **given)
-    (((request, among),), _) = asked
-    assert [(place.workers, place.threads) for place in among] == wanted
-    assert request.place == among[0]
-    assert found.place == among[-1]
+def test_processes_and_threads_are_tried_where_nobody_says(usual, given, wanted):
+    found = places("cpu", *given, usual=usual)
+    assert [(place.workers, place.threads) for place in found] == wanted
 
 
-def test_a_trial_here_says_nothing_of_other_machines(study, tmp_path, asked):
-    planned = plan_study(studies.load_study(study(stepping="{ pack = 3 }")))
-    found = arrange(planned, Store(tmp_path / "s"), executor="ray")
-    assert asked == ([], [])
-    assert [one.stepping for one in found.chosen.values()] == [Stepping(pack=3)]
-
-
-def test_what_is_complete_is_not_tried(command, study, asked):
-    path = study(stepping="{ pack = 5 }")
-    assert command("run", path, *SERIAL).code == 0
-    assert len(asked[1]) == 1
-    planned = plan_study(studies.load_study(path))
-    assert arrange(planned, Store("store"), executor="serial").chosen == {}
-    assert len(asked[1]) == 1
-
-
-def test_a_short_run_starts_no_process_to_be_tried(command, study, monkeypatch):
-    monkeypatch.setattr(trial, "_processes", lambda workers: pytest.fail("processes were started"))
-    said = command("run", study(), "--dry-run")
-    assert said.code == 0, said
-    assert [row["pack"] for row in table(said)] == ["1"]
-
-
-def test_an_arrangement_names_every_cell_that_lacks_members(study, tmp_path, asked):
+def test_the_place_is_that_of_the_cell_that_the_run_waits_for(study, autotuned_alone, cache_of_its_own):
     text = STUDY.replace("budgets = [1402]", "budgets = [1402, 5178]")
     planned = plan_study(studies.load_study(study(text)))
     assert len(planned.cells) == 2
-    found = arrange(planned, Store(tmp_path / "s"), executor="serial")
+    two = [CPU.model_copy(update={"workers": 2}), CPU.model_copy(update={"threads": 2})]
+    found, (request, *_) = autotuned_alone(planned, SteppingChoice(), two)
     assert set(found.chosen) == {cell.cell.key for cell in planned.cells}
-    # The place is that of the cell that the run waits for.
-    (((request, _),), _) = asked
-    assert request.cell == max(planned.cells, key=lambda cell: cell.training_flops).cell
+    assert request.cell == max(planned.cells, key=lambda cell: cell.cell.width).cell
+
+
+def test_what_is_measured_here_says_nothing_of_other_machines(study, tmp_path, plug_in):
+    executor = Executor(lambda *arguments: iter(()), lambda device: 4, here=False)
+    plug_in("executors", "elsewhere", executor=executor)
+    planned = plan_study(studies.load_study(study(stepping="{ pack = 3 }")))
+    long = [cell.model_copy(update={"flops_per_sample": 10**15}) for cell in planned.cells]
+    planned = planned.model_copy(update={"cells": long})
+    found = arrange(planned, Store(tmp_path / "s"), executor="elsewhere")
+    assert found.place.workers == 4
+    assert list(found.chosen.values()) == [Chosen(Stepping(pack=3), None)]
+
+
+def test_what_is_complete_is_not_arranged(command, study):
+    path = study(stepping="{ pack = 5 }")
+    planned = plan_study(studies.load_study(path))
+    assert len(arrange(planned, Store("store"), executor="serial").chosen) == 1
+    assert command("run", path, *SERIAL).code == 0
+    assert arrange(planned, Store("store"), executor="serial").chosen == {}
+
+
+def test_a_short_run_is_not_measured(command, study, cache_of_its_own):
+    said = command("run", study(), "--dry-run")
+    assert said.code == 0, said
+    assert [row["pack"] for row in table(said)] == ["1"]
+    assert not (cache_of_its_own / "timings").exists()
 
 
 # Really, in processes.
 
 
 @pytest.mark.slow
-def test_a_long_run_is_tried_in_processes_and_the_next_starts_none(command, study, monkeypatch, tmp_path):
-    monkeypatch.setenv("ENSEMBUDGET_CACHE", str(tmp_path / "cache"))
+def test_a_long_run_is_measured_in_processes_and_the_next_measures_nothing(command, study, cache_of_its_own):
     path = study(STUDY.replace("epochs = 1", "epochs = 40000"))
     first = command("run", path, "--dry-run", "--stepping", "compiled=no")
     assert first.code == 0, first
     (row,) = table(first)
-    assert float(row["ms a step, tried"]) > 0
+    assert float(row["ms a step, measured"]) > 0
     assert int(row["pack"]) > 1
-    monkeypatch.setattr(trial, "_processes", lambda workers: pytest.fail("processes were started"))
+    before = {one.name: one.read_bytes() for one in (cache_of_its_own / "timings").iterdir()}
     second = command("run", path, "--dry-run", "--stepping", "compiled=no")
     assert second.out == first.out
+    assert {one.name: one.read_bytes() for one in (cache_of_its_own / "timings").iterdir()} == before
 
 
 @pytest.mark.slow

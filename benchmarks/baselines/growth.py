@@ -13,9 +13,9 @@ import torch
 
 from ensembudget.records import Cell, Recipe, Record, Run, Stepping, Task
 from ensembudget.scoring.ensembles import score_pool
+from ensembudget.stepping.memory import keep_freed
 from ensembudget.stepping.timing import random_data
 from ensembudget.training.loop import train
-from ensembudget.training.memory import keep_freed
 
 STEPS, BATCH, TEST = 3, 64, 500
 

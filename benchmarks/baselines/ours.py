@@ -1,6 +1,6 @@
-"""ensembudget's own way: packs as a trial chose them, in as many processes, each through `train`.
+"""ensembudget's own way: packs as autotuning chose them, in as many processes, each through `train`.
 
-The trial is told how long a real run is (`REAL_EPOCHS`), as it would be; its time and the processes'
+Autotuning is told how long a real run is (`REAL_EPOCHS`), as it would be; its time and the processes'
 start are not counted, as the other sides' are not. What was chosen goes to standard error.
 """
 
@@ -15,9 +15,9 @@ import torch
 
 from ensembudget.records import Run, Stepping, SteppingChoice
 from ensembudget.stepping.autotune import Request, choose_all, choose_place
-from ensembudget.stepping.timing import Place
+from ensembudget.stepping.memory import keep_freed
+from ensembudget.stepping.place import Place
 from ensembudget.training.loop import train
-from ensembudget.training.memory import keep_freed
 
 from ._workload import Workload, images_of, serve
 
@@ -38,7 +38,7 @@ def _train(text: str, seeds: list[int], stepping: Stepping, threads: int) -> Non
 
 
 def arranged(workload: Workload) -> tuple[Place, Stepping]:
-    """What a trial chooses for a real run of this network."""
+    """What autotuning chooses for a real run of this network."""
     cores = len(os.sched_getaffinity(0))
     places = [Place(device="cpu", workers=w, threads=cores // w) for w in (cores, 1)]
     request = Request(

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 
-from ..verbs.run import Progress
+from ..verbs.progress import Progress
 
 EVERY = 10.0  # seconds between lines where there is no terminal
 

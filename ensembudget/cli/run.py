@@ -8,7 +8,7 @@ from .parser import Command, Parser, add_device, add_study
 
 if TYPE_CHECKING:
     from ..records import Plan
-    from ..stepping.autotune import Arrangement
+    from ..stepping.arrange import Arrangement
     from ..store import Store
 
 
@@ -27,10 +27,10 @@ def add_arguments(parser: Parser) -> None:
 def act(args: argparse.Namespace) -> int:
     from .. import studies
     from ..records import SteppingChoice
+    from ..rendering import steppings
     from ..rendering.render import render
     from ..stepping.parse import parse_stepping
     from ..store import Store
-    from ..tables import steppings
     from ..verbs.plan import plan_study
     from ..verbs.run import arrange
     from ..verbs.status import seconds_left, status
@@ -55,7 +55,7 @@ def act(args: argparse.Namespace) -> int:
     runs = [run for run in planned.runs if run.key not in store]
     print_splits(planned.splits)
     if runs:
-        print(render(steppings.table, steppings.rows(planned, arrangement), "txt"))
+        print(render(steppings.table, steppings.rows(planned.cells, arrangement), "txt"))
     left = seconds_left(status(planned, store))
     print(
         f"{len(planned.runs)} members planned, {len(planned.runs) - len(runs)} in the store,"

@@ -12,10 +12,10 @@ from ..datasets._cache import open_cached
 from ..errors import EnsembudgetError
 from ..packing.parts import parts_of
 from ..records import Environment, Run
+from ..stepping.memory import keep_freed
 from ..store import Store
 from ..threads import torch_threads
 from ..training.loop import train
-from ..training.memory import keep_freed
 from ._base import Job, Outcome
 
 # Another process that trains the same pack renews its claim; one that died stops, and is overtaken.

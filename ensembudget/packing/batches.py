@@ -50,26 +50,26 @@ def scale_of(normalisation: str, images: Tensor) -> Scale:
 
 
 @dataclass(frozen=True)
-class Draws:
-    """One member's random choices for one epoch, each with one row a sample."""
+class EpochDraws:
+    """One member's random choices for one epoch, one row a sample."""
 
     order: Tensor  # (sample,) int64
     shift: Tensor  # (sample, 2) int64, rows and columns, 0 to 2 x padding
     flip: Tensor  # (sample,) bool
 
 
-def draw(count: int, padding: int, flip: bool, generator: Generator) -> Draws:
+def draw(count: int, padding: int, flip: bool, generator: Generator) -> EpochDraws:
     """Order, crop and flip of every sample, in distribution as torchvision's transforms."""
     order = torch.randperm(count, generator=generator)
     shift = torch.randint(2 * padding + 1, (count, 2), generator=generator)
     flips = torch.rand(count, generator=generator) < 0.5 if flip else torch.zeros(count, dtype=torch.bool)
-    return Draws(order, shift, flips)
+    return EpochDraws(order, shift, flips)
 
 
-def still_draw(count: int) -> Draws:
+def still_draw(count: int) -> EpochDraws:
     """No choice at all: the samples in order, uncropped and unflipped."""
     zeros = torch.zeros(count, 2, dtype=torch.int64)
-    return Draws(torch.arange(count), zeros, torch.zeros(count, dtype=torch.bool))
+    return EpochDraws(torch.arange(count), zeros, torch.zeros(count, dtype=torch.bool))
 
 
 def cut(images: Tensor, shift: Tensor, flip: Tensor, padding: int) -> Tensor:
@@ -103,7 +103,7 @@ def cut(images: Tensor, shift: Tensor, flip: Tensor, padding: int) -> Tensor:
 def epoch_batches(
     images: Tensor,
     labels: Tensor,
-    draws: list[Draws],
+    draws: list[EpochDraws],
     batch_size: int,
     padding: int,
     scale: Scale,

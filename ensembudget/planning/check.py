@@ -6,7 +6,7 @@ from functools import partial
 from torch import Generator, nn
 
 from ..budgets._parse import parse_budget
-from ..catalog import BUDGETS, FAMILIES, MODES
+from ..catalog import BUDGETS, FAMILIES, MODES, WAYS
 from ..datasets._load import split_name
 from ..errors import EnsembudgetError
 from ..families._build import SMALLEST_IMAGE, describe, materialise, resolve_options
@@ -31,6 +31,7 @@ def check_names(study: Study, *, together: bool = True) -> Sequence[str]:
         ("options", lambda: known and resolve_options(study.family, study.options)),
         ("dataset", lambda: split_name(study.dataset)),
         ("budget_kind", lambda: BUDGETS[study.budget_kind]),
+        ("stepping", lambda: study.stepping.way is None or WAYS[study.stepping.way]),
     ]
     if study.budget_kind in BUDGETS:
         looks += [

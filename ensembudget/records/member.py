@@ -17,6 +17,10 @@ class Environment(Stepping):
     device: str
     threads: PositiveInt
 
+    @property
+    def stepping(self) -> Stepping:
+        return Stepping(**self.model_dump(include=set(Stepping.model_fields)))
+
 
 class Member(Record):
     """A trained network as the store describes it; its arrays lie beside."""

@@ -6,21 +6,18 @@ from pydantic import PositiveInt
 
 from ._base import Record
 
-Way = Literal["grouped", "separate", "vmap"]
-
 MemoryLayout = Literal["channels_last", "contiguous"]
 
 
 class Stepping(Record):
-    """How members are stepped: it decides their speed and, by rounding alone, what they become.
+    """How members are stepped. It decides their speed and, by rounding alone, what they become.
 
-    `pack` members share a step. Together they go through the network as `grouped` convolutions,
-    one after another (`separate`; on a GPU side by side), or by `vmap`. `compiled` is torch.compile,
-    `captured` a whole step replayed as one CUDA graph.
+    `pack` members share a step, and `way` (`ensembudget ls ways`) says how their images go through the
+    packed network. `compiled` is torch.compile; `captured` replays a whole step as one CUDA graph.
     """
 
     pack: PositiveInt = 1
-    way: Way = "grouped"
+    way: str = "grouped"
     layout: MemoryLayout = "channels_last"
     compiled: bool = False
     captured: bool = False
@@ -36,10 +33,10 @@ class Stepping(Record):
 
 
 class SteppingChoice(Record):
-    """What a study or a user fixes of a stepping, and threads a process; a trial finds the rest."""
+    """What a study or a user fixes of a stepping, and of threads a process; autotuning finds the rest."""
 
     pack: PositiveInt | None = None
-    way: Way | None = None
+    way: str | None = None
     layout: MemoryLayout | None = None
     compiled: bool | None = None
     captured: bool | None = None
@@ -47,9 +44,9 @@ class SteppingChoice(Record):
 
     @property
     def fixed(self) -> dict[str, Any]:
-        """What is given of `Stepping`'s fields."""
+        """The fields of `Stepping` that are given."""
         return self.model_dump(exclude_none=True, exclude={"threads"})
 
     def over(self, other: "SteppingChoice") -> "SteppingChoice":
-        """What this gives, and what the other does where this gives nothing."""
+        """This choice, with the other's where this one leaves a field open."""
         return SteppingChoice(**other.model_dump() | self.model_dump(exclude_none=True))

@@ -1,1 +1,1 @@
-"""Ways to step a pack of members, their timing, and the choice among them."""
+"""How a pack of members is stepped: the ways there are, their timing, and the choice among them."""

@@ -1,23 +1,37 @@
 """Reads `--stepping pack=8,compiled=no`."""
 
-from ..errors import PlanError
-from ..records import SteppingChoice
+from typing import get_args
+
+from ..catalog import WAYS
+from ..errors import PlanError, UnknownPartError
+from ..records import MemoryLayout, SteppingChoice
 
 
 def parse_stepping(text: str) -> SteppingChoice:
-    """What `--stepping` says, like `pack=8,compiled=no`.
+    """What `--stepping` says.
 
-    >>> parse_stepping("pack=8,compiled=no").fixed
-    {'pack': 8, 'compiled': False}
+    Raises:
+        PlanError: It cannot be read.
+        UnknownPartError: No such way.
+
+    Example:
+        >>> parse_stepping("pack=8,compiled=no").fixed
+        {'pack': 8, 'compiled': False}
     """
     try:
         pairs = [part.split("=", 1) for part in text.split(",")]
         if len({name for name, _ in pairs}) < len(pairs):
             raise ValueError("a field twice")
-        return SteppingChoice.model_validate_strings(dict(pairs))
+        choice = SteppingChoice.model_validate_strings(dict(pairs))
     except ValueError:
         raise PlanError(
-            f"--stepping {text!r} cannot be read. Write what is to be fixed of pack=8,way=grouped,"
-            "layout=channels_last,compiled=no,captured=no,threads=1; way is grouped, separate or vmap, layout"
-            " channels_last or contiguous."
+            f"--stepping {text!r} cannot be read. Write the fields to fix, as in pack=8,way=grouped,"
+            "layout=channels_last,compiled=no,captured=no,threads=1. Ways:"
+            f" {', '.join(WAYS)}; layouts: {', '.join(get_args(MemoryLayout))}."
         ) from None
+    try:
+        if choice.way is not None:
+            WAYS[choice.way]
+    except UnknownPartError as error:
+        raise UnknownPartError(f"--stepping {text!r}: {error}") from None
+    return choice

@@ -1,7 +1,7 @@
 """Trains the members of a pack side by side and returns their logits."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,19 +15,20 @@ from ..datasets._base import Data
 from ..datasets._order import permutation
 from ..errors import PlanError
 from ..families._build import member_state
-from ..families._invariance import Invariant, invariant_of
 from ..families._layers import set_dropout
-from ..packing.batches import Scale, draw, epoch_batches, pack_images, scale_of, still_draw, unpack_logits
-from ..packing.network import DTYPES, build_network, single
+from ..packing.batches import Scale, epoch_batches, pack_images, still_draw, unpack_logits
+from ..packing.network import single
 from ..packing.parts import Parts, parts_of
 from ..packing.streams import stream
-from ..records import Run, Stepping
-from ..stepping.step import batch_losses, faults, stepper
+from ..records import Run, Stepping, Task
+from ..stepping.check import faults
+from ..stepping.pack import Pack, assemble
+from ..stepping.step import batch_losses
 from .curvature import curvature
 from .history import Recorder, loss_and_error
 from .schedules import factor
 
-EVALUATED_PIXELS = 2**16  # at one time, of all members: more takes longer a sample on a CPU
+EVALUATED_PIXELS = 2**16  # more at one time takes longer a sample on a CPU
 
 
 @dataclass(frozen=True)
@@ -86,19 +87,15 @@ def train(
         PlanError: They cannot be stepped so.
     """
     began = time.perf_counter()
-    cell, recipe, place = runs[0].cell, runs[0].cell.recipe, torch.device(device)
+    cell, recipe = runs[0].cell, runs[0].cell.recipe
     stepping = stepping or Stepping(pack=len(runs))
     if wrong := faults(stepping, recipe, device, recorded=cell.record is not None):
         raise PlanError(" ".join(wrong))
     parts = parts_of(cell, data.arrays)
-    scale = scale_of(recipe.normalisation, parts.images).to(place, DTYPES[recipe.precision])
-    images, labels = parts.images.to(place), parts.labels.to(place)
-    network = build_network(runs, data, place, stepping.layout)
-    invariant, mode = invariant_of(network, len(runs)), MODES[cell.mode]
-    optimizer = mode.optimizer(network, recipe, invariant)
+    pack = assemble(runs, parts, data.task, device, stepping)
+    network, optimizer = pack.network, pack.optimizer
     rates = [group["lr"] for group in optimizer.param_groups]
-    step = stepper(network, optimizer, stepping, len(runs), lambda: single(cell, data.task), cell)
-    recorder = _recorder(runs, data, parts, scale, network, invariant, histories) if histories else None
+    recorder = _recorder(pack, parts, data.task, histories) if histories else None
     losses: list[Tensor] = []
     for epoch in range(recipe.epochs):
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
@@ -106,12 +103,12 @@ def train(
         if recipe.dropout:
             masks = [stream(run.stream_key, "dropout", epoch) for run in runs]
             set_dropout(network, recipe.dropout, masks)
-        batches = _batches(runs, epoch, images, labels, scale)
+        batches = pack.batches([stream(run.stream_key, "data", epoch) for run in runs])
         if recorder:
             recorder.begin_epoch(epoch + 1)
         network.train()
         # Nothing waits for the device before the epoch's end.
-        losses.append(torch.stack([step(*batch, recorder) for batch in batches]).cpu())
+        losses.append(torch.stack([pack.step(*batch, recorder) for batch in batches]).cpu())
         if recorder:
             recorder.end_epoch(epoch + 1, optimizer.param_groups[0]["lr"])
         on_epoch(epoch + 1)
@@ -120,13 +117,14 @@ def train(
     if recorder:
         recorder.close()
     logits = [
-        predict(network, part, scale, len(runs)) for part in (parts.validation_images, parts.test_images)
+        evaluate_logits(network, part, pack.scale, len(runs))
+        for part in (parts.validation_images, parts.test_images)
     ]
     steps, seconds = torch.cat(losses), (time.perf_counter() - began) / len(runs)
     return [
         Trained(
             run=run,
-            diverged_at=_first_fault(steps[:, i], *(part[i] for part in logits)),
+            diverged_at=first_fault(steps[:, i], *(part[i] for part in logits)),
             train_loss=_by_epoch(losses, i, recipe.epochs),
             validation_logits=logits[0][i].numpy(),
             test_logits=logits[1][i].numpy(),
@@ -139,35 +137,15 @@ def train(
     ]
 
 
-def _batches(
-    runs: Sequence[Run], epoch: int, images: Tensor, labels: Tensor, scale: Scale
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """One epoch's batches, every member's from its own stream."""
-    recipe = runs[0].cell.recipe
-    draws = [
-        draw(len(labels), recipe.crop_padding, recipe.flip, stream(run.stream_key, "data", epoch))
-        for run in runs
-    ]
-    return epoch_batches(images, labels, draws, recipe.batch_size, recipe.crop_padding, scale)
-
-
-def _recorder(
-    runs: Sequence[Run],
-    data: Data,
-    parts: Parts,
-    scale: Scale,
-    network: nn.Module,
-    invariant: Invariant,
-    histories: Path,
-) -> Recorder | None:
+def _recorder(pack: Pack, parts: Parts, task: Task, histories: Path) -> Recorder | None:
     """What watches these runs, where their cell asks for it."""
+    runs, network, scale = pack.runs, pack.network, pack.scale
     cell, spec = runs[0].cell, runs[0].cell.record
     if spec is None:
         return None
-    place, count = scale.mean.device, len(runs)
-    images, labels = parts.images.to(place), parts.labels.to(place)
+    images, labels, count = pack.images, pack.labels, len(runs)
     shown = permutation(len(parts.test_labels))[: spec.test_size]
-    test_images, test_labels = parts.test_images[shown].to(place), parts.test_labels[shown]
+    test_images, test_labels = parts.test_images[shown].to(images.device), parts.test_labels[shown]
     chosen = slice(spec.curvature_size)
     folders = [histories / run.key for run in runs]
     for folder in folders:
@@ -189,8 +167,8 @@ def _recorder(
             buffer.copy_(was)
 
     def curved(member: int) -> dict[str, float]:
-        network_of_one = single(cell, data.task)
-        network_of_one.to_empty(device=place).to(scale.mean.dtype)
+        network_of_one = single(cell, task)
+        network_of_one.to_empty(device=images.device).to(scale.mean.dtype)
         network_of_one.load_state_dict(member_state(network, member, count))
         some = pack_images(scale(images[chosen])[None])
         generator = stream(runs[member].stream_key, "curvature")
@@ -199,8 +177,8 @@ def _recorder(
         )
 
     return Recorder(
-        spec, invariant, MODES[cell.mode].effective, folders,
-        test=(lambda: loss_and_error(predict(network, test_images, scale, count), test_labels))
+        spec, pack.invariant, MODES[cell.mode].effective, folders,
+        test=(lambda: loss_and_error(evaluate_logits(network, test_images, scale, count), test_labels))
         if len(shown)
         else None,
         fixed_pass=fixed_pass,
@@ -209,7 +187,9 @@ def _recorder(
 
 
 @torch.no_grad()
-def predict(network: nn.Module, images: Tensor, scale: Scale, members: int) -> Tensor:
+def evaluate_logits(
+    network: nn.Module, images: Tensor, scale: Scale, members: int, *, pixels: int = EVALUATED_PIXELS
+) -> Tensor:
     """Logits of every member on the same images, in evaluation mode.
 
     Args:
@@ -217,13 +197,14 @@ def predict(network: nn.Module, images: Tensor, scale: Scale, members: int) -> T
         images: uint8, (sample, row, column, channel), anywhere.
         scale: Normalises; where it lies is where the network does.
         members: How many are packed.
+        pixels: Evaluated at one time, of all members together.
 
     Returns:
         float32 on the CPU, (member, sample, class).
     """
     network.eval()
     device = scale.mean.device
-    batch = max(1, EVALUATED_PIXELS // (members * max(1, images.shape[1] * images.shape[2])))
+    batch = max(1, pixels // (members * max(1, images.shape[1] * images.shape[2])))
     logits = [
         unpack_logits(network(pack_images(scale(some.to(device)).expand(members, *some.shape))), members)
         .float()
@@ -240,7 +221,8 @@ def _by_epoch(losses: list[Tensor], member: int, epochs: int) -> NDArray[np.floa
     return np.array(means + [np.nan] * (epochs - len(means)), np.float32)
 
 
-def _first_fault(losses: Tensor, *logits: Tensor) -> int | None:
+def first_fault(losses: Tensor, *logits: Tensor) -> int | None:
+    """The first step whose loss is not finite; one past the last where only logits are not; or None."""
     wrong = (~losses.isfinite()).nonzero()
     if len(wrong):
         return int(wrong[0])

@@ -15,8 +15,9 @@ from ensembudget.executors._base import Job, Outcome
 from ensembudget.executors._worker import work
 from ensembudget.records import Plan
 from ensembudget.store import Store
+from ensembudget.verbs.jobs import missing_jobs
 from ensembudget.verbs.plan import plan_study
-from ensembudget.verbs.run import arrange, missing_jobs, run
+from ensembudget.verbs.run import arrange, run
 from ensembudget.verbs.status import status
 
 STUDY = """

@@ -14,9 +14,9 @@ from torch import Generator
 from ensembudget.catalog import MODES
 from ensembudget.families._build import describe, materialise
 from ensembudget.families._invariance import DEGREES, invariant_of
+from ensembudget.packing.network import build_network
 from ensembudget.records import Recipe, Recording, Run, Task
 from ensembudget.stepping.step import train_batch
-from ensembudget.training import loop
 from ensembudget.training.loop import train
 
 TASK = Task(4, 1, 8)
@@ -282,7 +282,7 @@ def test_the_norm_of_the_invariant_weights_stays_and_those_of_tensors_drift(
     )  # fmt: skip
     for result in train([Run(cell=cell, seed=seed) for seed in (0, 1)], digits, histories=tmp_path):
         history = history_of(result)
-        network = loop.build_network([result.run], digits, torch.device("cpu"))
+        network = build_network([result.run], digits.task, torch.device("cpu"))
         start = np.sqrt(sum(float(t.detach().square().sum()) for t in invariant_of(network).tensors))
         np.testing.assert_allclose(history["norm"], start, rtol=1e-5)
         drift = np.ptp(norms(result), axis=1) / norms(result)[:, 0]
@@ -396,18 +396,20 @@ def test_conventional_training_needs_no_batch_norm():
 
 
 @pytest.mark.parametrize("mode", list(MODES))
-def test_two_stages_multiply_every_rate_from_the_drop_on(make_cell, digits, tmp_path, monkeypatch, mode):
+def test_two_stages_multiply_every_rate_from_the_drop_on(make_cell, digits, tmp_path, plug_in, mode):
     changes = SPHERE_RECIPE | {"schedule": "two_stage", "drop_epoch": 3, "drop_factor": 0.1}
     if mode == "bn_wd":
         changes["effective_learning_rate"] = None
-    cell = make_cell(family="convnet", options={}, mode=mode, epochs=5, record=Recording(steps=1), **changes)
+    cell = make_cell(
+        family="convnet", options={}, mode="noted", epochs=5, record=Recording(steps=1), **changes
+    )
     made, seen = [], []
 
     def noted(*args):
         made.append(MODES[mode].optimizer(*args))
         return made[-1]
 
-    monkeypatch.setattr(loop, "MODES", {mode: dataclasses.replace(MODES[mode], optimizer=noted)})
+    plug_in("modes", "noted", mode=dataclasses.replace(MODES[mode], optimizer=noted))
     (result,) = train(
         [Run(cell=cell, seed=0)], digits, histories=tmp_path,
         on_epoch=lambda epoch: seen.append([group["lr"] for group in made[0].param_groups]),

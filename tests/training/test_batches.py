@@ -15,7 +15,7 @@ from torchvision.transforms import functional as tv
 
 from ensembudget.packing.batches import (
     NORMALISATIONS,
-    Draws,
+    EpochDraws,
     Scale,
     cut,
     draw,
@@ -113,7 +113,7 @@ def test_drawing_leaves_the_global_random_state_alone():
 def test_padding_is_black_before_normalisation():
     images = torch.full((8, 4, 4, 3), 255, dtype=torch.uint8)
     scale = scale_of("cifar10", images)
-    draws = Draws(torch.arange(8), torch.zeros(8, 2, dtype=torch.long), torch.zeros(8, dtype=torch.bool))
+    draws = EpochDraws(torch.arange(8), torch.zeros(8, 2, dtype=torch.long), torch.zeros(8, dtype=torch.bool))
     ((batch, _),) = epoch_batches(images, torch.zeros(8).long(), [draws], 8, 2, scale)
     mean, std = (torch.tensor(n) for n in NORMALISATIONS["cifar10"])
     torch.testing.assert_close(batch[:, :, :2], (-mean / std)[None, :, None, None].expand(8, 3, 2, 4))

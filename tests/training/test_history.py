@@ -16,8 +16,8 @@ from ensembudget.families._invariance import invariant_of
 from ensembudget.packing.batches import draw, scale_of
 from ensembudget.packing.parts import parts_of
 from ensembudget.packing.streams import stream
-from ensembudget.records import Recording, Run
-from ensembudget.training import loop
+from ensembudget.records import Recording, Run, Stepping
+from ensembudget.stepping.ways._base import Way
 from ensembudget.training.curvature import curvature
 from ensembudget.training.history import EPOCHS, ROWS, STEPS, Log
 from ensembudget.training.loop import train
@@ -325,22 +325,21 @@ def test_the_test_columns_are_those_of_the_logits_of_the_first_images(make_cell,
 
 @pytest.mark.parametrize("every", [1, 2])
 def test_norms_and_angles_are_those_of_the_weights_after_an_epoch(
-    make_cell, digits, tmp_path, monkeypatch, every
+    make_cell, digits, tmp_path, plug_in, every
 ):
     cell = make_cell(
         family="resnet18", options={}, width=2, epochs=4, precision="float64", record=Recording(every=every)
     )
     built, states = [], []
 
-    def noted(*args):
-        built.append(made(*args))
-        return built[0]
+    def noted(network, single, members):
+        built.append(network)
+        return network
 
-    made = loop.build_network
-    monkeypatch.setattr(loop, "build_network", noted)
+    plug_in("ways", "noted", way=Way(noted))
     runs = runs_of(cell, 0, 1)
     results = train(
-        runs, digits, histories=tmp_path,
+        runs, digits, histories=tmp_path, stepping=Stepping(pack=2, way="noted"),
         on_epoch=lambda epoch: states.append(
             {name: p.detach().clone() for name, p in built[0].named_parameters()}
         ),
@@ -579,20 +578,19 @@ def test_a_run_that_diverges_may_be_asked_for_its_curvature(make_cell, digits, t
     assert not np.isfinite(epochs_of(result)["hessian_1"][-1])
 
 
-def test_a_diverged_member_leaves_the_others_histories_as_they_were(make_cell, digits, tmp_path, monkeypatch):
+def test_a_diverged_member_leaves_the_others_histories_as_they_were(make_cell, digits, tmp_path, plug_in):
     record = Recording(steps=1, curvature=1, curvature_size=10, eigenvalues=1)
     cell = make_cell(family="convnet", options={"invariance": "full"}, width=1, record=record)
     calm = train(runs_of(cell, 0, 1, 2), digits, histories=tmp_path / "calm")
 
-    def poisoned(*arguments):
-        network = made(*arguments)
+    def poisoned(network, single, members):
         with torch.no_grad():
             network.features[0].weight.chunk(3)[1].fill_(float("inf"))
         return network
 
-    made = loop.build_network
-    monkeypatch.setattr(loop, "build_network", poisoned)
-    results = train(runs_of(cell, 0, 1, 2), digits, histories=tmp_path / "lost")
+    plug_in("ways", "poisoned", way=Way(poisoned))
+    how = Stepping(pack=3, way="poisoned")
+    results = train(runs_of(cell, 0, 1, 2), digits, stepping=how, histories=tmp_path / "lost")
     assert [r.diverged_at for r in results] == [None, 0, None]
     for i in (0, 2):
         for read in (epochs_of, steps_of):

@@ -10,12 +10,13 @@ from ensembudget.datasets._base import Arrays, Data
 from ensembudget.families._build import describe, materialise
 from ensembudget.families._invariance import invariant_of
 from ensembudget.packing.batches import draw, scale_of
+from ensembudget.packing.network import build_network
 from ensembudget.packing.parts import parts_of
 from ensembudget.packing.streams import stream
-from ensembudget.records import Recipe, Run, Task
+from ensembudget.records import Recipe, Run, Stepping, Task
 from ensembudget.stepping.step import train_batch
-from ensembudget.training import loop
-from ensembudget.training.loop import predict, train
+from ensembudget.stepping.ways._base import Way
+from ensembudget.training.loop import evaluate_logits, first_fault, train
 from ensembudget.training.schedules import SCHEDULES
 
 
@@ -122,15 +123,15 @@ def test_kept_weights_make_the_network_that_gave_the_logits(tiny_cell, digits):
     np.testing.assert_allclose(result.test_logits, logits.numpy(), rtol=1e-4, atol=1e-4)
 
 
-def test_predictions_do_not_depend_on_the_batch(tiny_cell, digits, monkeypatch):
+def test_logits_do_not_depend_on_the_batch(tiny_cell, digits):
     runs = runs_of(tiny_cell, 0, 1)
-    network = loop.build_network(runs, digits, torch.device("cpu"))
+    network = build_network(runs, digits.task, torch.device("cpu"))
     parts = parts_of(tiny_cell, digits.arrays)
     scale = scale_of("dataset", parts.images)
-    whole = predict(network, parts.test_images, scale, 2)
-    monkeypatch.setattr(loop, "EVALUATED_PIXELS", 13 * 64 * 2)
-    torch.testing.assert_close(predict(network, parts.test_images, scale, 2), whole, rtol=1e-5, atol=1e-5)
-    assert predict(network, parts.test_images[:0], scale, 2).shape[:2] == (2, 0)
+    whole = evaluate_logits(network, parts.test_images, scale, 2)
+    few = evaluate_logits(network, parts.test_images, scale, 2, pixels=13 * 64 * 2)
+    torch.testing.assert_close(few, whole, rtol=1e-5, atol=1e-5)
+    assert evaluate_logits(network, parts.test_images[:0], scale, 2).shape[:2] == (2, 0)
 
 
 # Divergence.
@@ -150,18 +151,17 @@ def test_a_recipe_that_diverges_is_recorded_with_its_step(make_cell, digits):
         assert train(runs_of(cell, seed), digits)[0].diverged_at == together.diverged_at
 
 
-def test_a_member_that_diverges_leaves_the_others_as_they_were(tiny_cell, digits, monkeypatch):
+def poisoned(network, single, members):
+    """A way to step whose member 1 diverges at once."""
+    with torch.no_grad():
+        network.layers[0].weight.chunk(members)[1].fill_(float("inf"))
+    return network
+
+
+def test_a_member_that_diverges_leaves_the_others_as_they_were(tiny_cell, digits, plug_in):
+    plug_in("ways", "poisoned", way=Way(poisoned))
     calm = train(runs_of(tiny_cell, 0, 1, 2), digits)
-
-    def poisoned(*arguments):
-        network = loop_build(*arguments)
-        with torch.no_grad():
-            network.layers[0].weight.chunk(3)[1].fill_(float("inf"))
-        return network
-
-    loop_build = loop.build_network
-    monkeypatch.setattr(loop, "build_network", poisoned)
-    results = train(runs_of(tiny_cell, 0, 1, 2), digits)
+    results = train(runs_of(tiny_cell, 0, 1, 2), digits, stepping=Stepping(pack=3, way="poisoned"))
     assert [r.diverged_at for r in results] == [None, 0, None]
     for i in (0, 2):
         assert_same(results[i], calm[i])
@@ -170,10 +170,10 @@ def test_a_member_that_diverges_leaves_the_others_as_they_were(tiny_cell, digits
 def test_logits_that_are_not_finite_are_a_divergence_after_the_last_step():
     losses = torch.zeros(7)
     bad, good = torch.tensor([[0.0, float("nan")]]), torch.zeros(1, 2)
-    assert loop._first_fault(losses, good, bad) == 7
-    assert loop._first_fault(losses, good, good) is None
+    assert first_fault(losses, good, bad) == 7
+    assert first_fault(losses, good, good) is None
     losses[3:5] = float("inf")
-    assert loop._first_fault(losses, good, good) == 3
+    assert first_fault(losses, good, good) == 3
 
 
 # What is trained on.

@@ -1,35 +1,38 @@
-"""Trials: whole steps are timed, and what cannot be done is a fault with a reason, never an exception."""
+"""Whole steps are timed, and what cannot be done is a fault with a reason, never an exception."""
 
 import itertools
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import torch
 
+from ensembudget.catalog import WAYS
 from ensembudget.datasets._cache import cache_folder
 from ensembudget.families._layers import Dropout
 from ensembudget.records import Recording, Stepping, Task
-from ensembudget.stepping import step as stepping
-from ensembudget.stepping import timing
-from ensembudget.stepping.step import WAYS
-from ensembudget.stepping.timing import Place, Timing, random_data, shape_of, time_steps, timed_step
+from ensembudget.stepping.measured import Timing, shape_of
+from ensembudget.stepping.place import Place
+from ensembudget.stepping.timing import STEPS, random_data, summarise, time_steps, timed_step
+from ensembudget.stepping.ways._base import Way
 
 TASK = Task(10, 1, 8)
 PLACE = Place(device="cpu", workers=2, threads=1)
 SPHERE = {"mode": "sphere", "effective_learning_rate": 1e-3, "weight_decay": 0.0, "momentum": 0.0}
 
 
-@pytest.fixture(autouse=True)
-def short(monkeypatch):
+def timed(cell, how, device="cpu") -> Timing:
     """No longer than the fewest steps take."""
-    monkeypatch.setattr(timing, "SECONDS", 0.0)
+    return time_steps(cell, TASK, how, device, seconds=0.0)
 
 
 @pytest.mark.parametrize("layout", ["channels_last", "contiguous"])
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", list(WAYS))
 def test_every_way_is_timed(way, layout, tiny_cell):
     how = Stepping(pack=3, way=way, layout=layout)
-    found = time_steps(tiny_cell, TASK, how, "cpu")
+    found = timed(tiny_cell, how)
     assert found.stepping == how
     assert found.fault is None
     assert 0 < found.seconds < 10
@@ -52,90 +55,86 @@ def test_every_way_is_timed(way, layout, tiny_cell):
     ids=str,
 )
 def test_every_cell_is_timed(changes, make_cell):
-    found = time_steps(make_cell(**changes), TASK, Stepping(pack=2), "cpu")
+    found = timed(make_cell(**changes), Stepping(pack=2))
     assert found.fault is None
     assert found.seconds > 0
 
 
 @pytest.mark.slow
 def test_compiling_is_told_from_stepping(tiny_cell):
-    found = time_steps(tiny_cell.model_copy(update={"width": 5}), TASK, Stepping(compiled=True), "cpu")
+    found = timed(tiny_cell.model_copy(update={"width": 5}), Stepping(compiled=True))
     assert found.fault is None
     assert found.first > 10 * found.seconds > 0
 
 
 def test_a_larger_pack_takes_longer(make_cell):
     cell = make_cell(width=16)
-    one, many = (time_steps(cell, TASK, Stepping(pack=pack), "cpu").seconds for pack in (1, 16))
+    one, many = (timed(cell, Stepping(pack=pack)).seconds for pack in (1, 16))
     assert many > one
 
 
-def test_a_step_is_of_whole_batches_through_a_whole_step(make_cell, monkeypatch):
+def test_a_step_is_of_whole_batches_through_a_whole_step(make_cell, plug_in):
     seen = []
 
-    def watched(network, optimizer, how, members, single, cell):
-        def step(images, labels, recorder):
-            seen.append((tuple(images.shape), tuple(labels.shape), images.dtype))
-            return plain(images, labels, recorder)
+    def watched(network, single, members):
+        return lambda images: seen.append((tuple(images.shape), images.dtype)) or network(images)
 
-        plain = stepping.stepper(network, optimizer, how, members, single, cell)
-        return step
-
-    monkeypatch.setattr(timing, "stepper", watched)
-    once = timed_step(make_cell(precision="float64"), TASK, Stepping(pack=3), "cpu")
+    plug_in("ways", "watched", way=Way(watched))
+    once = timed_step(make_cell(precision="float64"), TASK, Stepping(pack=3, way="watched"), "cpu")
     assert once() > 0
-    assert seen == [((32, 3, 8, 8), (3, 32), torch.float64)]
+    assert seen == [((32, 3, 8, 8), torch.float64)]
 
 
-def test_a_step_with_dropout_draws_its_masks(make_cell, monkeypatch):
+def test_a_step_with_dropout_draws_its_masks(make_cell, plug_in):
     rates = []
-    monkeypatch.setattr(Dropout, "forward", lambda layer, x: rates.append(layer.rate) or x)
-    timed_step(make_cell(dropout=0.3), TASK, Stepping(pack=2), "cpu")()
+
+    def watched(network, single, members):
+        layers = [layer for layer in network.modules() if isinstance(layer, Dropout)]
+        return lambda images: rates.extend(layer.rate for layer in layers) or network(images)
+
+    plug_in("ways", "watched", way=Way(watched, lambda conditions: []))
+    timed_step(make_cell(dropout=0.3), TASK, Stepping(pack=2, way="watched"), "cpu")()
     assert set(rates) == {0.3}
 
 
-def fake_steps(monkeypatch, *seconds):
-    """Steps that take this long, the last of them for ever; how many were made is counted."""
-    made = []
+class Steps:
+    """Steps that take this long, the last of them for ever."""
 
-    def step():
-        made.append(seconds[min(len(made), len(seconds) - 1)])
-        return made[-1]
+    def __init__(self, *seconds):
+        self.seconds, self.made = seconds, 0
 
-    monkeypatch.setattr(timing, "timed_step", lambda *arguments: step)
-    return made
+    def __call__(self):
+        self.made += 1
+        return self.seconds[min(self.made, len(self.seconds)) - 1]
 
 
-def test_a_timing_is_the_median_and_what_the_first_step_took_more(tiny_cell, monkeypatch):
-    made = fake_steps(monkeypatch, 9.0, 100.0, 1.0, 2.0, 3.0, 4.0, 50.0)
-    found = time_steps(tiny_cell, TASK, Stepping(), "cpu")
+def test_a_timing_is_the_median_and_what_the_first_step_took_more():
+    steps = Steps(9.0, 100.0, 1.0, 2.0, 3.0, 4.0, 50.0)
+    found = summarise(Stepping(), steps, 0.0)
     assert (found.seconds, found.first) == (3.0, 6.0)
-    assert len(made) == 2 + timing.STEPS
+    assert steps.made == 2 + STEPS
 
 
-def test_a_first_step_that_is_faster_adds_nothing(tiny_cell, monkeypatch):
-    fake_steps(monkeypatch, 1.0, 2.0)
-    assert time_steps(tiny_cell, TASK, Stepping(), "cpu").first == 0
+def test_a_first_step_that_is_faster_adds_nothing():
+    assert summarise(Stepping(), Steps(1.0, 2.0), 0.0).first == 0
 
 
-def test_short_steps_are_timed_for_a_while(tiny_cell, monkeypatch):
-    monkeypatch.setattr(timing, "SECONDS", 0.25)
-    made = fake_steps(monkeypatch, 0.01)
-    assert time_steps(tiny_cell, TASK, Stepping(), "cpu").seconds == 0.01
-    assert 25 <= len(made) - 2 <= 26
+def test_short_steps_are_timed_for_a_while():
+    steps = Steps(0.01)
+    assert summarise(Stepping(), steps, 0.25).seconds == 0.01
+    assert 25 <= steps.made - 2 <= 26
 
 
 # What cannot be done.
 
 
-def test_what_is_refused_is_not_tried(make_cell, monkeypatch):
-    monkeypatch.setattr(timing, "timed_step", lambda *arguments: pytest.fail("it was tried"))
+def test_what_is_refused_is_a_fault(make_cell):
     for changes, how, word in (
         ({}, Stepping(captured=True), "CUDA"),
         ({"dropout": 0.3}, Stepping(way="vmap"), "dropout"),
         ({"record": Recording()}, Stepping(captured=True), "recorded"),
     ):
-        found = time_steps(make_cell(**changes), TASK, how, "cpu")
+        found = timed(make_cell(**changes), how)
         assert (found.stepping, found.seconds) == (how, None)
         assert word in found.fault
 
@@ -150,7 +149,7 @@ def test_what_is_refused_is_not_tried(make_cell, monkeypatch):
     ids=lambda value: type(value).__name__,
 )
 @pytest.mark.parametrize("after", [0, 1, 3])
-def test_what_raises_is_a_fault_in_one_line(error, said, after, tiny_cell, monkeypatch):
+def test_what_raises_is_a_fault_in_one_line(error, said, after, tiny_cell, plug_in):
     steps = itertools.count()
 
     def failing(network, single, members):
@@ -161,42 +160,46 @@ def test_what_raises_is_a_fault_in_one_line(error, said, after, tiny_cell, monke
 
         return forward
 
-    monkeypatch.setitem(stepping.WAYS, "vmap", failing)
-    found = time_steps(tiny_cell, TASK, Stepping(way="vmap"), "cpu")
-    assert found == Timing(stepping=Stepping(way="vmap"), fault=said)
+    plug_in("ways", "failing", way=Way(failing))
+    found = timed(tiny_cell, Stepping(way="failing"))
+    assert found == Timing(stepping=Stepping(way="failing"), fault=said)
     assert Timing.from_json(found.to_json()) == found
 
 
-def test_a_way_that_cannot_be_built_is_a_fault(tiny_cell, monkeypatch):
-    monkeypatch.setitem(stepping.WAYS, "separate", lambda *arguments: 1 / 0)
-    found = time_steps(tiny_cell, TASK, Stepping(way="separate"), "cpu")
+def test_a_way_that_cannot_be_built_is_a_fault(tiny_cell, plug_in):
+    plug_in("ways", "failing", way=Way(lambda *arguments: 1 / 0))
+    found = timed(tiny_cell, Stepping(way="failing"))
     assert found.fault == "ZeroDivisionError: division by zero"
 
 
-def test_a_compiler_that_is_missing_is_a_fault(tiny_cell, monkeypatch):
-    def missing():
-        def forward(*arguments):
-            raise RuntimeError("Failed to find C compiler. Please specify via CC environment variable.")
+@pytest.mark.slow
+def test_a_compiler_that_is_missing_is_a_fault(tiny_cell):
+    """In a process of its own, whose compiler is one that always fails."""
+    code = (
+        "import sys; from ensembudget.records import Cell, Stepping, Task\n"
+        "from ensembudget.stepping.timing import time_steps\n"
+        "cell = Cell.from_json(sys.argv[1])\n"
+        "print(time_steps(cell, Task(10, 1, 8), Stepping(compiled=True), 'cpu').to_json())"
+    )
+    asked = [sys.executable, "-c", code, tiny_cell.model_copy(update={"width": 7}).to_json()]
+    done = subprocess.run(asked, env=os.environ | {"CXX": "/bin/false"}, capture_output=True, check=True)
+    found = Timing.from_json(done.stdout)
+    assert found.seconds is None
+    assert found.fault
 
-        return forward
 
-    monkeypatch.setattr(stepping, "compiled", missing)
-    found = time_steps(tiny_cell, TASK, Stepping(compiled=True), "cpu")
-    assert "Failed to find C compiler" in found.fault
-
-
-def test_an_interrupt_is_no_fault(tiny_cell, monkeypatch):
+def test_an_interrupt_is_no_fault(tiny_cell, plug_in):
     def interrupted(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(timing, "timed_step", interrupted)
+    plug_in("ways", "interrupted", way=Way(interrupted))
     with pytest.raises(KeyboardInterrupt):
-        time_steps(tiny_cell, TASK, Stepping(), "cpu")
+        timed(tiny_cell, Stepping(way="interrupted"))
 
 
-def test_a_trial_neither_reads_nor_touches_the_global_random_states(tiny_cell):
+def test_timing_neither_reads_nor_touches_the_global_random_states(tiny_cell):
     torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
-    time_steps(tiny_cell, TASK, Stepping(pack=2), "cpu")
+    timed(tiny_cell, Stepping(pack=2))
     assert torch.equal(torch.get_rng_state(), torch_state)
     assert (np.random.get_state()[1] == numpy_state).all()  # noqa: NPY002
 
@@ -218,7 +221,7 @@ def path(cell, task=TASK, place=PLACE, hardware="a machine"):
 
 
 def test_timings_lie_in_the_cache(tiny_cell):
-    assert path(tiny_cell).parent == cache_folder() / "trials"
+    assert path(tiny_cell).parent == cache_folder() / "timings"
 
 
 @pytest.mark.parametrize(

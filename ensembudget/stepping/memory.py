@@ -4,7 +4,7 @@ import ctypes
 from functools import cache
 
 # Of glibc's mallopt: no block by mmap, nothing given back, and growth by this many bytes at one time.
-_SETTINGS = {-4: 0, -1: 2**31 - 1, -2: 2**26}
+SETTINGS = {-4: 0, -1: 2**31 - 1, -2: 2**26}
 
 
 @cache
@@ -22,4 +22,4 @@ def keep_freed() -> bool:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError, TypeError):
         return False
-    return all(mallopt(name, value) for name, value in _SETTINGS.items())
+    return all(mallopt(name, value) for name, value in SETTINGS.items())

@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 
 from ensembudget.records import Run, Stepping
-from ensembudget.training import memory
+from ensembudget.stepping.memory import SETTINGS, keep_freed
 from ensembudget.training.loop import train
-from ensembudget.training.memory import keep_freed
 
 GLIBC = platform.libc_ver()[0] == "glibc"
 
@@ -21,25 +20,32 @@ GLIBC = platform.libc_ver()[0] == "glibc"
 STEPS = """
 import hashlib, json, resource, sys
 import torch
-from ensembudget.families._base import Task
-from ensembudget.recs import Cell, Stepping
-from ensembudget.training import timing
-from ensembudget.training.memory import keep_freed
+from ensembudget.packing.parts import parts_of
+from ensembudget.records import Cell, Run, Stepping, Task
+from ensembudget.stepping.memory import keep_freed
+from ensembudget.stepping.pack import assemble
+from ensembudget.stepping.timing import random_data
 
 torch.set_num_threads(1)
 cell, kept = Cell.from_json(sys.argv[1]), sys.argv[2] == "kept"
-networks = []
-build = timing.build_network
-timing.build_network = lambda *arguments: networks.append(build(*arguments)) or networks[-1]
 told = keep_freed() if kept else None
-once = timing.timed_step(cell, Task(10, 3, 32), Stepping(), "cpu")
+task = Task(10, 3, 32)
+parts = parts_of(cell, random_data(task, cell.train_size).arrays)
+pack = assemble([Run(cell=cell, seed=0)], parts, task, "cpu", Stepping())
+pack.network.train()
+draws = torch.Generator().manual_seed(0)
+
+def once():
+    for batch in pack.batches([draws]):
+        pack.step(*batch, None)
+
 for _ in range(7):  # the heap grows to what a step needs
     once()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range(8):
     once()
 faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-digest = hashlib.sha256(b"".join(t.detach().numpy().tobytes() for t in networks[0].state_dict().values()))
+digest = hashlib.sha256(b"".join(t.detach().numpy().tobytes() for t in pack.network.state_dict().values()))
 print(json.dumps([told, faults / 8, digest.hexdigest()]))
 """
 
@@ -54,7 +60,7 @@ def steps(cell, how):
 @pytest.mark.slow
 @pytest.mark.skipif(not GLIBC, reason="mallopt is glibc's")
 def test_steps_fault_fewer_pages_and_give_the_same_bytes(make_cell):
-    cell = make_cell(width=8, batch_size=128, train_size=128)
+    cell = make_cell(width=8, batch_size=128, train_size=128, validation_size=0)
     told, plain, digest = steps(cell, "plain")
     assert told is None
     told, kept, same_digest = steps(cell, "kept")
@@ -83,9 +89,9 @@ def test_glibc_is_told_and_others_are_not():
 
 @pytest.fixture
 def anew():
-    memory.keep_freed.cache_clear()
+    keep_freed.cache_clear()
     yield
-    memory.keep_freed.cache_clear()
+    keep_freed.cache_clear()
 
 
 def refusing(*arguments):
@@ -117,5 +123,5 @@ def test_malloc_is_told_once(monkeypatch):
     monkeypatch.setattr(ctypes, "CDLL", lambda name: SimpleNamespace(mallopt=mallopt))
     assert keep_freed() is True
     assert keep_freed() is True
-    assert dict(told) == memory._SETTINGS
-    assert len(told) == len(memory._SETTINGS)
+    assert dict(told) == SETTINGS
+    assert len(told) == len(SETTINGS)

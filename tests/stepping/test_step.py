@@ -2,23 +2,24 @@
 
 import itertools
 from functools import cache
-from typing import NamedTuple
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
 
+from ensembudget.catalog import WAYS
 from ensembudget.datasets._base import Arrays, Data
 from ensembudget.errors import PlanError
 from ensembudget.families._build import describe
 from ensembudget.packing.batches import scale_of
+from ensembudget.packing.network import build_network
 from ensembudget.packing.parts import parts_of
-from ensembudget.records import Recipe, Recording, Run, Stepping
-from ensembudget.stepping import step as stepping
-from ensembudget.stepping.step import WAYS, faults
-from ensembudget.training import loop
-from ensembudget.training.loop import train
+from ensembudget.records import Cell, Recipe, Recording, Run, Stepping
+from ensembudget.stepping.check import faults
+from ensembudget.stepping.pack import assemble
+from ensembudget.stepping.ways._base import Way
+from ensembudget.training.loop import Trained, train
 
 SEEDS = (3, 0, 5)
 STEPS, PER_EPOCH = 20, 4  # 100 samples in batches of 32, the last of 4
@@ -50,13 +51,6 @@ SLOW = [
 ]
 
 
-class Trace(NamedTuple):
-    """What training gave, with every step's losses: (step, member)."""
-
-    losses: np.ndarray
-    results: list
-
-
 @pytest.fixture(scope="module")
 def few(digits) -> Data:
     """The digits with few test images: most of a test's time would go into them."""
@@ -68,147 +62,139 @@ def few(digits) -> Data:
     )
 
 
-@pytest.fixture(scope="module")
-def trace(few):
-    """`trace(cell, seeds, stepping)` trains with every step's losses looked at.
-
-    `like` is a cell whose members' random streams are taken: another cell's start from other weights.
-    """
-
-    def traced(cell, seeds, how=None, like=None, **options) -> Trace:
-        losses = []
-
-        def watched(*arguments):
-            step = stepping.stepper(*arguments)
-
-            def watching(*batch):
-                losses.append(step(*batch))
-                return losses[-1]
-
-            return watching
-
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(loop, "stepper", watched)
-            runs = [Run(cell=cell, seed=seed) for seed in seeds]
-            for run in runs if like else ():
-                vars(run)["stream_key"] = Run(cell=like, seed=run.seed).stream_key
-            results = train(runs, few, stepping=how, keep_weights=True, **options)
-        return Trace(torch.stack(losses).numpy(), results)
-
-    return traced
+def runs_of(cell, seeds=SEEDS) -> list[Run]:
+    return [Run(cell=cell, seed=seed) for seed in seeds]
 
 
 @pytest.fixture(scope="module")
-def alone(trace):
+def trained(few):
+    """`trained(cell, stepping)` is what training gives each member, weights too."""
+
+    def members(cell, how=None, seeds=SEEDS, **options) -> list[Trained]:
+        return train(runs_of(cell, seeds), few, stepping=how, keep_weights=True, **options)
+
+    return members
+
+
+@pytest.fixture(scope="module")
+def alone(trained):
     """Every member of a cell trained by itself, the ordinary way."""
 
     @cache
-    def trained(cell_json: str) -> Trace:
-        run = Run.from_json(cell_json)
-        each = [trace(run.cell, [seed]) for seed in SEEDS]
-        return Trace(np.concatenate([one.losses for one in each], 1), [one.results[0] for one in each])
+    def each(cell_json: str) -> list[Trained]:
+        return [trained(Cell.from_json(cell_json), seeds=[seed])[0] for seed in SEEDS]
 
-    return lambda cell: trained(Run(cell=cell, seed=0).to_json())
+    return lambda cell: each(cell.to_json())
+
+
+@pytest.fixture(scope="module")
+def losses(few):
+    """`losses(cell, stepping, like=other)`: every step's, (step, member), from the weights of the other."""
+
+    def found(cell, how, like) -> np.ndarray:
+        parts = parts_of(cell, few.arrays)
+        pack, other = (
+            assemble(runs_of(one), parts, few.task, "cpu", how or Stepping()) for one in (cell, like)
+        )
+        pack.network.load_state_dict(other.network.state_dict())
+        pack.network.train()
+        orders = [torch.Generator().manual_seed(seed) for seed in SEEDS]
+        steps = [pack.step(*batch, None) for _ in range(cell.recipe.epochs) for batch in pack.batches(orders)]
+        return torch.stack(steps).numpy()
+
+    return found
 
 
 def exact_cell(make_cell, changes):
     return make_cell(**{"width": 2, "epochs": STEPS // PER_EPOCH, "precision": "float64", **changes})
 
 
-def assert_as_alone(found: Trace, wanted: Trace, tolerance: float = 1e-8) -> None:
+def assert_as_alone(found: list[Trained], wanted: list[Trained], tolerance: float = 1e-8) -> None:
     """Agreement far beyond float32; rounding grows along twenty steps, so not to the last bit."""
-    assert found.losses.shape == wanted.losses.shape == (STEPS, len(SEEDS))
-    assert np.isfinite(wanted.losses).all()
-    np.testing.assert_allclose(found.losses, wanted.losses, rtol=0, atol=tolerance)
-    for one, other in zip(found.results, wanted.results, strict=True):
+    for one, other in zip(found, wanted, strict=True):
         assert one.run == other.run
+        assert one.diverged_at is other.diverged_at is None
         assert one.weights.keys() == other.weights.keys()
         for name, tensor in other.weights.items():
             if name.endswith("num_batches_tracked"):
                 assert one.weights[name] == tensor == STEPS, name
             else:
                 np.testing.assert_allclose(one.weights[name], tensor, rtol=0, atol=tolerance, err_msg=name)
-        # What a way gives in evaluation is float32.
+        # Logits and what is told of the losses are float32.
         np.testing.assert_allclose(one.test_logits, other.test_logits, rtol=1e-5, atol=1e-5)
         np.testing.assert_allclose(one.train_loss, other.train_loss, rtol=1e-6)
 
 
 @pytest.mark.parametrize("how", QUICK, ids=str)
 @pytest.mark.parametrize("changes", CASES)
-def test_every_way_gives_the_losses_and_statistics_of_members_alone(changes, how, make_cell, trace, alone):
+def test_every_way_gives_the_losses_and_statistics_of_members_alone(changes, how, make_cell, trained, alone):
     cell = exact_cell(make_cell, changes)
     wanted = alone(cell)
-    assert any(name.endswith("running_var") for name in wanted.results[0].weights)
-    assert_as_alone(trace(cell, SEEDS, how), wanted)
+    assert any(name.endswith("running_var") for name in wanted[0].weights)
+    assert_as_alone(trained(cell, how), wanted)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", SLOW, ids=str)
 @pytest.mark.parametrize("changes", CASES)
-def test_so_do_the_slower_and_the_compiled(changes, how, make_cell, trace, alone):
+def test_so_do_the_slower_and_the_compiled(changes, how, make_cell, trained, alone):
     cell = exact_cell(make_cell, changes)
-    assert_as_alone(trace(cell, SEEDS, how), alone(cell))
+    assert_as_alone(trained(cell, how), alone(cell))
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_so_does_every_way_in_the_other_layout(way, make_cell, trace, alone):
+@pytest.mark.parametrize("way", list(WAYS))
+def test_so_does_every_way_in_the_other_layout(way, make_cell, trained, alone):
     cell = exact_cell(make_cell, {})
-    assert_as_alone(trace(cell, SEEDS, Stepping(pack=3, way=way, layout="contiguous")), alone(cell))
+    assert_as_alone(trained(cell, Stepping(pack=3, way=way, layout="contiguous")), alone(cell))
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_a_network_without_batch_norm_goes_every_way_too(way, make_cell, trace, alone):
+@pytest.mark.parametrize("way", list(WAYS))
+def test_a_network_without_batch_norm_goes_every_way_too(way, make_cell, trained, alone):
     cell = exact_cell(make_cell, PLAIN_VGG)
-    assert_as_alone(trace(cell, SEEDS, Stepping(pack=3, way=way)), alone(cell))
+    assert_as_alone(trained(cell, Stepping(pack=3, way=way)), alone(cell))
 
 
 @pytest.mark.parametrize("way", ["separate", "vmap"])
-def test_a_pack_of_one_goes_every_way(way, make_cell, trace, alone):
+def test_a_pack_of_one_goes_every_way(way, make_cell, trained, alone):
     cell = exact_cell(make_cell, {})
     wanted = alone(cell)
     for i, seed in enumerate(SEEDS):
-        found = trace(cell, [seed], Stepping(way=way))
-        np.testing.assert_allclose(found.losses[:, 0], wanted.losses[:, i], rtol=0, atol=1e-8)
+        assert_as_alone(trained(cell, Stepping(way=way), [seed]), wanted[i : i + 1])
 
 
-def test_the_last_pack_may_be_smaller_than_the_others(make_cell, trace, alone):
+def test_the_last_pack_may_be_smaller_than_the_others(make_cell, trained, alone):
     cell = exact_cell(make_cell, {})
     for way in WAYS:
-        assert_as_alone(trace(cell, SEEDS, Stepping(pack=8, way=way)), alone(cell))
+        assert_as_alone(trained(cell, Stepping(pack=8, way=way)), alone(cell))
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_every_way_twice_is_the_same_to_the_bit(way, tiny_cell, trace):
-    first, second = (trace(tiny_cell, SEEDS, Stepping(pack=3, way=way)) for _ in range(2))
-    assert np.array_equal(first.losses, second.losses)
-    for one, other in zip(first.results, second.results, strict=True):
+@pytest.mark.parametrize("way", list(WAYS))
+def test_every_way_twice_is_the_same_to_the_bit(way, tiny_cell, trained):
+    first, second = (trained(tiny_cell, Stepping(pack=3, way=way)) for _ in range(2))
+    for one, other in zip(first, second, strict=True):
+        assert one.train_loss.tobytes() == other.train_loss.tobytes()
         assert one.test_logits.tobytes() == other.test_logits.tobytes()
 
 
-@pytest.mark.parametrize("way", ["separate", "vmap"])
+@pytest.mark.parametrize("way", list(WAYS))
 def test_a_member_that_diverges_leaves_the_others_as_they_were_whatever_the_way(
-    way, tiny_cell, trace, monkeypatch
+    way, tiny_cell, trained, plug_in
 ):
-    how = Stepping(pack=3, way=way)
-    calm = trace(tiny_cell, SEEDS, how)
-    build = loop.build_network
-
-    def poisoned(*arguments):
-        network = build(*arguments)
+    def forward(network, single, members):
         with torch.no_grad():
             network.layers[0].weight.chunk(3)[1].fill_(float("inf"))
-        return network
+        return WAYS[way].forward(network, single, members)
 
-    monkeypatch.setattr(loop, "build_network", poisoned)
-    found = trace(tiny_cell, SEEDS, how)
-    assert [one.diverged_at for one in found.results] == [None, 0, None]
+    plug_in("ways", "poisoned", way=Way(forward))
+    calm, found = (trained(tiny_cell, Stepping(pack=3, way=one)) for one in (way, "poisoned"))
+    assert [one.diverged_at for one in found] == [None, 0, None]
     for i in (0, 2):
-        assert np.array_equal(found.losses[:, i], calm.losses[:, i])
-        assert np.array_equal(found.results[i].test_logits, calm.results[i].test_logits)
+        assert np.array_equal(found[i].train_loss, calm[i].train_loss)
+        assert np.array_equal(found[i].test_logits, calm[i].test_logits)
 
 
 @pytest.mark.parametrize("way", ["separate", "vmap"])
-def test_a_history_is_the_same_whatever_the_way(way, make_cell, trace, tmp_path):
+def test_a_history_is_the_same_whatever_the_way(way, make_cell, trained, tmp_path):
     record = Recording(
         every=2, test_size=20, fixed_pass=True, steps=2, curvature=2, curvature_size=10, eigenvalues=0
     )
@@ -217,7 +203,7 @@ def test_a_history_is_the_same_whatever_the_way(way, make_cell, trace, tmp_path)
     for how in (Stepping(pack=3), Stepping(pack=3, way=way)):
         histories = tmp_path / how.way
         histories.mkdir()
-        results = trace(cell, SEEDS, how, histories=histories).results
+        results = trained(cell, how, histories=histories)
         tables[how.way] = [
             {path.name: pq.read_table(path).to_pydict() for path in sorted(one.history.iterdir())}
             for one in results
@@ -238,7 +224,7 @@ def test_a_history_is_the_same_whatever_the_way(way, make_cell, trace, tmp_path)
 
 
 @pytest.mark.parametrize(("size", "batches"), [(100, [32, 32, 32]), (64, [32, 32]), (20, [20])])
-def test_batches_of_another_size_take_the_ordinary_way(size, batches, make_cell, trace, monkeypatch):
+def test_batches_of_another_size_take_the_ordinary_way(size, batches, make_cell, trained, plug_in):
     """Or a compiled network would be compiled once more for one step an epoch."""
     taken = []
 
@@ -249,29 +235,29 @@ def test_batches_of_another_size_take_the_ordinary_way(size, batches, make_cell,
 
         return forward
 
-    monkeypatch.setitem(stepping.WAYS, "separate", counted)
-    trace(make_cell(train_size=size, epochs=2), SEEDS, Stepping(pack=3, way="separate"))
+    plug_in("ways", "counted", way=Way(counted))
+    trained(make_cell(train_size=size, epochs=2), Stepping(pack=3, way="counted"))
     assert taken == 2 * batches
 
 
 @pytest.mark.slow
-def test_the_next_pack_finds_the_compiled_code_of_the_last(make_cell, trace):
+def test_the_next_pack_finds_the_compiled_code_of_the_last(make_cell, trained):
     """Compiling takes longer than a short run, and a run has many packs."""
     graphs = torch._dynamo.utils.counters["stats"]
     cell = make_cell(width=3)
-    trace(cell, SEEDS, Stepping(pack=3, compiled=True))
+    trained(cell, Stepping(pack=3, compiled=True))
     before = graphs["unique_graphs"]
     assert before > 0
-    trace(cell, (7, 8, 9), Stepping(pack=3, compiled=True))
+    trained(cell, Stepping(pack=3, compiled=True), (7, 8, 9))
     assert graphs["unique_graphs"] == before
-    trace(cell, (7, 8), Stepping(pack=2, compiled=True))  # which is another shape
+    trained(cell, Stepping(pack=2, compiled=True), (7, 8))  # which is another shape
     assert graphs["unique_graphs"] > before
 
 
 @pytest.mark.parametrize(("layout", "last"), [("channels_last", True), ("contiguous", False)])
 def test_the_layout_is_that_of_the_weights(layout, last, make_cell, few):
     runs = [Run(cell=make_cell(), seed=seed) for seed in SEEDS]
-    network = loop.build_network(runs, few, torch.device("cpu"), layout)
+    network = build_network(runs, few.task, torch.device("cpu"), layout)
     weights = [p for p in network.parameters() if p.ndim == 4 and p.shape[1] > 1 and p.shape[2] > 1]
     assert weights
     for weight in weights:
@@ -282,21 +268,21 @@ def test_the_layout_is_that_of_the_weights(layout, last, make_cell, few):
 # What is rounded.
 
 
-def test_rounded_steps_train_nearly_as_unrounded_ones(make_cell, trace):
+def test_rounded_steps_train_nearly_as_unrounded_ones(make_cell, losses):
     changes = {"epochs": 5, "width": 6, "train_size": 320, "crop_padding": 0, "flip": False}
-    plain = make_cell(**changes)
-    losses = []
-    for cell in (plain, make_cell(precision="bfloat16", **changes)):
-        found = trace(cell, SEEDS, Stepping(pack=3), like=plain)
-        losses.append(np.stack([one.train_loss for one in found.results]))
-        for one in found.results:
-            assert one.diverged_at is None
-            assert one.test_logits.dtype == one.validation_logits.dtype == np.float32
-            types = {tensor.dtype for tensor in one.weights.values() if tensor.ndim}
-            assert types == {np.dtype(np.float32)}
-    assert not np.array_equal(*losses)
-    assert (losses[1][:, -1] < losses[1][:, 0] / 3).all()
-    np.testing.assert_allclose(losses[1][:, -1], losses[0][:, -1], rtol=0.2, atol=0.02)
+    changes["learning_rate"] = 0.03
+    plain, rounded = (make_cell(precision=p, **changes) for p in ("float32", "bfloat16"))
+    found = [losses(cell, None, like=plain).reshape(5, -1, len(SEEDS)).mean(1) for cell in (plain, rounded)]
+    assert not np.array_equal(*found)
+    assert (found[1][-1] < found[1][0] / 3).all()
+    np.testing.assert_allclose(found[1][-1], found[0][-1], rtol=0.2, atol=0.02)
+
+
+def test_rounded_steps_leave_unrounded_weights_and_logits(make_cell, trained):
+    for one in trained(make_cell(precision="bfloat16"), Stepping(pack=3)):
+        assert one.diverged_at is None
+        assert one.test_logits.dtype == one.validation_logits.dtype == np.float32
+        assert {tensor.dtype for tensor in one.weights.values() if tensor.ndim} == {np.dtype(np.float32)}
 
 
 @pytest.mark.parametrize(
@@ -304,18 +290,17 @@ def test_rounded_steps_train_nearly_as_unrounded_ones(make_cell, trace):
     [*QUICK, pytest.param(Stepping(pack=3, compiled=True), marks=pytest.mark.slow)],
     ids=str,
 )
-def test_rounded_losses_are_near_the_unrounded_whatever_the_way(how, make_cell, trace):
+def test_rounded_losses_are_near_the_unrounded_whatever_the_way(how, make_cell, losses):
     plain, rounded = (make_cell(precision=p, learning_rate=0.02) for p in ("float32", "bfloat16"))
-    wanted = trace(plain, SEEDS, how).losses
-    found = trace(rounded, SEEDS, how, like=plain).losses
+    wanted, found = (losses(cell, how, like=plain) for cell in (plain, rounded))
     assert found.dtype == np.float32
     assert abs(found - wanted).max() > 1e-4  # or nothing was rounded
     np.testing.assert_allclose(found, wanted, rtol=0, atol=0.03)
 
 
-def test_logits_are_computed_unrounded_from_the_weights_that_rounded_steps_gave(make_cell, trace, few):
+def test_logits_are_computed_unrounded_from_the_weights_that_rounded_steps_gave(make_cell, trained, few):
     cell = make_cell(precision="bfloat16")
-    result = trace(cell, SEEDS, Stepping(pack=3)).results[1]
+    result = trained(cell, Stepping(pack=3))[1]
     network = describe("wide_resnet", 4, few.task, options={"depth": 10}).to_empty(device="cpu")
     network.load_state_dict({k: torch.from_numpy(v) for k, v in result.weights.items()})
     parts = parts_of(cell, few.arrays)
@@ -361,8 +346,7 @@ def test_dropout_is_refused_whatever_is_special(how):
     for device in ("cpu", "cuda"):
         (fault,) = faults(how, recipe(dropout=0.3), device, recorded=False)
         assert "dropout 0.3" in fault
-        words = [how.way] if how.way != "grouped" else []
-        assert all(word in fault.split("this is")[1] for word in words + ["compiled"] * how.compiled)
+        assert ("compiled" if how.compiled else repr(how.way)) in fault
         assert fault.endswith(".")
 
 
@@ -391,7 +375,7 @@ def test_compiled_steps_are_grouped(way):
 def test_all_faults_are_named_at_once():
     found = faults(Stepping(way="vmap", captured=True), recipe(dropout=0.5), "cpu", recorded=True)
     assert len(found) == 3
-    assert "captured, vmap" in found[2]
+    assert all(word in said for word, said in zip(("CUDA", "recorded", "dropout 0.5"), found, strict=True))
 
 
 @pytest.mark.parametrize(
@@ -404,7 +388,6 @@ def test_all_faults_are_named_at_once():
     ],
     ids=str,
 )
-def test_training_refuses_what_cannot_be(how, changes, word, make_cell, few, monkeypatch):
-    monkeypatch.setattr(loop, "build_network", lambda *arguments: pytest.fail("it began"))
+def test_training_refuses_what_cannot_be(how, changes, word, make_cell, few):
     with pytest.raises(PlanError, match=word):
         train([Run(cell=make_cell(**changes), seed=0)], few, stepping=how)

@@ -1,10 +1,12 @@
-"""How members are stepped: one row a cell, and the columns of a way wherever one is listed."""
+"""The table of how members are stepped, and the columns of a stepping wherever one is listed."""
 
-from ..records import Plan, Stepping
-from ..stepping.autotune import Arrangement
-from ._base import Column, Row, Table
+from collections.abc import Sequence
 
-WAY = (
+from ..records import PlannedCell, Stepping
+from ..stepping.arrange import Arrangement
+from ..tables._base import Column, Row, Table
+
+STEPPING_COLUMNS = (
     Column("pack", "pack", "d"),
     Column("way", "way"),
     Column("layout", "layout"),
@@ -14,40 +16,40 @@ WAY = (
 
 table = Table(
     "steppings",
-    "How members are stepped (a trial's choice where it was worth one)",
+    "How members are stepped (autotuned where the run is long enough)",
     (
         Column("arm", "arm"),
         Column("width", "width", "d"),
         Column("members", "members", "d"),
-        *WAY,
+        *STEPPING_COLUMNS,
         Column("workers", "processes", "d"),
         Column("threads", "threads each", "d"),
-        Column("step_ms", "ms a step, tried", ".1f"),
+        Column("step_ms", "ms a step, measured", ".1f"),
     ),
 )
 
 
-def way_row(stepping: Stepping) -> Row:
-    """A way as its columns have it."""
+def stepping_row(stepping: Stepping) -> Row:
+    """A stepping as its columns have it."""
     return {
         name: str(value) if isinstance(value, bool) else value
         for name, value in stepping.model_dump().items()
     }
 
 
-def rows(planned: Plan, arrangement: Arrangement) -> list[Row]:
-    """Of the cells that were arranged, in the plan's order."""
+def rows(cells: Sequence[PlannedCell], arrangement: Arrangement) -> list[Row]:
+    """One a cell that was arranged, in the order of the cells."""
     place = arrangement.place
     return [
         {
             "arm": cell.arm or None,
             "width": cell.cell.width,
             "members": cell.members,
-            **way_row(chosen.stepping),
+            **stepping_row(chosen.stepping),
             "workers": place.workers,
             "threads": place.threads,
             "step_ms": 1e3 * chosen.timing.seconds if chosen.timing and chosen.timing.seconds else None,
         }
-        for cell in planned.cells
+        for cell in cells
         if (chosen := arrangement.chosen.get(cell.cell.key))
     ]

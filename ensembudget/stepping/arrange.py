@@ -1,0 +1,68 @@
+"""How a run is spread over a machine, and how each of its cells is stepped."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from ..errors import PlanError
+from ..records import PlannedCell, Stepping, SteppingChoice, Task
+from .autotune import BENCH, Bench, Chosen, Request, choose_all, choose_place, is_worth
+from .check import faults
+from .place import Place
+
+
+class Arrangement(NamedTuple):
+    """Where a run happens, and each cell's stepping by the cell's key."""
+
+    place: Place
+    chosen: Mapping[str, Chosen]
+
+
+def check_stepping(cells: Sequence[PlannedCell], fixed: SteppingChoice, device: str) -> None:
+    """Refuses what is fixed where some cell cannot be stepped so."""
+    stepping = Stepping(**fixed.fixed)
+    for cell in cells:
+        recorded = cell.cell.record is not None
+        if wrong := faults(stepping, cell.cell.recipe, device, recorded=recorded):
+            raise PlanError(f"cannot step so: {' '.join(wrong)}")
+
+
+def as_given(cells: Sequence[PlannedCell], fixed: SteppingChoice, place: Place) -> Arrangement:
+    """Every cell stepped as it is given, with defaults for the rest; nothing is measured."""
+    return Arrangement(place, {cell.cell.key: Chosen(Stepping(**fixed.fixed), None) for cell in cells})
+
+
+def autotuned(
+    planned: Sequence[PlannedCell],
+    missing: Sequence[PlannedCell],
+    task: Task,
+    fixed: SteppingChoice,
+    places: Sequence[Place],
+    bench: Bench = BENCH,
+) -> Arrangement:
+    """The fastest place and steppings, measured on this machine where the run is long enough.
+
+    Args:
+        planned: All cells of the plan: by them it is judged whether measuring is worth it, and where the
+            run happens, so that an interrupted run continues as it began.
+        missing: Those that still lack members, at least one; only they get a stepping.
+        task: Of their dataset.
+        fixed: What is not varied.
+        places: Where the run may happen, the usual place first.
+        bench: How measurements are made.
+    """
+
+    def request(cell: PlannedCell, place: Place) -> Request:
+        return Request(
+            cell=cell.cell,
+            task=(task.classes, task.channels, task.image_size),
+            members=cell.members,
+            flops=cell.training_flops,
+            fixed=fixed,
+            place=place,
+        )
+
+    worth = is_worth(request(cell, places[0]) for cell in planned)
+    costliest = max(planned, key=lambda cell: cell.training_flops * cell.members)
+    place = choose_place(request(costliest, places[0]), places, worth=worth, bench=bench)
+    chosen = choose_all([request(cell, place) for cell in missing], worth=worth, bench=bench)
+    return Arrangement(place, {cell.cell.key: one for cell, one in zip(missing, chosen, strict=True)})

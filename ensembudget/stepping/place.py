@@ -1,0 +1,51 @@
+"""Where members are stepped: the device, and how processes and threads share the machine."""
+
+import torch
+
+from ..errors import PlanError
+from ..records import Record
+
+
+class Place(Record):
+    """Where a run happens: a device, and how many processes of how many threads share it."""
+
+    device: str
+    workers: int
+    threads: int
+
+
+def places(device: str, workers: int | None, threads: int | None, *, usual: int) -> list[Place]:
+    """What may be tried of processes and threads, the usual first.
+
+    Args:
+        device: A torch device.
+        workers: How many processes; None where nobody says.
+        threads: Of each process; None where nobody says.
+        usual: How many processes there are where nobody says.
+
+    Raises:
+        PlanError: Fewer than one worker or thread.
+
+    Example:
+        >>> [(place.workers, place.threads) for place in places("cpu", None, None, usual=4)]
+        [(4, 1), (1, 4)]
+    """
+    for name, number in (("workers", workers), ("threads", threads)):
+        if number is not None and number < 1:
+            raise PlanError(f"{name} {number} is below 1, the least that can work.")
+    count = usual if workers is None else workers
+    # Each of several workers on a CPU gets one thread; a lone one gets torch's own number.
+    each = threads or (1 if count > 1 else torch.get_num_threads())
+    found = [Place(device=device, workers=count, threads=each)]
+    if workers is None and threads is None and count > 1:
+        found.append(Place(device=device, workers=1, threads=count))
+    return found
+
+
+def check_device(device: str) -> None:
+    """Refuses a device that torch cannot use on this machine."""
+    try:
+        torch.zeros(1, device=device).cpu()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise PlanError(f"device {device!r} cannot be used here: {reason}. Use --device cpu.") from None
