@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from ensembudget.dynamics import toy
+from examples import toy
 
 # Of 20,000 steps, where 0.99 of the boundary has fallen far enough; transients differ much among starts.
 STARTS = [

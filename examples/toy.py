@@ -1,11 +1,11 @@
-"""The toy of training on the sphere: F(x, y) = sum a x^2 / (x^2 + y^2), whose boundary is exact.
+"""A toy of training on the sphere, F(x, y) = sum a x^2 / (x^2 + y^2): its boundary of convergence is exact.
 
-Each pair (x, y) is a scale-invariant group of its own; all lie together on the unit sphere and are
-moved at one effective learning rate. A group at radius p has the rate e / p^2 of its own, and its minimum
-is stable if and only if a e / p^2 < 1; radii settle so that 1/e is the sum of the groups' inverse rates.
-Hence training converges if and only if e < 1 / sum a.
+Each pair (x, y) is a scale-invariant group. All groups lie together on the unit sphere and move at one
+effective learning rate e. A group at radius p has its own rate e / p^2, and its minimum is stable if and
+only if a e / p^2 < 1. Radii settle so that 1/e is the sum of the groups' inverse rates. So training
+converges if and only if e < 1 / sum a.
 
-    python -m ensembudget.dynamics.toy     # loss below, at and above the boundary
+    python examples/toy.py     # the loss below and above the boundary
 
 Source: the function is that of Kodryan et al. 2022, arXiv:2209.03695; the boundary is derived above.
 """
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..arrays import Array
+from ensembudget.arrays import Array
 
 
 def boundary(alphas: Sequence[float]) -> float:
@@ -34,10 +34,10 @@ def descend(alphas: Sequence[float], rate: float, steps: int, *, seed: int = 0) 
     """Projected gradient descent from a random point of the unit sphere.
 
     Args:
-        alphas: Of each group, positive.
+        alphas: The factor a of each group, positive.
         rate: The effective learning rate.
-        steps: How many.
-        seed: Of the start.
+        steps: How many steps.
+        seed: Decides the starting point.
 
     Returns:
         The loss before each step and after the last, (steps + 1,).
