@@ -61,8 +61,22 @@ TASK = Task(3, 1, 8)
 CONV, NORM, HEAD = 2 * 9 + 2, 2 + 2, 3 * 128 + 3
 
 
-def test_parameters_are_the_trainable_numbers(small):
+def test_parameters_are_weights_and_biases(small):
     assert measured(small, TASK, "parameters") == CONV + NORM + HEAD
+
+
+def test_frozen_parameters_count_for_they_are_stored_too(small):
+    small.head.requires_grad_(False)
+    assert measured(small, TASK, "parameters") == CONV + NORM + HEAD
+
+
+def test_a_convnet_with_a_frozen_head_costs_its_scale_invariant_parameters_and_the_head():
+    width, classes = 4, 10
+    invariant, head = 27 * width + 378 * width**2, 8 * width * classes + classes
+    task, options = Task(classes, 3, 32), {"invariance": "full"}
+    assert cost("convnet", width, task, options=options) == invariant + head == 6_486
+    network = describe("convnet", width, task, options=options)
+    assert sum(p.numel() for p in network.parameters() if p.requires_grad) == invariant == 6_156
 
 
 @pytest.mark.parametrize(("dtype", "each"), [("float32", 4), ("float16", 2), ("bfloat16", 2), ("int8", 1)])
