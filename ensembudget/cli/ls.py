@@ -24,7 +24,7 @@ def _lines(what: str) -> list[tuple[str, str]]:
     if what == "studies":
         from .. import studies
 
-        return [(name, studies.load_study(name).description) for name in studies.names()]
+        return [(name, studies.description(name)) for name in studies.names()]
     if what == "recipes":
         from .. import recipes
 

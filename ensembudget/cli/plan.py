@@ -49,7 +49,8 @@ def act(args: argparse.Namespace) -> int:
     from ..catalog import BUDGETS, FAMILIES
     from ..datasets._load import task_of
     from ..planning.widths import split
-    from .show import SPLITS, print_rows, split_row
+    from .layouts import SPLITS
+    from .show import print_rows
     from .values import whole_numbers
 
     options = {
@@ -65,7 +66,7 @@ def act(args: argparse.Namespace) -> int:
     task = task_of(args.dataset)
     chosen = {"options": options, "multiple_of": args.multiple_of, "dtype": args.dtype}
     found = [split(args.family, task, budget, n, kind, **chosen) for budget, kind in budgets for n in members]
-    print_rows(SPLITS, [split_row(one) for one in found], args.format)
+    print_rows(SPLITS, SPLITS.rows(found), args.format)
     off = [one for one in found if abs(one.error_percent) > 1]
     if off and args.format == "table":
         print(

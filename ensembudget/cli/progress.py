@@ -10,6 +10,7 @@ from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 
 from ..verbs.progress import Progress
+from .show import duration
 
 EVERY = 10.0  # seconds between lines where there is no terminal
 
@@ -46,17 +47,3 @@ def _note(progress: Progress) -> str:
         f"{progress.ended}/{progress.missing} members, {progress.share:.0%}"
         f"{'' if left is None else f', {duration(left)} left'}"
     )
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people say them.
-
-    >>> duration(5), duration(75), duration(7300)
-    ('5 s', '1 min 15 s', '2 h 01 min')
-    """
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

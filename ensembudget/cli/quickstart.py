@@ -15,12 +15,14 @@ def act(args: argparse.Namespace) -> int:
     from ..store import Store
     from ..verbs.plan import plan_study
     from ..verbs.run import arrange
+    from .layouts import SPLITS
+    from .report import print_report
     from .run import train
-    from .show import print_report, print_splits
+    from .show import print_rows
 
     out = open_folder(args.out)
     planned, store = plan_study(studies.load_study("digits")), Store(out / "store")
-    print_splits(planned.splits)
+    print_rows(SPLITS, SPLITS.rows(planned.splits))
     failed = train(planned, store, arrange(planned, store), "processes")
     print_report(planned, store, out / "report", None, allow_partial=False)
     return failed

@@ -2,8 +2,13 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .parser import Command, Parser, add_study
+
+if TYPE_CHECKING:
+    from ..records import Plan
+    from ..store import Store
 
 
 def add_arguments(parser: Parser) -> None:
@@ -17,7 +22,6 @@ def add_arguments(parser: Parser) -> None:
 def act(args: argparse.Namespace) -> int:
     from .. import studies
     from ..verbs.plan import stored_plan
-    from .show import print_report
     from .values import existing_store
 
     study, store = studies.load_study(args.study), existing_store(args)
@@ -25,6 +29,32 @@ def act(args: argparse.Namespace) -> int:
     out = Path(args.out) if args.out else Path("report") / study.name
     print_report(planned, store, out, args.costs, allow_partial=args.allow_partial)
     return 0
+
+
+def print_report(
+    planned: "Plan", store: "Store", out: Path, costs: str | None, *, allow_partial: bool
+) -> None:
+    """Writes a report and prints its tables."""
+    from ..rendering.render import from_csv, render
+    from ..rendering.write import notes_of, report
+    from ..tables import arms, memory_split
+    from ..verbs.evaluate import evaluate
+    from .values import read_costs
+
+    # What a screen shows of a table, and the sentences that say it in words.
+    short = {"memory_split": memory_split.summary}
+    verdicts = {"memory_split": memory_split.verdicts, "arms": arms.verdicts}
+    results = evaluate(planned, store, allow_partial=allow_partial)
+    tables = report(results, out, read_costs(costs) if costs else None)
+    for name, table in tables.items():
+        # As a CSV has it: what is printed is what was written.
+        rows = from_csv((out / f"{name}.csv").read_text())
+        print(render(short.get(name, table.table), rows, "txt"))
+        if name in verdicts:
+            print(*verdicts[name](rows), sep="\n", end="\n\n")
+    if results.partial:
+        print(*notes_of(results), sep="\n", end="\n\n")
+    print(f"Tables, figures and manifest are in {out}.")
 
 
 command = Command(

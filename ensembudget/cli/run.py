@@ -28,14 +28,13 @@ def act(args: argparse.Namespace) -> int:
     from .. import studies
     from ..records import SteppingChoice
     from ..rendering import steppings
-    from ..rendering.render import render
     from ..stepping.parse import parse_stepping
     from ..store import Store
     from ..verbs.plan import plan_study
     from ..verbs.run import arrange
     from ..verbs.status import seconds_left, status
-    from .progress import duration
-    from .show import print_splits
+    from .layouts import SPLITS
+    from .show import duration, print_rows
     from .values import store_path
 
     planned, store = plan_study(studies.load_study(args.study)), Store(store_path(args))
@@ -53,9 +52,9 @@ def act(args: argparse.Namespace) -> int:
     if not args.dry_run:
         return train(planned, store, arrangement, args.executor)
     runs = [run for run in planned.runs if run.key not in store]
-    print_splits(planned.splits)
+    print_rows(SPLITS, SPLITS.rows(planned.splits))
     if runs:
-        print(render(steppings.table, steppings.rows(planned.cells, arrangement), "txt"))
+        print_rows(steppings.table, steppings.rows(planned.cells, arrangement))
     left = seconds_left(status(planned, store))
     print(
         f"{len(planned.runs)} members planned, {len(planned.runs) - len(runs)} in the store,"

@@ -11,45 +11,16 @@ def add_arguments(parser: Parser) -> None:
 
 def act(args: argparse.Namespace) -> int:
     from .. import studies
-    from ..rendering.render import render
-    from ..tables._base import Column, Table
     from ..verbs.plan import stored_plan
     from ..verbs.status import seconds_left, status
-    from .progress import duration
+    from .layouts import STATUS
+    from .show import duration, print_rows
     from .values import existing_store
 
-    layout = Table(
-        "status",
-        "Members",
-        (
-            Column("arm", "arm"),
-            Column("family", "family"),
-            Column("width", "width", "d"),
-            Column("hyperparameters", "hyperparameters"),
-            Column("planned", "planned", "d"),
-            Column("done", "done", "d"),
-            Column("diverged", "diverged", "d"),
-            Column("failed", "failed", "d"),
-            Column("seconds_each", "seconds each", ".1f"),
-        ),
-    )
     study, store = studies.load_study(args.study), existing_store(args)
     planned = stored_plan(study, store)
     rows = status(planned, store)
-    print(render(layout, [
-        {
-            "arm": row.planned.arm or None,
-            "family": row.planned.cell.family,
-            "width": row.planned.cell.width,
-            "hyperparameters": row.planned.origin,
-            "planned": row.planned.members,
-            "done": row.done,
-            "diverged": row.diverged,
-            "failed": row.failed,
-            "seconds_each": row.seconds_each,
-        }
-        for row in rows
-    ], "txt"))  # fmt: skip
+    print_rows(STATUS, STATUS.rows(rows))
     for reason in sorted({reason for row in rows for reason in row.reasons}):
         print(f"failed: {reason}")
     left, missing = seconds_left(rows), sum(row.missing for row in rows)

@@ -5,7 +5,6 @@ Source: UCI Optical Recognition of Handwritten Digits, Alpaydin & Kaynak 1998.
 """
 
 import numpy as np
-from sklearn.datasets import load_digits
 
 from ..records import Task
 from ._base import Arrays, Dataset
@@ -15,6 +14,8 @@ TRAIN = 1000
 
 
 def decode(place: str) -> Arrays:
+    from sklearn.datasets import load_digits  # takes seconds, and a plan needs only the task
+
     images, labels = load_digits(return_X_y=True)
     # Grey levels 0 to 16 become 0 to 240, so that they fill a byte's range.
     scaled = (15 * images.reshape(-1, 8, 8, 1)).astype(np.uint8)

@@ -9,7 +9,6 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from ..errors import StudyError, did_you_mean
-from ..planning.check import check_names
 from ..records import Study
 
 
@@ -17,6 +16,11 @@ def names() -> list[str]:
     """The presets, by name."""
     found = (path.name for path in files(__package__).iterdir())
     return sorted(name.removesuffix(".toml") for name in found if name.endswith(".toml"))
+
+
+def description(name: str) -> str:
+    """What a preset says it is about, read without checking it."""
+    return str(tomllib.loads((files(__package__) / f"{name}.toml").read_text())["description"])
 
 
 def load_study(study: str | Path) -> Study:
@@ -55,6 +59,8 @@ def parse(text: str, name: str) -> Study:
     except ValidationError as error:
         faults = [*_sentences(error.errors()), *_faults_of_the_rest(document, error)]
         raise StudyError(_message(name, faults)) from None
+    from ..planning.check import check_names  # builds networks: whoever lists studies does not need torch
+
     if unknown := [*_too_large(document), *check_names(study)]:
         raise StudyError(_message(name, unknown))
     return study
@@ -62,6 +68,8 @@ def parse(text: str, name: str) -> Study:
 
 def _faults_of_the_rest(document: dict[str, Any], error: ValidationError) -> Sequence[str]:
     """Faults of the fields that are well formed, so that all are told at once."""
+    from ..planning.check import check_names
+
     wrong = {str(fault["loc"][0]) for fault in error.errors()}
     if "family" in wrong:
         wrong.add("options")  # whose they are is not known

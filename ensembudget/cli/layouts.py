@@ -1,0 +1,39 @@
+"""The tables that only the command line prints: a plan's splits, and how far its members are."""
+
+from operator import attrgetter
+
+from ..tables._base import Column, Table
+
+SPLITS = Table(
+    "plan",
+    "Splits",
+    (
+        Column("arm", "arm", get=lambda split: split.arm or None, optional=True),
+        Column("budget_kind", "of"),
+        Column("budget", "budget", ",d"),
+        Column("members", "members", "d"),
+        Column("width", "width", "d"),
+        Column("parameters_per_member", "parameters each", ",d"),
+        Column("parameters_total", "parameters", ",d"),
+        Column("error_percent", "off budget, %", "+.2f"),
+        Column("flops_per_sample", "FLOP/sample", ",d"),
+        Column("bytes_total", "bytes", ",d"),
+        Column("activations_per_sample", "activations", ",d"),
+    ),
+)
+
+STATUS = Table(
+    "status",
+    "Members",
+    (
+        Column("arm", "arm", get=lambda row: row.planned.arm or None),
+        Column("family", "family", get=attrgetter("planned.cell.family")),
+        Column("width", "width", "d", get=attrgetter("planned.cell.width")),
+        Column("hyperparameters", "hyperparameters", get=attrgetter("planned.origin")),
+        Column("planned", "planned", "d", get=attrgetter("planned.members")),
+        Column("done", "done", "d"),
+        Column("diverged", "diverged", "d"),
+        Column("failed", "failed", "d"),
+        Column("seconds_each", "seconds each", ".1f"),
+    ),
+)
