@@ -1,7 +1,7 @@
 """What every record is: frozen, checked, and equal after a round trip through JSON."""
 
 import hashlib
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
 import rfc8785
 from pydantic import BaseModel, ConfigDict, Field
@@ -29,5 +29,26 @@ class Record(BaseModel):
         return cls.model_validate_json(text)
 
 
+class KeyedRecord(Record):
+    """A record that is part of a key, under a rule by which a new field changes no key that exists.
+
+    The fields in `always_keyed` enter every key unless they are None. Any other field enters only where it
+    differs from its default. So a field is added with the default that means what was done before it
+    existed, and is not added to `always_keyed`.
+    """
+
+    always_keyed: ClassVar[frozenset[str]]
+
+    def key_facts(self) -> dict[str, Any]:
+        """What enters a key, as JSON values."""
+        facts: dict[str, Any] = {}
+        for name, field in type(self).model_fields.items():
+            value = getattr(self, name)
+            if value is not None and (name in self.always_keyed or value != field.get_default()):
+                facts[name] = value.key_facts() if isinstance(value, KeyedRecord) else value
+        return facts
+
+
 def content_key(facts: dict[str, Any]) -> str:
+    """SHA-256 of canonical JSON, in hexadecimal."""
     return hashlib.sha256(rfc8785.dumps({"training_abi": TRAINING_ABI, **facts})).hexdigest()

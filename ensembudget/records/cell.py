@@ -1,17 +1,17 @@
 """What determines a member: its cell, and its seed."""
 
 from functools import cached_property
-from typing import Annotated
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from ._base import Record, content_key
+from ._base import KeyedRecord, Record, content_key
 from .recipe import Recipe
 
 Options = dict[str, int | bool | str]
 
 
-class Recording(Record):
+class Recording(KeyedRecord):
     """What is written down while a member trains: a row at every `every`-th epoch.
 
     Gradients and training loss are means along that epoch; with `fixed_pass` they are measured in a
@@ -19,6 +19,10 @@ class Recording(Record):
     an epoch. `steps` adds a row at every so many steps, 0 none. `curvature` is how many epochs lie
     between estimates of the Hessian and the Fisher matrix, 0 none.
     """
+
+    always_keyed: ClassVar = frozenset(
+        "every test_size fixed_pass steps curvature curvature_size eigenvalues".split()
+    )
 
     every: PositiveInt = 1
     test_size: NonNegativeInt = 1000
@@ -29,8 +33,12 @@ class Recording(Record):
     eigenvalues: NonNegativeInt = 3
 
 
-class Cell(Record):
+class Cell(KeyedRecord):
     """Everything that determines a member but its seed."""
+
+    always_keyed: ClassVar = frozenset(
+        "family options width dataset_digest train_size validation_size mode recipe record".split()
+    )
 
     family: str
     options: Options
@@ -43,18 +51,21 @@ class Cell(Record):
     recipe: Recipe
     record: Recording | None = None
 
+    def key_facts(self) -> dict[str, Any]:
+        return {name: fact for name, fact in super().key_facts().items() if name != "dataset"}
+
     @cached_property
     def key(self) -> str:
-        """A content hash of what decides a member: of the images, not of what they are called.
+        """A content hash of all that decides a member and its history, by the rule of `KeyedRecord`.
 
-        What is not set is left out, so that a field that is new changes no key that is old.
+        The images enter as the digest of their arrays; what the dataset is called does not matter.
         """
-        return content_key(self.model_dump(mode="json", exclude={"dataset"}, exclude_none=True))
+        return content_key(self.key_facts())
 
     @cached_property
     def training_key(self) -> str:
-        """The same without what is recorded, which decides no logits."""
-        return content_key(self.model_dump(mode="json", exclude={"dataset", "record"}, exclude_none=True))
+        """The same without what is recorded, which does not change the logits."""
+        return content_key({name: fact for name, fact in self.key_facts().items() if name != "record"})
 
 
 class Run(Record):

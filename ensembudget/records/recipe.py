@@ -1,23 +1,28 @@
 """How a member is trained."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
-from ._base import Fraction, Positive, Record
+from ._base import Fraction, KeyedRecord, Positive, Record
 
 Schedule = Literal["plateau_linear", "cosine", "constant", "two_stage"]
 
 Precision = Literal["float32", "float64", "bfloat16"]
 
 
-class Recipe(Record):
+class Recipe(KeyedRecord):
     """How a member is trained; rates are per step, `weight_decay` acts on all parameters.
 
     On the sphere `effective_learning_rate` moves the scale-invariant weights and `learning_rate` the
     others. The schedule `two_stage` multiplies rates by `drop_factor` from `drop_epoch` on. With
     precision `bfloat16` weights stay float32, and convolutions and products are rounded (autocast).
     """
+
+    always_keyed: ClassVar = frozenset(
+        "epochs batch_size learning_rate effective_learning_rate weight_decay momentum dropout schedule"
+        " drop_epoch drop_factor crop_padding flip normalisation precision".split()
+    )
 
     epochs: PositiveInt
     batch_size: Annotated[int, Field(ge=2)] = 128  # batch norm has no statistics of one
