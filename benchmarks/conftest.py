@@ -8,19 +8,43 @@ Writes costs.csv and, with it, a whole report. Absolute times are this machine's
 the ratio between the splits of one budget, measured in one run.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from ensembudget import Plan, Split, Store, evaluate, load_study, plan_study, report
-from ensembudget.rendering.render import to_csv
-from ensembudget.rendering.write import write
-from ensembudget.tables._base import Column, Row, Table
-from ensembudget.tables.memory_split import COSTS, Place, verdicts
+from ensembudget import (
+    Plan,
+    Split,
+    SplitCost,
+    Store,
+    analyse,
+    evaluate,
+    load_study,
+    plan_study,
+    report,
+)
+from ensembudget.analysis.splits import SplitKey
+from ensembudget.rendering.write import write_table
+from ensembudget.tables import memory_split
+from ensembudget.tables._base import Column, Table
 
-LAYOUT = Table("costs", "Costs", (Column("arm"), Column("budget"), Column("members"), *COSTS))
+
+def _of_cost(name: str) -> Callable[[tuple[SplitKey, SplitCost]], float | None]:
+    return lambda item: getattr(item[1], name)
+
+
+TABLE = Table(
+    "costs",
+    "Costs",
+    (
+        Column("arm", get=lambda item: item[0][0] or None, optional=True),
+        Column("budget", get=lambda item: item[0][1]),
+        Column("members", get=lambda item: item[0][2]),
+        *(Column(name, get=_of_cost(name)) for name in SplitCost.model_fields),
+    ),
+    csv_only=True,
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -80,23 +104,19 @@ def costs(request: pytest.FixtureRequest, store: Store, plan: Plan) -> Iterator[
     found = Costs()
     yield found
     out = Path(request.config.getoption("--out") or f"report/{plan.study.name}-with-costs")
-    tables = report(evaluate(plan, store), out, found.by_split)
-    write(out, "costs.csv", to_csv(LAYOUT, found.rows))
-    print("\n" + "\n".join(verdicts(tables["memory_split"].rows)) + f"\nTables with costs are in {out}.")
+    analysis = analyse(evaluate(plan, store), found.by_split)
+    report(analysis, out)
+    write_table(out, TABLE, list(found.by_split.items()))
+    print("\n" + "\n".join(memory_split.notes(analysis)) + f"\nTables with costs are in {out}.")
 
 
 class Costs:
     """What each split takes, by (arm, budget, members)."""
 
     def __init__(self) -> None:
-        self.by_split: dict[Place, Row] = {}
+        self.by_split: dict[SplitKey, SplitCost] = {}
 
-    def add(self, split: Split, **values: Any) -> None:
-        self.by_split.setdefault((split.arm, split.budget, split.members), {}).update(values)
-
-    @property
-    def rows(self) -> list[Row]:
-        return [
-            {"arm": arm or None, "budget": b, "members": n, **row}
-            for (arm, b, n), row in self.by_split.items()
-        ]
+    def add(self, split: Split, **values: float) -> None:
+        key = split.arm, split.budget, split.members
+        known = self.by_split.get(key, SplitCost()).model_dump(exclude_none=True)
+        self.by_split[key] = SplitCost(**known | values)

@@ -25,7 +25,7 @@ from ensembudget.budgets._parse import parse_budget
 from ensembudget.prediction.choice import Option, decide
 from ensembudget.prediction.law import fit_plane
 from ensembudget.prediction.plane import Column, Members, Plane, checked, columns_of, members_of, read_plane
-from ensembudget.rendering.write import open_folder, write_table
+from ensembudget.rendering.write import open_folder, write_rows
 from ensembudget.scoring.ensembles import size_losses
 from ensembudget.scoring.pools import Pool, pools_of
 from ensembudget.tables import _base
@@ -123,8 +123,8 @@ def out(request: pytest.FixtureRequest) -> Path:
     return open_folder(request.config.getoption("--out") or "tables/prediction")
 
 
-def publish(out: Path, layout: Table, rows: Sequence[Row], notes: Sequence[str]) -> None:
-    write_table(out, layout, rows, notes)
+def publish(out: Path, table: Table, rows: Sequence[Row], notes: Sequence[str]) -> None:
+    write_rows(out, table, rows, notes)
     print("\n" + "\n".join(notes))
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .laws._base import Law
     from .modes._base import Mode
     from .stepping.ways._base import Way
+    from .tables._base import Table
 
 Part = TypeVar("Part")
 
@@ -152,8 +153,9 @@ MODES: Catalog["Mode"] = Catalog("modes", "mode")
 LAWS: Catalog["Law"] = Catalog("laws", "law")
 EXECUTORS: Catalog["Executor"] = Catalog("executors", "executor")
 WAYS: Catalog["Way"] = Catalog("stepping/ways", "way")
+TABLES: Catalog["Table"] = Catalog("tables", "table")
 
 # What `ls` can list, by kind.
 CATALOGS: dict[str, Catalog[Any]] = {
-    one.kind: one for one in (FAMILIES, DATASETS, MODES, BUDGETS, LAWS, EXECUTORS, WAYS)
+    one.kind: one for one in (FAMILIES, DATASETS, MODES, BUDGETS, LAWS, EXECUTORS, WAYS, TABLES)
 }

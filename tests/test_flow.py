@@ -393,6 +393,22 @@ def test_costs_are_joined_to_their_splits(first, tmp_path):
         assert float(row["inference_ms_batch_1"]) == pytest.approx(expected)
 
 
+def test_a_cost_that_was_not_measured_is_no_number_and_has_no_ratio(first, tmp_path):
+    """An empty cell used to give a ratio of 0, or 900 where the wide network's was empty."""
+    places = list(WIDTHS)
+    wide, thin = places[0], next(place for place in places if place[1] > 1)
+    for empty in (wide, thin):
+        costs = {(b, n): "" if (b, n) == empty else "900" for b, n in places}
+        lines = ["budget,members,train_step_ms", *(f"{b},{n},{v}" for (b, n), v in costs.items())]
+        (tmp_path / "costs.csv").write_text("\n".join(lines) + "\n")
+        assert first[0].report(tmp_path / "report", "--costs", tmp_path / "costs.csv").code == 0
+        for row in rows(tmp_path / "report" / "memory_split.csv"):
+            place = int(row["budget"]), int(row["members"])
+            assert row["train_step_ms"] == ("" if place == empty else "900.0")
+            judged = empty not in (place, (place[0], 1))
+            assert row["train_step_ratio"] == ("1.0" if judged else "")
+
+
 @pytest.mark.parametrize("content", [None, "budget,n\n1,2\n", "budget,members,x\nlots,2,3\n", ""])
 def test_costs_that_cannot_be_read_are_refused(content, first, tmp_path):
     path = tmp_path / "costs.csv"

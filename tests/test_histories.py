@@ -25,11 +25,11 @@ from ensembudget.cli.values import read_costs
 from ensembudget.errors import StoreError
 from ensembudget.executors._base import Outcome
 from ensembudget.records import Plan
-from ensembudget.rendering.render import from_csv
 from ensembudget.store import Store
 from ensembudget.tables import memory_split
 from ensembudget.training.history import Log, Recorder
 from ensembudget.training.loop import train
+from ensembudget.verbs.analyse import analyse
 from ensembudget.verbs.evaluate import evaluate
 from ensembudget.verbs.plan import plan_study
 from ensembudget.verbs.run import run
@@ -870,8 +870,8 @@ def test_costs_are_joined_to_the_splits_of_their_arm(both, tmp_path):
     place = {(arm, b, n): 10 * b + n + len(arm) for arm in MODES for b, n in WIDTHS}
     lines = ["arm,budget,members,train_step_ms", *(f"{a},{b},{n},{v}" for (a, b, n), v in place.items())]
     (tmp_path / "costs.csv").write_text("\n".join(lines) + "\n")
-    table = from_csv((both.out / "memory_split.csv").read_text())
-    for row in memory_split.with_costs(table, read_costs(str(tmp_path / "costs.csv"))):
+    results = evaluate(plan_study(studies.load_study(both.study)), Store(both.store))
+    for row in memory_split.table.rows(analyse(results, read_costs(str(tmp_path / "costs.csv")))):
         arm, budget, members = row["arm"], row["budget"], row["members"]
         assert row["train_step_ms"] == place[arm, budget, members]
         assert row["train_step_ratio"] == place[arm, budget, members] / place[arm, budget, 1]

@@ -11,12 +11,12 @@ from scipy.optimize import curve_fit
 from scipy.stats import linregress, t
 
 from ensembudget.rendering.render import from_csv, render
-from ensembudget.tables import arms, periods, regimes
+from ensembudget.tables import arms, period_laws, periods, regime_boundaries, regimes
 
 TABLES = Path(__file__).parents[1] / "tables"
 LAYOUTS = {
     one.name: one
-    for one in (regimes.table, regimes.boundary_table, periods.table, periods.law_table, arms.table)
+    for one in (regimes.table, regime_boundaries.table, periods.table, period_laws.table, arms.table)
 }
 BESIDE = {"regime_boundaries": "regimes", "period_laws": "periods"}  # written only with the other
 NEEDED = {

@@ -1,6 +1,7 @@
 """`ensembudget evaluate`: scores logits that were trained elsewhere."""
 
 import argparse
+from dataclasses import replace
 
 from .parser import Command, Parser, add_format
 
@@ -13,7 +14,7 @@ def add_arguments(parser: Parser) -> None:
 
 
 def act(args: argparse.Namespace) -> int:
-    from ..rendering.write import open_folder, write_table
+    from ..rendering.write import open_folder, write_rows, write_table
     from ..scoring.ensembles import score_pool
     from ..tables import scores, sizes
     from ..verbs.evaluate import read_logits
@@ -24,8 +25,8 @@ def act(args: argparse.Namespace) -> int:
     scored = score_pool(logits, labels)
     rows = sizes.rows(logits, labels, scored)
     if folder:
-        write_table(folder, scores.table, [scores.score_row(score) for score in scored.scores], [])
-        write_table(folder, sizes.table, rows, [])
+        write_table(folder, replace(scores.table, csv_only=False), scored.scores)
+        write_rows(folder, sizes.table, rows)
     print_rows(sizes.table, rows, args.format)
     return 0
 

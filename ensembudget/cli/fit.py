@@ -19,7 +19,7 @@ def act(args: argparse.Namespace) -> int:
     from ..catalog import LAWS
     from ..laws._fit import fit_points
     from ..rendering.render import render
-    from ..tables import power_laws
+    from ..tables import fits
     from .values import csv_columns
 
     x, y = csv_columns(args.points, args.x, args.y)
@@ -28,7 +28,8 @@ def act(args: argparse.Namespace) -> int:
     if args.format == "json":
         print(json.dumps(fitted.model_dump(mode="json"), indent=1))
         return 0
-    print(render(power_laws.table, [power_laws.fit_row(args.x, args.y, fitted)], "txt"))
+    rows = fits.table.rows([fits.FittedColumns(args.x, args.y, fitted)])
+    print(render(fits.table, rows, "txt"))
     if fitted.status != "ok":
         print(f"No law: {fitted.status}.")
     return 0

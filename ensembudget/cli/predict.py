@@ -22,7 +22,7 @@ def act(args: argparse.Namespace) -> int:
     from ..prediction.law import fit_plane
     from ..prediction.plane import read_plane
     from ..rendering.figures import predictions_figure
-    from ..rendering.write import open_folder, write_figure, write_table
+    from ..rendering.write import open_folder, write_figure, write_rows
     from ..tables import predictions
     from ..verbs.plan import stored_plan
     from ..verbs.predict import plane_budget, predict, study_budget, study_plane
@@ -43,7 +43,7 @@ def act(args: argparse.Namespace) -> int:
     found = predict(posterior, budgets)
     rows, said = predictions.rows(found), [*predictions.verdicts(found), predictions.law_note(posterior)]
     if folder:
-        write_table(folder, predictions.table, rows, said)
+        write_rows(folder, predictions.table, rows, said)
         write_figure(folder, "predictions", predictions_figure(rows, plane.measured))
     if args.format == "json":
         print(json.dumps([one.model_dump(mode="json") for one in found], indent=1))

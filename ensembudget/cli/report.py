@@ -35,25 +35,22 @@ def print_report(
     planned: "Plan", store: "Store", out: Path, costs: str | None, *, allow_partial: bool
 ) -> None:
     """Writes a report and prints its tables."""
+    from ..rendering.notes import result_notes
     from ..rendering.render import from_csv, render
-    from ..rendering.write import notes_of, report
-    from ..tables import arms, memory_split
+    from ..verbs.analyse import analyse
     from ..verbs.evaluate import evaluate
+    from ..verbs.report import report
     from .values import read_costs
 
-    # What a screen shows of a table, and the sentences that say it in words.
-    short = {"memory_split": memory_split.summary}
-    verdicts = {"memory_split": memory_split.verdicts, "arms": arms.verdicts}
     results = evaluate(planned, store, allow_partial=allow_partial)
-    tables = report(results, out, read_costs(costs) if costs else None)
-    for name, table in tables.items():
-        # As a CSV has it: what is printed is what was written.
-        rows = from_csv((out / f"{name}.csv").read_text())
-        print(render(short.get(name, table.table), rows, "txt"))
-        if name in verdicts:
-            print(*verdicts[name](rows), sep="\n", end="\n\n")
+    analysis = analyse(results, read_costs(costs) if costs else None)
+    for table in report(analysis, out):
+        # What is printed is what was written.
+        print(render(table.short, from_csv((out / f"{table.name}.csv").read_text()), "txt"))
+        if notes := table.notes(analysis):
+            print(*notes, sep="\n", end="\n\n")
     if results.partial:
-        print(*notes_of(results), sep="\n", end="\n\n")
+        print(*result_notes(results), sep="\n", end="\n\n")
     print(f"Tables, figures and manifest are in {out}.")
 
 

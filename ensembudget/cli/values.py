@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from pydantic import ValidationError
 
 from ..errors import ArgumentError, FitError, InputError, StoreError, did_you_mean
 
 if TYPE_CHECKING:
+    from ..analysis.splits import SplitKey
+    from ..records import SplitCost
     from ..store import Store
-    from ..tables._base import Row
-    from ..tables.memory_split import Place
 
 
 def whole_numbers(text: str, flag: str) -> list[int]:
@@ -67,18 +68,32 @@ def csv_columns(path: str, x: str, y: str) -> tuple[np.ndarray, np.ndarray]:
     return frame[x].to_numpy(np.float64), frame[y].to_numpy(np.float64)
 
 
-def read_costs(path: str) -> "dict[Place, Row]":
-    """Costs by (arm, budget, members), as the benchmarks write them."""
-    from ..rendering.render import from_csv
-    from ..tables.memory_split import place_of
+def read_costs(path: str) -> "dict[SplitKey, SplitCost]":
+    """Costs by (arm, budget, members), as the benchmarks write them; an empty cell was not measured.
 
+    Raises:
+        InputError: Not such a file, or a cell that is no number of at least zero.
+    """
+    from ..records import SplitCost
+    from ..rendering.render import from_csv
+
+    found: dict[SplitKey, SplitCost] = {}
     try:
-        rows = from_csv(Path(path).read_text())
-        if not rows:
+        for row in from_csv(Path(path).read_text()):
+            key = str(row.get("arm") or ""), int(str(row["budget"])), int(str(row["members"]))
+            values = {name: row[name] for name in SplitCost.model_fields if row.get(name) is not None}
+            found[key] = SplitCost.model_validate(values)
+        if not found:
             raise ValueError("it has no rows")
-        return {
-            place_of(row): {k: v for k, v in row.items() if k not in ("arm", "budget", "members")}
-            for row in rows
-        }
     except (OSError, KeyError, ValueError) as error:
-        raise InputError(f"costs {path!r} cannot be read: {error}.") from None
+        raise InputError(f"costs {path!r} cannot be read: {_reason(error)}.") from None
+    return found
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, KeyError):
+        return f"it has no column {error}"
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"{first['loc'][0]} = {first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]}"
+    return str(error)

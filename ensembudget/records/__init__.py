@@ -2,6 +2,7 @@
 
 from ._base import TRAINING_ABI, Record, content_key
 from .cell import Cell, Options, Recording, Run
+from .cost import SplitCost
 from .fit import Fit
 from .interval import Interval
 from .member import Environment, Member
@@ -40,6 +41,7 @@ __all__ = [
     "Score",
     "Search",
     "Split",
+    "SplitCost",
     "Stepping",
     "SteppingChoice",
     "Study",

@@ -9,9 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from ..analysis.laws import LawResult
 from ..laws import power_law
 from ..tables._base import Row
-from ..tables.power_laws import Series
+from ..tables.power_laws import at
 
 STYLE: dict[Any, Any] = {
     "font.size": 9,
@@ -27,7 +28,7 @@ _DASHES = ("-", "--", ":", "-.")
 
 
 def figures(
-    splits: Sequence[Row], laws: Sequence[Series], plane: Sequence[Row]
+    splits: Sequence[Row], laws: Sequence[LawResult], plane: Sequence[Row]
 ) -> Iterator[tuple[str, Figure]]:
     """Every figure with its name: CNLL against n, the laws, the plane."""
     with matplotlib.rc_context(STYLE):
@@ -69,7 +70,7 @@ def memory_split(rows: Sequence[Row]) -> Figure:
     return figure
 
 
-def power_laws(laws: Sequence[Series]) -> Figure:
+def power_laws(laws: Sequence[LawResult]) -> Figure:
     """The laws on log axes: measured CNLL, the fitted curve, and its 95% band."""
     laws = [one for one in laws if len(one.m)]
     kinds = [kind for kind in ("members", "width", "budget") if any(s.along == kind for s in laws)]
@@ -77,17 +78,17 @@ def power_laws(laws: Sequence[Series]) -> Figure:
     for axes, kind in zip(panels, kinds, strict=True):
         shown = [s for s in laws if s.along == kind]
         for one, colour in zip(shown, _colours(len(shown)), strict=True):
-            label = f"{one.at}, {one.arm}" if one.arm else one.at
-            axes.plot(one.m, one.y, "o", color=colour, markersize=3.5, label=label)
+            label = f"{at(one)}, {one.arm}" if one.arm else at(one)
+            axes.plot(one.m, one.cnll, "o", color=colour, markersize=3.5, label=label)
             if one.fit.status != "ok":
                 continue
             m = np.geomspace(one.m.min(), one.m.max(), 60)
             axes.plot(m, power_law.value(one.fit, m), color=colour, lw=1.2)
-            axes.fill_between(m, *power_law.band(one.m, one.y, m), color=colour, alpha=0.15, lw=0)
+            axes.fill_between(m, *power_law.band(one.m, one.cnll, m), color=colour, alpha=0.15, lw=0)
         axes.set_xscale("log")
         axes.set_yscale("log")
         _plain_ticks(axes, sorted({int(x) for one in shown for x in one.m if _worth_a_tick(x, kind)}))
-        values = np.concatenate([one.y for one in shown])
+        values = np.concatenate([one.cnll for one in shown])
         low, high = values.min(), values.max()
         ticks = MaxNLocator(6, steps=[1, 2, 5, 10]).tick_values(low, high)
         axes.set_yticks(ticks, [f"{y:.3g}" for y in ticks])

@@ -26,6 +26,7 @@ table = Table(
         Column("threads", "threads each", "d"),
         Column("step_ms", "ms a step, measured", ".1f"),
     ),
+    about="run",
 )
 
 

@@ -1,7 +1,7 @@
 """What a table is: columns that each read one value from a record, and the rules behind its numbers."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..records import Interval
@@ -58,6 +58,7 @@ class Table:
         notes: Sentences about these very records, below the rules.
         summary: Names of the columns that fit on a screen; none for all.
         summary_title: The title there.
+        about: What the subject of `records` and `notes` is: an analysis, or what one command found.
         csv_only: Whether it is data to compute with, and not for people to read.
         order: Its place in a report, from first to last.
     """
@@ -72,12 +73,21 @@ class Table:
     notes: Callable[[Any], Sequence[str]] = lambda subject: []
     summary: tuple[str, ...] = ()
     summary_title: str = ""
+    about: str = "analysis"
     csv_only: bool = False
     order: int = 100
 
     @property
     def names(self) -> list[str]:
         return [name for column in self.columns for name in column.names]
+
+    @property
+    def short(self) -> "Table":
+        """What fits on a screen: the summary's columns, without the rules."""
+        if not self.summary:
+            return self
+        columns = tuple(column for column in self.columns if column.name in self.summary)
+        return replace(self, title=self.summary_title or self.title, columns=columns, rules=())
 
     def rows(self, subject: Any) -> list[Row]:
         """The lines of its CSV; optional columns without a single value are left out."""

@@ -1,138 +1,79 @@
-"""Does another way of training change the best split? For every budget, each arm beside the first."""
+"""Whether another way of training changes the best split: for every budget, each arm against the first."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
+from typing import Any
 
-import numpy as np
+from ..analysis import Analysis
+from ..analysis.arms import AgainstFirst, ArmResult, BestSplit
+from ..scoring.comparison import Verdict
+from ._base import Column, Table, Value
 
-from ..records import Interval, Split
-from ..scoring.bootstrap import interval
-from ..scoring.comparison import SplitLosses, bootstrap_losses, verdict
-from ..scoring.pools import Results
-from ._base import Column, Row, Table, spread_out
+
+def of_split(name: str) -> Any:
+    return lambda one: getattr(one.split, name)
+
+
+def of_against(name: str) -> Any:
+    return lambda one: one.against and getattr(one.against, name)
+
+
+def best_split(one: ArmResult) -> Value:
+    if one.against is None:
+        return None
+    missing = f"no split of n = {one.against.members}"
+    return missing if one.against.best_split == BestSplit.NOT_TRAINED else str(one.against.best_split)
+
+
+def notes(analysis: Analysis) -> list[str]:
+    """One sentence a budget and arm: how it stands against the first, and whether the best split changes."""
+    return [_sentence(one, one.against) for one in analysis.arms if one.against]
+
+
+def _sentence(one: ArmResult, against: AgainstFirst) -> str:
+    split, difference = one.split, against.difference
+    return (
+        f"At {split.budget:,} {split.budget_kind} the best of {split.arm} (n = {split.members}) is"
+        f" {_WORDS[against.verdict]} that of {against.arm}: {difference.value:+.4f}"
+        f" [{difference.low:+.4f}, {difference.high:+.4f}]. {_SPLITS[against.best_split](against)}."
+    )
+
+
+_WORDS = {Verdict.BETTER: "better than", Verdict.WORSE: "worse than", Verdict.TIE: "tied with"}
+_SPLITS: dict[BestSplit, Callable[[AgainstFirst], str]] = {
+    BestSplit.SAME: lambda against: "Its best split is the same",
+    BestSplit.CHANGED: lambda against: "Its best split is another",
+    BestSplit.UNRESOLVED: lambda against: "Its best split is another, but cannot be told from it",
+    BestSplit.NOT_TRAINED: lambda against: f"It has no split of n = {against.members} to compare",
+}
 
 table = Table(
     "arms",
     "Ways of training side by side: the best split of each",
     (
-        Column("budget_kind"),
-        Column("budget", "budget", ",d"),
-        Column("arm", "arm"),
-        Column("members", "best n", "d"),
-        Column("width", "width", "d"),
+        Column("budget_kind", get=of_split("budget_kind")),
+        Column("budget", "budget", ",d", get=of_split("budget")),
+        Column("arm", "arm", get=of_split("arm")),
+        Column("members", "best n", "d", get=of_split("members")),
+        Column("width", "width", "d", get=of_split("width")),
         Column("cnll", "CNLL", ".4f"),
-        Column("advantage", "best minus wide", "+.4f", interval=True),
-        Column("beside", "beside"),
-        Column("difference", "minus its best", "+.4f", interval=True),
-        Column("verdict", "verdict"),
-        Column("carried", "its n minus best", "+.4f", interval=True),
-        Column("same_best", "share with same best n", ".2f"),
-        Column("split", "best split"),
+        Column("advantage", "best minus wide", "+.4f", interval=True, optional=True),
+        Column("beside", "first arm", get=of_against("arm")),
+        Column("difference", "minus its best", "+.4f", interval=True, get=of_against("difference")),
+        Column("verdict", "verdict", get=of_against("verdict")),
+        Column(
+            "carried", "its n minus best", "+.4f", interval=True, get=of_against("carried"), optional=True
+        ),
+        Column("same_best", "share with same best n", ".2f", get=of_against("same_best")),
+        Column("split", "best split", get=best_split),
     ),
     rules=(
-        "Best n: of the lowest CNLL of an arm at a budget, selected on the test set. Beside: the first arm."
-        " Minus its best: between the best splits of the two. Its n minus best: what this arm loses with the"
-        " other's best n. Intervals are 95%, over members and, paired, over test samples.",
-        "Share with same best n: of the draws. Best split: 'same' as the first arm's, 'changed' where its n"
-        " loses by an interval above zero here, 'not told apart' otherwise.",
+        "Best n: the n with the lowest CNLL of an arm at a budget, selected on the test set. Minus its"
+        " best: this arm's lowest CNLL minus the first arm's. Its n minus best: what this arm loses with"
+        " the first arm's best n. Intervals are 95%, over members and, paired, over test samples.",
+        "Share with same best n: of the bootstrap draws. Best split: 'same' as the first arm's, 'changed'"
+        " where the first arm's n loses here by an interval above zero, 'not told apart' otherwise.",
     ),
+    records=lambda analysis: analysis.arms,
+    notes=notes,
+    order=30,
 )
-
-
-def rows(results: Results) -> list[Row]:
-    """Nothing where a study has one arm."""
-    if len(results.plan.arms) < 2:
-        return []
-    found: list[Row] = []
-    for budget in sorted({split.budget for split in results.plan.splits}):
-        found += _of_budget([s for s in results.plan.splits if s.budget == budget], results)
-    return found
-
-
-def _of_budget(splits: Sequence[Split], results: Results) -> list[Row]:
-    found: list[Row] = []
-    first: _Arm | None = None
-    for arm in results.plan.arms:
-        its = [(s, results.pool_of(s).split_losses(s.members)) for s in splits if s.arm == arm]
-        scored = [(split, one) for split, one in its if one is not None]
-        if not scored:
-            continue
-        one = _Arm([split for split, _ in scored], [losses for _, losses in scored])
-        found.append(one.row | (_beside(one, first) if first else {}))
-        if arm == results.plan.arms[0]:
-            first = one
-    return found
-
-
-class _Arm:
-    """An arm's splits at one budget, with a bootstrap of their losses."""
-
-    def __init__(self, splits: Sequence[Split], losses: Sequence[SplitLosses]) -> None:
-        self.splits = splits
-        self.means, self.moves = bootstrap_losses(losses)
-        self.best = int(self.means.argmin())
-        self.lowest = np.array([s.members for s in splits])[(self.means[:, None] + self.moves).argmin(0)]
-
-    @property
-    def row(self) -> Row:
-        split = self.splits[self.best]
-        row: Row = {
-            "budget_kind": split.budget_kind,
-            "budget": split.budget,
-            "arm": split.arm,
-            "members": split.members,
-            "width": split.width,
-            "cnll": float(self.means[self.best]),
-        }
-        wide = self.index_of(1)
-        if wide not in (None, self.best):
-            row |= spread_out("advantage", self.minus(self.best, self, wide))
-        return row
-
-    def index_of(self, members: int) -> int | None:
-        return next((i for i, s in enumerate(self.splits) if s.members == members), None)
-
-    def minus(self, index: int, other: "_Arm", its: int | None) -> Interval:
-        assert its is not None
-        return interval(float(self.means[index] - other.means[its]), self.moves[index] - other.moves[its])
-
-
-def _beside(one: _Arm, first: _Arm) -> Row:
-    members = first.splits[first.best].members
-    difference = one.minus(one.best, first, first.best)
-    row: Row = {
-        "beside": first.splits[0].arm,
-        **spread_out("difference", difference),
-        "verdict": verdict(difference),
-        "same_best": float((one.lowest == first.lowest).mean()),
-    }
-    if (there := one.index_of(members)) is None:
-        return row | {"split": f"no split of n = {members}"}
-    if there == one.best:
-        return row | {"split": "same"}
-    carried = one.minus(there, one, one.best)
-    changed = carried.low is not None and carried.low > 0
-    return row | spread_out("carried", carried) | {"split": "changed" if changed else "not told apart"}
-
-
-def verdicts(table: Sequence[Row]) -> list[str]:
-    """One sentence a budget and arm: how it stands beside the first, and whether the best split changes."""
-    return [
-        f"At {row['budget']:,} {row['budget_kind']} the best of {row['arm']} (n = {row['members']}) is"
-        f" {_WORDS[str(row['verdict'])]} that of {row['beside']}: {row['difference']:+.4f}"
-        f" [{row['difference_low']:+.4f}, {row['difference_high']:+.4f}]."
-        f" {_SPLITS.get(str(row['split'])) or _lacks(row)}."
-        for row in table
-        if row.get("difference") is not None
-    ]
-
-
-def _lacks(row: Row) -> str:
-    return f"It has {row['split']} to compare"
-
-
-_WORDS = {"better": "better than", "worse": "worse than", "tie": "tied with"}
-_SPLITS = {
-    "same": "Its best split is the same",
-    "changed": "Its best split is another",
-    "not told apart": "Its best split is another, but cannot be told from it",
-}

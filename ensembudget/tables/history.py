@@ -1,47 +1,56 @@
-"""What the figures of a recorded study are drawn from: the history of the first run of every pool."""
+"""What the first member of every pool recorded, epoch by epoch, rounded."""
 
 import math
+from collections.abc import Callable
+from typing import NamedTuple
 
-from ..scoring.pools import Results
-from ._base import Column, Row, Table
-
-NUMBERS = (
-    "epoch", "train_loss", "test_error", "norm", "effective_learning_rate", "effective_gradient_norm",
-    "cosine_to_start",
-)  # fmt: skip
-
-table = Table(
-    "history",
-    "Histories",
-    tuple(Column(name) for name in ("key", "mode", "width", "learning_rate", "weight_decay", *NUMBERS)),
-)
+from ..analysis import Analysis
+from ..analysis.histories import COLUMNS, History
+from ._base import Column, Table, Value
 
 KEY = 12  # characters of the member's key: `members.csv` has it whole
 DIGITS = 4  # significant: the store has them all
 
 
-def rows(results: Results) -> list[Row]:
-    found: list[Row] = []
-    for pool in results.pools:
-        for one in pool.stored[:1]:
-            history = pool.histories.get(one.member.run.seed)
-            if history is None:
-                continue
-            cell = pool.planned.cell
-            who: Row = {
-                "key": f"{one.member.run.key[:KEY]}..",  # text to every reader, even if all digits
-                "mode": cell.mode,
-                "width": cell.width,
-                "learning_rate": cell.recipe.learning_rate,
-                "weight_decay": cell.recipe.weight_decay,
-            }
-            columns = [name for name in NUMBERS if name in history]
-            for values in history[columns].itertuples(index=False):
-                found.append(who | {n: _short(v) for n, v in zip(columns, values, strict=True)})
-    return found
+class HistoryLine(NamedTuple):
+    """One row of a history."""
+
+    history: History
+    row: int
 
 
-def _short(value: float) -> float | int | None:
-    if not math.isfinite(value):
-        return None
-    return int(value) if value == int(value) and abs(value) < 1e9 else float(f"{value:.{DIGITS}g}")
+def records(analysis: Analysis) -> list[HistoryLine]:
+    return [HistoryLine(one, row) for one in analysis.histories for row in range(one.rows)]
+
+
+def rounded(name: str) -> Callable[[HistoryLine], Value]:
+    """Reads a recorded value to four digits; None where it is not finite, or was not recorded."""
+
+    def read(line: HistoryLine) -> Value:
+        if name not in line.history.columns:
+            return None
+        value = float(line.history.columns[name][line.row])
+        if not math.isfinite(value):
+            return None
+        whole = value == int(value) and abs(value) < 1e9
+        return int(value) if whole else float(f"{value:.{DIGITS}g}")
+
+    return read
+
+
+table = Table(
+    "history",
+    "Histories",
+    (
+        # Text to every reader, even where the key's first characters are all digits.
+        Column("key", get=lambda line: f"{line.history.run.key[:KEY]}.."),
+        Column("arm", get=lambda line: line.history.arm or None, optional=True),
+        Column("mode", get=lambda line: line.history.run.cell.mode),
+        Column("width", get=lambda line: line.history.run.cell.width),
+        Column("learning_rate", get=lambda line: line.history.run.cell.recipe.learning_rate),
+        Column("weight_decay", get=lambda line: line.history.run.cell.recipe.weight_decay),
+        *(Column(name, get=rounded(name), optional=True) for name in COLUMNS),
+    ),
+    records=records,
+    csv_only=True,
+)

@@ -1,56 +1,74 @@
 """One row a member: which run it is, how it went, and what it is worth alone."""
 
-from ..scoring.pools import Pool, Results
-from ._base import Column, Row, Table, arm_cell
+from typing import Any, NamedTuple
+
+from ..analysis import Analysis
+from ..records import Score
+from ..scoring.pools import Pool
+from ..store import Stored
+from ._base import Column, Table, Value
+
+
+class MemberLine(NamedTuple):
+    """One member of a pool, with its score where it did not diverge."""
+
+    pool: Pool
+    stored: Stored
+    score: Score | None
+
+
+def records(analysis: Analysis) -> list[MemberLine]:
+    return [line for pool in analysis.results.pools for line in _lines(pool)]
+
+
+def _lines(pool: Pool) -> list[MemberLine]:
+    alone = iter([s for s in pool.scores.scores if s.members == 1] if pool.scores else [])
+    return [
+        MemberLine(pool, one, next(alone) if one.member.status == "done" else None) for one in pool.stored
+    ]
+
+
+def of_member(name: str) -> Any:
+    return lambda line: getattr(line.stored.member, name)
+
+
+def of_cell(name: str) -> Any:
+    return lambda line: getattr(line.stored.member.run.cell, name)
+
+
+def of_score(name: str) -> Any:
+    return lambda line: line.score and getattr(line.score, name)
+
+
+def of_environment(name: str) -> Any:
+    return lambda line: getattr(line.stored.member.environment, name)
+
+
+def last_finite_step(line: MemberLine) -> Value:
+    at = line.stored.member.diverged_at
+    return at - 1 if at else None
+
+
+def final_train_loss(line: MemberLine) -> Value:
+    return float(line.stored.train_loss[-1]) if line.score else None
+
 
 table = Table(
     "members",
     "Members",
-    tuple(
-        Column(name)
-        for name in (
-            "key", "arm", "family", "width", "dataset", "train_size", "mode", "hyperparameters", "seed",
-            "parameters", "status", "diverged_at", "last_finite_step", "accuracy", "nll", "cnll",
-            "final_train_loss", "seconds", "device", "torch", "threads", "pack",
-        )
+    (
+        Column("key", get=lambda line: line.stored.member.run.key),
+        Column("arm", get=lambda line: line.pool.planned.arm or None, optional=True),
+        *(Column(name, get=of_cell(name)) for name in ("family", "width", "dataset", "train_size", "mode")),
+        Column("hyperparameters", get=lambda line: line.pool.planned.origin),
+        Column("seed", get=lambda line: line.stored.member.run.seed),
+        *(Column(name, get=of_member(name)) for name in ("parameters", "status", "diverged_at")),
+        Column("last_finite_step", get=last_finite_step, optional=True),
+        *(Column(name, get=of_score(name)) for name in ("accuracy", "nll", "cnll")),
+        Column("final_train_loss", get=final_train_loss),
+        Column("seconds", get=of_member("seconds")),
+        *(Column(name, get=of_environment(name)) for name in ("device", "torch", "threads", "pack")),
     ),
-)  # fmt: skip
-
-
-def rows(results: Results) -> list[Row]:
-    return [row for pool in results.pools for row in _of_pool(pool)]
-
-
-def _of_pool(pool: Pool) -> list[Row]:
-    alone = iter([s for s in pool.scores.scores if s.members == 1] if pool.scores else [])
-    found: list[Row] = []
-    for one in pool.stored:
-        member, cell = one.member, one.member.run.cell
-        score = next(alone) if member.status == "done" else None
-        found.append(
-            {
-                "key": member.run.key,
-                **arm_cell(pool.planned.arm),
-                "family": cell.family,
-                "width": cell.width,
-                "dataset": cell.dataset,
-                "train_size": cell.train_size,
-                "mode": cell.mode,
-                "hyperparameters": pool.planned.origin,
-                "seed": member.run.seed,
-                "parameters": member.parameters,
-                "status": member.status,
-                "diverged_at": member.diverged_at,
-                **({"last_finite_step": member.diverged_at - 1} if member.diverged_at else {}),
-                "accuracy": score.accuracy if score else None,
-                "nll": score.nll if score else None,
-                "cnll": score.cnll if score else None,
-                "final_train_loss": float(one.train_loss[-1]) if score else None,
-                "seconds": member.seconds,
-                "device": member.environment.device,
-                "torch": member.environment.torch,
-                "threads": member.environment.threads,
-                "pack": member.environment.pack,
-            }
-        )
-    return found
+    records=records,
+    csv_only=True,
+)

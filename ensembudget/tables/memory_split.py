@@ -1,208 +1,157 @@
-"""The answer: for every budget, each split beside the wide network, with intervals and a verdict."""
+"""The answer: for every budget, each split against the wide network, with intervals and a verdict."""
 
-from collections.abc import Mapping, Sequence
+from typing import Any
 
-from ..records import Split
-from ..scoring.bootstrap import interval
-from ..scoring.comparison import Compared, SplitLosses, compare
-from ..scoring.ensembles import deep_ensemble_equivalent
-from ..scoring.pools import Pool, Results
-from ._base import Column, Row, Table, arm_cell, spread_out
+from ..analysis import Analysis
+from ..analysis.splits import BudgetResult, SplitResult
+from ..records import Interval
+from ..scoring.comparison import Verdict
+from ._base import Column, Table, Value
 
-# Measured per split by the benchmarks. Only ratios are shown: times are one machine's on one day.
-COSTS = (
-    Column("train_step_ms"),
-    Column("evaluate_ms_per_sample"),
-    Column("inference_ms_batch_1"),
-    Column("inference_ms_batch_128"),
-    Column("peak_memory_bytes"),
+
+def of_score(name: str) -> Any:
+    """Reads an attribute of a split's score; None where it has none."""
+    return lambda one: one.score and getattr(one.score, name)
+
+
+def of_compared(name: str) -> Any:
+    return lambda one: one.score and getattr(one.score.compared, name)
+
+
+def of_metric(name: str) -> Any:
+    return lambda one: one.score and one.score.metrics[name]
+
+
+def of_split(name: str) -> Any:
+    return lambda one: getattr(one.split, name)
+
+
+def of_cost(name: str) -> Any:
+    return lambda one: one.cost and getattr(one.cost, name)
+
+
+def of_ratio(name: str) -> Any:
+    return lambda one: one.cost_ratio.get(name)
+
+
+def verdict(one: SplitResult) -> Value:
+    """Against the wide network, or why there is none."""
+    if one.score is None:
+        return f"{len(one.pool.trained)} members only"
+    return one.score.compared.verdict
+
+
+# Measured for each split by the benchmarks. People see ratios: times are one machine's on one day.
+COSTS = tuple(
+    Column(name, get=of_cost(name), optional=True)
+    for name in (
+        "train_step_ms",
+        "evaluate_ms_per_sample",
+        "inference_ms_batch_1",
+        "inference_ms_batch_128",
+        "peak_memory_bytes",
+    )
 )
-RATIOS = (
-    Column("train_step_ratio", "train step, x wide", ".2f"),
-    Column("evaluate_ratio", "evaluation, x wide", ".2f"),
-    Column("inference_1_ratio", "inference of 1, x wide", ".2f"),
-    Column("inference_128_ratio", "inference of 128, x wide", ".2f"),
-    Column("peak_memory_ratio", "peak memory, x wide", ".2f"),
+RATIOS = tuple(
+    Column(name, heading, ".2f", get=of_ratio(of), optional=True)
+    for name, heading, of in (
+        ("train_step_ratio", "training step, x wide", "train_step_ms"),
+        ("evaluate_ratio", "evaluation, x wide", "evaluate_ms_per_sample"),
+        ("inference_1_ratio", "inference of 1, x wide", "inference_ms_batch_1"),
+        ("inference_128_ratio", "inference of 128, x wide", "inference_ms_batch_128"),
+        ("peak_memory_ratio", "peak memory, x wide", "peak_memory_bytes"),
+    )
 )
 COST_RULE = (
-    "x wide: time or memory of all n members over that of the wide network, medians of one run, members"
-    " packed as they were trained. Peak memory is a training step's, in live tensors and weights."
+    "x wide: time or memory of all n members divided by that of the wide network, medians of one run, members"
+    " stepped as they were trained. Peak memory: live tensors and weights during a training step."
 )
 
-Place = tuple[str, int, int]  # arm ("" where there is but one), budget, members
+
+def records(analysis: Analysis) -> list[SplitResult]:
+    return [one for budget in analysis.budgets for one in budget.splits]
+
+
+def notes(analysis: Analysis) -> list[str]:
+    """One sentence a budget and arm, and the rule of costs where there are any."""
+    costs = [COST_RULE] if any(one.cost for one in records(analysis)) else []
+    return [*(sentence(one) for one in analysis.budgets), *costs]
+
+
+def sentence(one: BudgetResult) -> str:
+    """Which split of a budget is best, by how much, and what ties with it."""
+    at = f"{one.arm}: at" if one.arm else "At"
+    best = one.best
+    if best is None or best.score is None:
+        return f"{at} {one.budget:,} {one.budget_kind}: nothing to compare yet."
+    text = (
+        f"{at} {one.budget:,} {one.budget_kind} the lowest CNLL is that of n = {best.split.members}"
+        f" (width {best.split.width}): {best.score.cnll.value:.4f}"
+    )
+    if (difference := best.score.compared.difference) is not None:
+        better = best.score.compared.verdict == Verdict.BETTER
+        text += (
+            f", {_signed(difference)} from the wide network:"
+            f" {'a memory split advantage' if better else 'a tie'}"
+        )
+    ties = ", ".join(str(tie.split.members) for tie in one.ties)
+    return f"{text}. {f'Tied with it: n = {ties}' if ties else 'Nothing ties with it'}."
+
+
+def _signed(interval: Interval) -> str:
+    return f"{interval.value:+.4f} [{interval.low:+.4f}, {interval.high:+.4f}]"
+
 
 table = Table(
     "memory_split",
     "Memory split",
     (
-        Column("dataset"),
-        Column("family"),
-        Column("arm", "arm"),
-        Column("budget_kind"),
-        Column("budget", "budget", ",d"),
-        Column("members", "n", "d"),
-        Column("width", "width", "d"),
-        Column("parameters_per_member"),
-        Column("parameters_total", "parameters", ",d"),
-        Column("error_percent", "off budget, %", "+.1f"),
-        Column("groups", "groups", "d"),
-        Column("accuracy", "accuracy", ".4f", interval=True),
-        Column("nll", "NLL", ".4f", interval=True),
-        Column("cnll", "CNLL", ".4f", interval=True),
-        Column("difference", "CNLL minus wide", "+.4f", interval=True),
-        Column("verdict", "beside wide"),
-        Column("best", "beside best"),
-        Column("frequency_best", "share best", ".2f"),
-        Column("temperature"),
-        Column("brier"),
-        Column("ece", "ECE", ".4f"),
-        Column("disagreement", "disagreement", ".3f"),
-        Column("deep_ensemble_equivalent", "wide nets worth", ".1f"),
-        Column("flops_per_sample"),
-        Column("activations_per_sample"),
-        Column("bytes_total"),
-        Column("hyperparameters"),
+        Column("dataset", get=lambda one: one.pool.planned.cell.dataset),
+        Column("family", get=lambda one: one.pool.planned.cell.family),
+        Column("arm", "arm", get=lambda one: one.split.arm or None, optional=True),
+        Column("budget_kind", get=of_split("budget_kind")),
+        Column("budget", "budget", ",d", get=of_split("budget")),
+        Column("members", "n", "d", get=of_split("members")),
+        Column("width", "width", "d", get=of_split("width")),
+        Column("parameters_per_member", get=of_split("parameters_per_member")),
+        Column("parameters_total", "parameters", ",d", get=of_split("parameters_total")),
+        Column("error_percent", "off budget, %", "+.1f", get=of_split("error_percent")),
+        Column("groups", "disjoint ensembles", "d", get=of_score("ensembles")),
+        Column("accuracy", "accuracy", ".4f", interval=True, get=of_metric("accuracy")),
+        Column("nll", "NLL", ".4f", interval=True, get=of_metric("nll")),
+        Column("cnll", "CNLL", ".4f", interval=True, get=of_score("cnll")),
+        Column("difference", "CNLL minus wide", "+.4f", interval=True, get=of_compared("difference")),
+        Column("verdict", "vs wide (n=1)", get=verdict),
+        Column("best", "vs best", get=of_compared("best")),
+        Column("frequency_best", "share best", ".2f", get=of_compared("frequency_best")),
+        Column("temperature", get=of_score("temperature")),
+        Column("brier", get=of_metric("brier")),
+        Column("ece", "ECE", ".4f", get=of_metric("ece")),
+        Column("disagreement", "disagreement", ".3f", get=of_metric("disagreement")),
+        Column("deep_ensemble_equivalent", "deep-ensemble equivalent", ".1f", get=of_score("equivalent")),
+        Column("flops_per_sample", get=of_split("flops_per_sample")),
+        Column("activations_per_sample", get=of_split("activations_per_sample")),
+        Column("bytes_total", get=of_split("bytes_total")),
+        Column("hyperparameters", get=lambda one: one.pool.planned.origin),
         *COSTS,
         *RATIOS,
     ),
     rules=(
         "CNLL: negative log-likelihood of the averaged probabilities, nats per sample, at a temperature"
-        " applied after averaging, fitted on one half of the test samples and scored on the other,"
-        " both ways, 5 random halvings. Values are means over the disjoint groups of a pool.",
-        "Intervals are 95%: of accuracy, NLL and CNLL over members (500 bootstrap draws: of whole groups"
-        " where there are 8, else of members by their influence on their group); of the difference over"
-        " members and, paired, over test samples.",
-        "★ marks the lowest CNLL at a budget, selected on the test set as in the papers; a tie cannot"
-        " be told from it by such an interval. Share best: in how many of the draws it is lowest.",
-        "Wide nets worth: how many members of the wide network have that CNLL (deep-ensemble equivalent).",
+        " applied after averaging. The temperature is fitted on one half of the test samples and scored on"
+        " the other, both ways, over 5 random halvings. Values are means over the disjoint ensembles of a"
+        " pool.",
+        "Intervals are 95%. Those of accuracy, NLL and CNLL are over members (500 bootstrap draws: of whole"
+        " ensembles where a pool holds 8 or more, else of members by their influence on their ensemble);"
+        " those of the difference are over members and, paired, over test samples.",
+        "★ marks the lowest CNLL at a budget, selected on the test set as in the papers. A tie cannot be told"
+        " from it by such an interval. Share best: the share of bootstrap draws in which a split is lowest.",
+        "Deep-ensemble equivalent: how many wide networks, averaged, have that CNLL.",
     ),
     marked="members",
+    records=records,
+    notes=notes,
+    summary=("arm", "budget", "members", "width", "accuracy", "cnll", "difference", "verdict", "best"),
+    summary_title="Memory split: calibrated NLL of n members at one budget",
+    order=10,
 )
-
-# What fits on a screen and in a README.
-summary = Table(
-    "summary",
-    "Memory split: calibrated NLL of n members at one budget",
-    tuple(
-        column
-        for column in table.columns
-        if column.name
-        in ("arm", "budget", "members", "width", "accuracy", "cnll", "difference", "verdict", "best")
-    ),
-    marked="members",
-)
-
-
-def rows(results: Results) -> list[Row]:
-    found: list[Row] = []
-    for place in dict.fromkeys((split.budget, split.arm) for split in results.plan.splits):
-        splits = [s for s in results.plan.splits if (s.budget, s.arm) == place]
-        found += _of_budget(sorted(splits, key=lambda s: s.members), results)
-    return sorted(found, key=lambda row: int(row["budget"] or 0))  # arms of a budget side by side
-
-
-def with_costs(table: Sequence[Row], costs: Mapping[Place, Row]) -> list[Row]:
-    """The table with what each split costs, and how many times what the wide network does.
-
-    Args:
-        table: As `rows` gives it.
-        costs: By (arm, budget, members), under the names of `COSTS`.
-    """
-    return [
-        row | costs.get(place, {}) | _ratios(costs.get(place), costs.get((*place[:2], 1)))
-        for row in table
-        for place in [place_of(row)]
-    ]
-
-
-def place_of(row: Row) -> Place:
-    return str(row.get("arm") or ""), int(row["budget"] or 0), int(row["members"] or 0)
-
-
-def _ratios(split: Row | None, wide: Row | None) -> Row:
-    if not split or not wide:
-        return {}
-    return {
-        ratio.name: float(split[cost.name] or 0) / float(wide[cost.name] or 1)
-        for cost, ratio in zip(COSTS, RATIOS, strict=True)
-        if cost.name in split and cost.name in wide
-    }
-
-
-def verdicts(table: Sequence[Row]) -> list[str]:
-    """One sentence a budget and arm: which split is best, by how much, and what it is tied with."""
-    return [
-        _verdict([row for row in table if place_of(row)[:2] == place])
-        for place in dict.fromkeys(place_of(row)[:2] for row in table)
-    ]
-
-
-def _of_budget(splits: list[Split], results: Results) -> list[Row]:
-    pools = [results.pool_of(split) for split in splits]
-    losses = [pool.split_losses(s.members) for s, pool in zip(splits, pools, strict=True)]
-    there = [one for one in losses if one is not None]
-    compared = dict(zip([c.members for c in there], compare(there) if there else [], strict=True))
-    wide = pools[0].scores
-    curve = {size: float(losses.mean()) for size, losses in wide.losses.items()} if wide else {}
-    return [
-        _row(split, pool, one, compared.get(split.members), curve if splits[0].members == 1 else {})
-        for split, pool, one in zip(splits, pools, losses, strict=True)
-    ]
-
-
-def _row(
-    split: Split, pool: Pool, one: SplitLosses | None, compared: Compared | None, curve: dict[int, float]
-) -> Row:
-    row: Row = {
-        "dataset": pool.planned.cell.dataset,
-        "family": pool.planned.cell.family,
-        "hyperparameters": pool.planned.origin,
-        **split.model_dump(exclude={"arm", "budget_kind"}),
-        **arm_cell(split.arm),
-        "budget_kind": split.budget_kind,
-    }
-    scores, size = pool.scores, split.members
-    if one is None or compared is None or scores is None:
-        return row | {"verdict": f"{len(pool.trained)} members only"}
-    cnll = float(one.losses.mean())
-    for metric, value in (
-        ("accuracy", scores.mean(size, "accuracy")),
-        ("nll", scores.mean(size, "nll")),
-        ("cnll", cnll),
-    ):
-        row |= spread_out(metric, interval(value, one.spread and getattr(one.spread, metric)))
-    return (
-        row
-        | spread_out("difference", compared.difference)
-        | {
-            "groups": len(scores.losses[size]),
-            "verdict": compared.verdict,
-            "best": compared.best,
-            "frequency_best": compared.frequency_best,
-            "temperature": scores.temperatures[size],
-            "brier": scores.mean(size, "brier"),
-            "ece": scores.mean(size, "ece"),
-            "disagreement": scores.mean(size, "disagreement") if size > 1 else None,
-            "deep_ensemble_equivalent": deep_ensemble_equivalent(cnll, curve) if curve else None,
-        }
-    )
-
-
-def _verdict(rows: list[Row]) -> str:
-    scored = [row for row in rows if row.get("cnll") is not None]
-    at = f"{rows[0]['arm']}: at" if rows[0].get("arm") else "At"
-    if not scored:
-        return f"{at} {rows[0]['budget']:,} {rows[0]['budget_kind']}: nothing to compare yet."
-    best = next(row for row in scored if row["best"] == "best")
-    ties = [str(row["members"]) for row in scored if row["best"] == "tie"]
-    text = (
-        f"{at} {best['budget']:,} {best['budget_kind']} the lowest CNLL is that of n = {best['members']}"
-        f" (width {best['width']}): {best['cnll']:.4f}"
-    )
-    if best.get("difference") is not None:
-        text += (
-            f", {best['difference']:+.4f} [{best['difference_low']:+.4f}, {best['difference_high']:+.4f}]"
-            " from the wide network:"
-            f" {'a memory split advantage' if best['verdict'] == 'better' else 'a tie'}"
-        )
-    return f"{text}. {'Tied with it: n = ' + ', '.join(ties) if ties else 'Nothing ties with it'}."

@@ -1,103 +1,55 @@
 """One row a law: how CNLL falls along members, width and budget."""
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any
 
-import numpy as np
+from ..analysis.laws import Along, LawResult
+from ._base import Column, Table
 
-from ..arrays import Array
-from ..laws._fit import fit_points
-from ..records import Fit, Split
-from ..scoring.pools import Results
-from . import plane
-from ._base import Column, Row, Table, Value, arm_cell, spread_out
+AT = {Along.MEMBERS: "width {}", Along.WIDTH: "n {}", Along.BUDGET: "best n"}
+
+
+def of_fit(name: str) -> Any:
+    return lambda one: getattr(one.fit, name)
+
+
+FIT = (
+    Column("law", get=of_fit("law")),
+    Column("objective", get=of_fit("objective")),
+    Column("a", "a", ".3f", interval=True, get=of_fit("a")),
+    Column("b", "b", ".4g", interval=True, get=of_fit("b")),
+    Column("c", "c", ".4f", interval=True, get=of_fit("c")),
+    Column("residual", "residual", ".1e", get=of_fit("residual")),
+    Column("points", "points", "d", get=of_fit("points")),
+    Column("smallest", "from", "g", get=of_fit("smallest")),
+    Column("largest", "to", "g", get=of_fit("largest")),
+    Column("held_out_error", "held-out error", "+.4f", get=of_fit("held_out_error")),
+    Column("status", "status", get=of_fit("status")),
+)
+
+
+def at(one: LawResult) -> str:
+    """What is held fixed along a law."""
+    return AT[one.along].format(one.at)
+
 
 table = Table(
     "power_laws",
     "Power laws",
     (
-        Column("arm", "arm"),
+        Column("arm", "arm", get=lambda one: one.arm or None, optional=True),
         Column("along", "along"),
-        Column("at", "at"),
-        Column("law"),
-        Column("objective"),
-        Column("a", "a", ".3f", interval=True),
-        Column("b", "b", ".4g", interval=True),
-        Column("c", "c", ".4f", interval=True),
-        Column("residual", "residual", ".1e"),
-        Column("points", "points", "d"),
-        Column("smallest", "from", "g"),
-        Column("largest", "to", "g"),
-        Column("held_out_error", "held-out error", "+.4f"),
-        Column("status", "status"),
+        Column("at", "at", get=at),
+        *FIT,
     ),
     rules=(
-        "CNLL = c + b m^a, nats per sample, by least squares; 95% profile intervals from Student's t."
-        " Residual: root mean square, nats. Held-out error: prediction minus measurement at the"
-        " largest m, from a fit without it.",
-        "A law whose status is not ok is no law: its numbers are in the CSV and dashes here.",
-        "Sizes of one pool share members, so points along n are not independent; intervals take all"
-        " points to scatter alike.",
+        "CNLL = c + b m^a, nats per sample, by least squares, with 95% profile intervals from Student's t."
+        " Residual: root mean square, nats. Held-out error: prediction minus measurement at the largest m,"
+        " from a fit without it.",
+        "A law whose status is not ok is refused: its numbers are in the CSV and are dashes here.",
+        "Ensembles of one pool share members, so points along n are not independent; the intervals assume"
+        " equal scatter at all points.",
     ),
     void_unless_ok=("a", "b", "c", "residual", "held_out_error"),
+    records=lambda analysis: analysis.laws,
+    order=20,
 )
-
-
-class Series(NamedTuple):
-    """Points that a law may go through, CNLL along m, and the law."""
-
-    arm: str
-    along: str
-    at: str
-    m: Array
-    y: Array
-    fit: Fit
-
-
-def series(results: Results) -> Iterator[Series]:
-    """Along members for each width, along width for each n of the study, along the best of budgets."""
-    cells = plane.rows(results)
-    for arm in results.plan.arms:
-        yield from _of_arm(arm, [c for c in cells if c.get("arm", "") == arm], results)
-
-
-def _of_arm(arm: str, cells: Sequence[Row], results: Results) -> Iterator[Series]:
-    for width in [planned.cell.width for planned in results.plan.cells if planned.arm == arm]:
-        yield _series(arm, "members", f"width {width}", [c for c in cells if c["width"] == width], "members")
-    for size in results.plan.study.members:
-        column = [c for c in cells if c["members"] == size]
-        if len(column) > 1:
-            yield _series(arm, "width", f"n {size}", column, "width")
-    best = _best_of_budgets([s for s in results.plan.splits if s.arm == arm], cells)
-    if len(best) > 1:
-        yield _series(arm, "budget", "best n", best, "budget")
-
-
-def rows(laws: Sequence[Series]) -> list[Row]:
-    return [{**arm_cell(one.arm), **fit_row(one.along, one.at, one.fit)} for one in laws]
-
-
-def fit_row(along: str, at: str, fit: Fit) -> Row:
-    row: Row = {
-        "along": along,
-        "at": at,
-        **fit.model_dump(exclude={"a", "b", "c"}),
-    }
-    for name in ("a", "b", "c"):
-        row |= spread_out(name, getattr(fit, name))
-    return row
-
-
-def _series(arm: str, along: str, at: str, cells: Sequence[Row], column: str) -> Series:
-    m, y = (np.array([float(cell[name] or 0) for cell in cells]) for name in (column, "cnll"))
-    return Series(arm, along, at, m, y, fit_points(m, y))
-
-
-def _best_of_budgets(splits: Sequence[Split], cells: Sequence[Row]) -> list[Row]:
-    measured = {(c["members"], c["width"]): c["cnll"] for c in cells}
-    found: dict[Value, float] = {}
-    for split in splits:
-        value = measured.get((split.members, split.width))
-        if isinstance(value, float):
-            found[split.budget] = min(value, found.get(split.budget, value))
-    return [{"budget": budget, "cnll": value} for budget, value in found.items()]

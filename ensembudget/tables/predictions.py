@@ -34,6 +34,7 @@ table = Table(
         "Beyond: how many times beyond the largest width, n and budget that were measured; 1 is within.",
     ),
     marked="members",
+    about="prediction",
 )
 
 

@@ -18,6 +18,7 @@ table = Table(
         Column("grid_percent", "of the grid, %", ".2f"),
         Column("reason", "reason"),
     ),
+    about="search",
 )
 
 

@@ -1,58 +1,71 @@
-"""One row an ensemble: every size, every disjoint group, out of every pool."""
+"""One row an ensemble: every size, every disjoint ensemble, out of every pool."""
 
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from ..analysis import Analysis
 from ..records import Score
-from ..scoring.pools import Results
-from ._base import Column, Row, Table, arm_cell
+from ..scoring.pools import Pool
+from ._base import Column, Table
 
-METRICS = tuple(name for name in Score.model_fields if name not in ("cell", "members", "replicate"))
+
+class ScoreLine(NamedTuple):
+    """One ensemble, and its pool where it comes from a study."""
+
+    score: Score
+    pool: Pool | None = None
+
+
+def records(subject: Analysis | Sequence[Score]) -> list[ScoreLine]:
+    """Those of an analysis, or of one pool's scores."""
+    if not isinstance(subject, Analysis):
+        return [ScoreLine(score) for score in subject]
+    return [
+        ScoreLine(score, pool)
+        for pool in subject.results.pools
+        if pool.scores
+        for score in pool.scores.scores
+    ]
+
+
+def of_score(name: str) -> Any:
+    return lambda line: getattr(line.score, name)
+
+
+def of_pool(read: Any) -> Any:
+    return lambda line: read(line) if line.pool else None
+
 
 table = Table(
     "scores",
     "Ensembles of every size",
     (
-        Column("cell"),
-        Column("arm"),
-        Column("width"),
-        Column("members", "n", "d"),
-        Column("replicate", "group", "d"),
-        Column("parameters_total"),
-        Column("accuracy", "accuracy", ".4f"),
-        Column("nll", "NLL", ".4f"),
-        Column("cnll", "CNLL", ".4f"),
-        Column("cnll_before", "CNLL before", ".4f"),
-        Column("temperature", "T", ".3f"),
-        Column("temperature_before", "T before", ".3f"),
-        Column("brier", "Brier", ".4f"),
-        Column("ece", "ECE", ".4f"),
-        Column("disagreement", "disagreement", ".4f"),
+        Column("cell", get=of_pool(lambda line: line.score.cell), optional=True),
+        Column("arm", get=of_pool(lambda line: line.pool.planned.arm or None), optional=True),
+        Column("width", get=of_pool(lambda line: line.pool.planned.cell.width), optional=True),
+        Column("members", "n", "d", get=of_score("members")),
+        Column("replicate", "ensemble", "d", get=of_score("replicate")),
+        Column(
+            "parameters_total",
+            get=of_pool(lambda line: line.score.members * line.pool.stored[0].member.parameters),
+            optional=True,
+        ),
+        Column("accuracy", "accuracy", ".4f", get=of_score("accuracy")),
+        Column("nll", "NLL", ".4f", get=of_score("nll")),
+        Column("cnll", "CNLL", ".4f", get=of_score("cnll")),
+        Column("cnll_before", "CNLL before", ".4f", get=of_score("cnll_before")),
+        Column("temperature", "T", ".3f", get=of_score("temperature")),
+        Column("temperature_before", "T before", ".3f", get=of_score("temperature_before")),
+        Column("brier", "Brier", ".4f", get=of_score("brier")),
+        Column("ece", "ECE", ".4f", get=of_score("ece")),
+        Column("disagreement", "disagreement", ".4f", get=of_score("disagreement")),
     ),
     rules=(
-        "NLL: of the averaged probabilities, nats per sample. CNLL: the same at a temperature"
-        " fitted on one half of the test samples and scored on the other, both ways, 5 random"
-        " halvings; applied after averaging, or before (each member's logits, one temperature).",
+        "NLL: negative log-likelihood of the averaged probabilities, nats per sample. CNLL: the same at a"
+        " temperature fitted on one half of the test samples and scored on the other, both ways, over 5"
+        " random halvings; applied after averaging, or before (one temperature for all members' logits).",
         "T is the geometric mean over the 10 fits. ECE has 15 bins. Disagreement is over pairs of members.",
     ),
+    records=records,
+    csv_only=True,
 )
-
-
-def score_row(score: Score) -> Row:
-    return {
-        "members": score.members,
-        "replicate": score.replicate,
-        **{name: getattr(score, name) for name in METRICS},
-    }
-
-
-def rows(results: Results) -> list[Row]:
-    return [
-        {
-            "cell": score.cell,
-            **arm_cell(pool.planned.arm),
-            "width": pool.planned.cell.width,
-            "parameters_total": score.members * pool.stored[0].member.parameters,
-            **score_row(score),
-        }
-        for pool in results.pools
-        if pool.scores
-        for score in pool.scores.scores
-    ]

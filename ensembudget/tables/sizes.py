@@ -5,7 +5,7 @@ from torch import Tensor
 from ..scoring.bootstrap import interval
 from ..scoring.comparison import split_losses
 from ..scoring.ensembles import PoolScores
-from . import scores as scores_table
+from . import scores
 from ._base import Column, Row, Table, spread_out
 
 table = Table(
@@ -24,9 +24,10 @@ table = Table(
         Column("disagreement", "disagreement", ".4f"),
     ),
     rules=(
-        *scores_table.table.rules,
+        *scores.table.rules,
         "Values are means over disjoint groups; intervals are 95%, over members (bootstrap).",
     ),
+    about="pool",
 )
 
 

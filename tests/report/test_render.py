@@ -4,11 +4,14 @@ import csv
 import html.parser
 import io
 import re
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from ensembudget.analysis.laws import Along, LawResult
 from ensembudget.laws._fit import fit_points
 from ensembudget.rendering.render import from_csv, render, to_csv
 from ensembudget.tables import memory_split, power_laws
@@ -271,9 +274,18 @@ def test_the_memory_split_table_stars_the_best_of_each_budget():
 
 
 M = [1.0, 2, 4, 8]
-LAW = power_laws.fit_row("members", "width 4", fit_points(M, [0.8, 0.65, 0.58, 0.54]))
-NO_LAW = power_laws.fit_row("members", "width 8", fit_points(M, [0.5, 0.9, 0.4, 0.45]))
-NO_POINTS = power_laws.fit_row("members", "width 9", fit_points(M[:3], [0.8, 0.65, 0.58]))
+
+
+def law_row(width: int, m: list[float], y: list[float]) -> dict:
+    m, y = np.array(m), np.array(y)
+    law = LawResult("", Along.MEMBERS, width, m, y, fit_points(m, y))
+    (row,) = power_laws.table.rows(SimpleNamespace(laws=[law]))
+    return row
+
+
+LAW = law_row(4, M, [0.8, 0.65, 0.58, 0.54])
+NO_LAW = law_row(8, M, [0.5, 0.9, 0.4, 0.45])
+NO_POINTS = law_row(9, M[:3], [0.8, 0.65, 0.58])
 
 
 def law_cells(*rows) -> dict[str, dict[str, str]]:

@@ -2,19 +2,22 @@
 
 import functools
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from ensembudget.analysis.arms import BestSplit
 from ensembudget.planning.plan import plan
 from ensembudget.records import Arm, RecipeChoice, Study
-from ensembudget.rendering.render import from_csv, render, to_csv
-from ensembudget.rendering.write import report
+from ensembudget.rendering.render import from_csv, render
 from ensembudget.scoring.pools import Results
 from ensembudget.store import Store
 from ensembudget.tables import arms
+from ensembudget.verbs.analyse import analyse
 from ensembudget.verbs.evaluate import evaluate
+from ensembudget.verbs.report import report
 from helpers import publish, trained_as
 
 SAMPLES = 300
@@ -131,7 +134,7 @@ def assert_difference(row, name, one, other):
 @pytest.mark.parametrize("kind", KINDS)
 def test_differences_and_splits_are_those_of_the_losses(kind, of_kind):
     results = of_kind(kind)
-    rows = arms.rows(results)
+    rows = arms.table.rows(analyse(results))
     assert [(row["budget"], row["arm"]) for row in rows] == [(b, a) for b in BUDGETS for a in (FIRST, OTHER)]
     for head, row in zip(rows[::2], rows[1::2], strict=True):
         budget = row["budget"]
@@ -144,7 +147,9 @@ def test_differences_and_splits_are_those_of_the_losses(kind, of_kind):
                 assert one.get("advantage") is None
             else:
                 assert_difference(one, "advantage", found[best], found[1])
-        assert not {"difference", "verdict", "carried", "same_best", "split"} & set(head)
+        assert all(
+            head.get(name) is None for name in ("difference", "verdict", "carried", "same_best", "split")
+        )
 
         n, best = head["members"], row["members"]
         assert_difference(row, "difference", those[best], its[n])
@@ -163,7 +168,8 @@ def test_differences_and_splits_are_those_of_the_losses(kind, of_kind):
 def test_each_answer_is_given_where_it_must_be(of_kind):
     """Pools are made so that the best split is the same, another by far, and another by a little."""
     found = {
-        kind: {row["budget"]: row for row in arms.rows(of_kind(kind)) if "split" in row} for kind in KINDS
+        kind: {row["budget"]: row for row in arms.table.rows(analyse(of_kind(kind))) if row["split"]}
+        for kind in KINDS
     }
     assert [row["split"] for row in found["same"].values()] == ["same", "same"]
     assert [row["split"] for row in found["changed"].values()] == ["changed", "changed"]
@@ -177,17 +183,16 @@ def test_each_answer_is_given_where_it_must_be(of_kind):
 
 
 def test_a_study_with_one_arm_or_none_has_no_rows(published):
-    assert arms.rows(published(study((FIRST,), budgets=[5178]), {FIRST: MANY})) == []
-    assert arms.rows(published(study((), budgets=[5178]), {"": MANY})) == []
-    assert arms.verdicts([]) == []
+    assert arms.table.rows(analyse(published(study((FIRST,), budgets=[5178]), {FIRST: MANY}))) == []
+    assert arms.table.rows(analyse(published(study((), budgets=[5178]), {"": MANY}))) == []
 
 
 def test_a_verdict_is_a_sentence_a_budget_and_arm(published):
     results = published(
         study((FIRST, OTHER, THIRD), budgets=[11338]), {FIRST: MANY, OTHER: WIDE, THIRD: MANY}
     )
-    rows = arms.rows(results)
-    said = arms.verdicts(rows)
+    analysis = analyse(results)
+    rows, said = arms.table.rows(analysis), arms.notes(analysis)
     beside = [row for row in rows if row["arm"] != FIRST]
     assert len(said) == len(beside) == 2
     for sentence, row in zip(said, beside, strict=True):
@@ -202,21 +207,22 @@ def test_a_verdict_is_a_sentence_a_budget_and_arm(published):
         word = {"better": "better than", "worse": "worse than", "tie": "tie"}[row["verdict"]]
         assert [w for w in ("better than", "worse than", "tie") if w in sentence] == [word]
     # Three answers, three sentences: told apart, and in the words of no other.
-    answers = [dict(beside[0], split=split) for split in ("same", "changed", "not told apart")]
-    assert len({one for row in answers for one in arms.verdicts([rows[0], row])}) == 3
-    assert "cannot be told" in arms.verdicts([rows[0], answers[2]])[0]
-    assert "cannot be told" not in "".join(arms.verdicts([rows[0], *answers[:2]]))
-    assert said == arms.verdicts(from_csv(to_csv(arms.table, rows)))
+    same, changed, unresolved = (
+        arms.notes(replace(analysis, arms=(replace(one, against=replace(one.against, best_split=answer)),)))
+        for one in analysis.arms[1:2]
+        for answer in (BestSplit.SAME, BestSplit.CHANGED, BestSplit.UNRESOLVED)
+    )
+    assert len({*same, *changed, *unresolved}) == 3
+    assert "cannot be told" in unresolved[0]
+    assert "cannot be told" not in same[0] + changed[0]
 
 
 def test_a_report_has_the_table_with_its_verdicts_and_renders_again(of_kind, tmp_path):
-    results = of_kind("changed")
-    tables = report(results, tmp_path / "out")
-    rows = arms.rows(results)
-    assert tables["arms"].rows == rows
-    assert tables["arms"].notes[:2] == arms.verdicts(rows)
+    analysis = analyse(of_kind("changed"))
+    assert arms.table in report(analysis, tmp_path / "out")
+    rows = arms.table.rows(analysis)
     notes = json.loads((tmp_path / "out" / "manifest.json").read_text())["notes"]["arms"]
-    assert notes == tables["arms"].notes
+    assert notes[:2] == arms.notes(analysis)
     found = from_csv((tmp_path / "out" / "arms.csv").read_text())
     for kind in ("md", "tex", "html"):
         path: Path = tmp_path / "out" / f"arms.{kind}"
@@ -240,7 +246,7 @@ def test_an_arm_without_the_first_arms_n_says_so(published):
         {FIRST: MANY, OTHER: {3: MANY[3], 4: MANY[4]}},
         allow_partial=True,
     )
-    first, other = arms.rows(results)
+    first, other = arms.table.rows(analyse(results))
     assert first["members"] == 4
     assert other["members"] in (1, 2)
     assert other["split"] == "no split of n = 4"
@@ -254,16 +260,16 @@ def test_the_sentence_about_an_arm_without_the_first_arms_n_does_not_call_it_its
         {FIRST: MANY, OTHER: {3: MANY[3], 4: MANY[4]}},
         allow_partial=True,
     )
-    (sentence,) = arms.verdicts(arms.rows(results))
+    (sentence,) = arms.notes(analyse(results))
     assert "n = 4" in sentence
     assert "its best split is no split" not in sentence.lower()
 
 
 def test_an_arm_without_members_has_no_row(published):
     results = published(study(budgets=[5178]), {FIRST: MANY}, allow_partial=True)
-    (row,) = arms.rows(results)
+    (row,) = arms.table.rows(analyse(results))
     assert row["arm"] == FIRST
-    assert arms.verdicts([row]) == []
+    assert arms.notes(analyse(results)) == []
 
 
 def test_where_the_first_arm_has_no_members_no_other_stands_in_for_it(published):
@@ -271,7 +277,7 @@ def test_where_the_first_arm_has_no_members_no_other_stands_in_for_it(published)
     results = published(
         study((FIRST, OTHER, THIRD), budgets=[5178]), {OTHER: WIDE, THIRD: MANY}, allow_partial=True
     )
-    rows = arms.rows(results)
+    rows = arms.table.rows(analyse(results))
     assert [row["arm"] for row in rows] == [OTHER, THIRD]
     assert all(row.get("difference") is None for row in rows)
-    assert arms.verdicts(rows) == []
+    assert arms.notes(analyse(results)) == []

@@ -18,6 +18,7 @@ import pytest
 from scipy import stats
 
 from ensembudget import studies
+from ensembudget.analysis.histories import COLUMNS
 from ensembudget.cli import main
 from ensembudget.dynamics.periods import course, log_slopes
 from ensembudget.dynamics.regimes import REGIMES, boundaries, classify
@@ -27,12 +28,14 @@ from ensembudget.rendering.dynamics_figures import dynamics_figures
 from ensembudget.rendering.figures import STYLE
 from ensembudget.rendering.manifest import manifest
 from ensembudget.rendering.render import from_csv, render
-from ensembudget.rendering.write import report, write_table
+from ensembudget.rendering.write import write_rows
 from ensembudget.scoring.pools import Results
 from ensembudget.store import Store
-from ensembudget.tables import history, periods, regimes
+from ensembudget.tables import history, period_laws, periods, regime_boundaries, regimes
+from ensembudget.verbs.analyse import analyse
 from ensembudget.verbs.evaluate import evaluate
 from ensembudget.verbs.plan import plan_study, stored_plan
+from ensembudget.verbs.report import report
 from ensembudget.verbs.run import run
 
 STUDY = """
@@ -71,7 +74,7 @@ RATES = [1e-3, 3e-2, 1.0]
 GRID = [(0.1, 1e-3), (0.1, 1e-2), (1.0, 1e-3), (1.0, 1e-2)]
 LAYOUTS = {
     one.name: one
-    for one in (regimes.table, regimes.boundary_table, periods.table, periods.law_table)
+    for one in (regimes.table, regime_boundaries.table, periods.table, period_laws.table)
 }  # fmt: skip
 CLASSES = 10
 
@@ -118,14 +121,14 @@ def folder(tmp_path_factory, cache) -> Path:
 @pytest.fixture(scope="module")
 def on_sphere(folder) -> Place:
     place = trained(folder, ON_SPHERE)
-    report(place.results, place.out)
+    report(analyse(place.results), place.out)
     return place
 
 
 @pytest.fixture(scope="module")
 def with_decay(folder) -> Place:
     place = trained(folder, WITH_DECAY)
-    report(place.results, place.out)
+    report(analyse(place.results), place.out)
     return place
 
 
@@ -250,7 +253,7 @@ def test_history_has_the_first_run_of_every_rate(place):
     assert [row["epoch"] for row in rows] == [*range(1, 25)] * len(cells)
     assert {row["mode"] for row in rows} == {place.plan.study.mode}
     firsts = [histories[swept(cell.cell.recipe)][0] for cell in cells]
-    for name in history.NUMBERS:
+    for name in COLUMNS:
         stored = np.concatenate([frame[name].to_numpy() for frame in firsts])
         assert [row[name] for row in rows] == pytest.approx(stored.tolist(), rel=1e-3)
     for name in ("learning_rate", "weight_decay"):
@@ -300,7 +303,7 @@ def test_runs_too_short_for_periods_leave_nothing_where_one_would_be_and_no_law(
                      "norm_after", "loss_before", "loss_peak"):  # fmt: skip
             assert row[name] is None
     assert not list(with_decay.out.glob("period_laws.*"))
-    assert periods.law_rows(with_decay.results) == []
+    assert period_laws.table.rows(analyse(with_decay.results)) == []
 
 
 # Members that are missing.
@@ -330,10 +333,10 @@ def test_a_partial_grid_has_the_points_there_are(with_decay, tmp_path):
         plan_study(studies.load_study(tmp_path / "more.toml")), with_decay.store, allow_partial=True
     )  # fmt: skip
     assert results.partial
-    assert [row["learning_rate"] for row in periods.rows(results)] == [
+    assert [row["learning_rate"] for row in periods.table.rows(analyse(results))] == [
         row["learning_rate"] for row in table(with_decay.out / "periods.csv")
     ]
-    assert periods.law_rows(results) == []
+    assert period_laws.table.rows(analyse(results)) == []
 
 
 def test_results_outlive_the_store_they_came_from(on_sphere, tmp_path):
@@ -341,8 +344,8 @@ def test_results_outlive_the_store_they_came_from(on_sphere, tmp_path):
     shutil.copytree(on_sphere.store.root, tmp_path / "store")
     results = evaluate(on_sphere.plan, Store(tmp_path / "store"))
     shutil.rmtree(tmp_path / "store")
-    found = regimes.rows(pickle.loads(pickle.dumps(results)))
-    assert found == regimes.rows(on_sphere.results) != []
+    found = regimes.table.rows(analyse(pickle.loads(pickle.dumps(results))))
+    assert found == regimes.table.rows(analyse(on_sphere.results)) != []
 
 
 # Histories that are made up: what a trained member did is replaced by what is asked for.
@@ -408,7 +411,7 @@ def test_runs_of_a_rate_that_disagree_show_the_most_frequent_with_its_share(on_s
             (1.0,): [frame(chaos), frame(np.where(T > 30, np.nan, chaos))],
         },
     )
-    calm, mixed, wild = regimes.rows(results)
+    calm, mixed, wild = regimes.table.rows(analyse(results))
     assert calm["regime"] == "convergence"
     assert mixed["regime"] == "convergence (1 of 2)"
     assert wild["regime"] == "chaotic equilibrium (1 of 2)"
@@ -417,7 +420,7 @@ def test_runs_of_a_rate_that_disagree_show_the_most_frequent_with_its_share(on_s
     # What the lost run was worth is nothing; the other's stands alone, without ends.
     assert wild["train_loss"] == pytest.approx(chaos[20:].mean())
     assert (wild["train_loss_low"], wild["train_loss_high"]) == (None, None)
-    first, second = regimes.boundary_rows(results)
+    first, second = regime_boundaries.table.rows(analyse(results))
     assert (first["effective_learning_rate_low"], first["effective_learning_rate_high"]) == (1e-3, 1.0)
     assert first["effective_learning_rate"] == pytest.approx(math.sqrt(1e-3 * 3e-2))
     assert second["status"] == "runs on both sides at an end of the sweep: sweep further"
@@ -428,15 +431,15 @@ def test_a_rate_at_which_every_run_was_lost_has_dashes(on_sphere, tmp_path):
     results = made_up(
         on_sphere, {(1e-3,): [frame(1 / T)] * 2, (3e-2,): [frame(0.5 + 0 * T)] * 2, (1.0,): [lost] * 2}
     )
-    rows = regimes.rows(results)
+    rows = regimes.table.rows(analyse(results))
     assert [row["regime"] for row in rows] == list(REGIMES)
     assert (rows[2]["divergence"], rows[2]["train_loss"], rows[2]["slope"]) == (2, None, None)
-    write_table(tmp_path, regimes.table, rows, [])
+    write_rows(tmp_path, regimes.table, rows, [])
     line = next(line for line in (tmp_path / "regimes.md").read_text().splitlines() if "divergence " in line)
     cells = [cell.strip() for cell in line.strip("|").split("|")]
     assert cells[:7] == ["2", "1", "2", "divergence", "\N{EN DASH}", "\N{EN DASH}", "\N{EN DASH}"]
     assert "nan" not in (tmp_path / "regimes.csv").read_text()
-    for one, low, high in zip(regimes.boundary_rows(results), RATES, RATES[1:], strict=False):
+    for one, low, high in zip(regime_boundaries.table.rows(analyse(results)), RATES, RATES[1:], strict=False):
         ends = one["effective_learning_rate_low"], one["effective_learning_rate_high"]
         assert (one["status"], ends) == ("ok", (low, high))
 
@@ -444,20 +447,20 @@ def test_a_rate_at_which_every_run_was_lost_has_dashes(on_sphere, tmp_path):
 def test_runs_of_fewer_than_20_rows_or_without_a_history_are_in_no_table(on_sphere):
     short = {(rate,): [frame(1 / T[:19]), None] for rate in RATES}
     results = made_up(on_sphere, short)
-    assert regimes.rows(results) == []
-    assert regimes.boundary_rows(results) == []
-    assert len(history.rows(results)) == 19 * 3
+    assert regimes.table.rows(analyse(results)) == []
+    assert regime_boundaries.table.rows(analyse(results)) == []
+    assert len(history.table.rows(analyse(results))) == 19 * 3
 
 
 def test_runs_of_another_schedule_are_in_no_sweep(on_sphere, with_decay):
-    for place, rows in ((on_sphere, regimes.rows), (with_decay, periods.rows)):
-        assert rows(place.results)
-        assert rows(with_recipe(place.results, schedule="cosine")) == []
+    for place, one in ((on_sphere, regimes.table), (with_decay, periods.table)):
+        assert one.rows(analyse(place.results))
+        assert one.rows(analyse(with_recipe(place.results, schedule="cosine"))) == []
 
 
 def test_runs_on_the_sphere_have_no_periods_and_conventional_ones_no_regimes(on_sphere, with_decay):
-    assert periods.rows(on_sphere.results) == []
-    assert regimes.rows(with_decay.results) == []
+    assert periods.table.rows(analyse(on_sphere.results)) == []
+    assert regimes.table.rows(analyse(with_decay.results)) == []
 
 
 def periodic(point) -> list[pd.DataFrame]:
@@ -469,7 +472,7 @@ def periodic(point) -> list[pd.DataFrame]:
 
 def test_periods_of_sawteeth_are_their_lengths_and_go_as_the_inverse_product(with_decay, tmp_path):
     results = made_up(with_decay, {point: periodic(point) for point in GRID})
-    for row in periods.rows(results):
+    for row in periods.table.rows(analyse(results)):
         product = row["learning_rate"] * row["weight_decay"]
         steps = np.array([600, 800, 600, 600]) * 1e-3 / product
         logs = np.log(steps)
@@ -484,12 +487,12 @@ def test_periods_of_sawteeth_are_their_lengths_and_go_as_the_inverse_product(wit
         assert row["decay"] == pytest.approx(1, rel=1e-6)
         assert row["loss_peak"] == pytest.approx(1)
         assert row["loss_before"] == pytest.approx(1e-3)
-    found = periods.law_rows(results)
+    found = period_laws.table.rows(analyse(results))
     assert [row["points"] for row in found] == [4, 4, 4]
     for row in found:
         assert [row["slope"], row["slope_low"], row["slope_high"]] == pytest.approx([-1, -1, -1], abs=1e-6)
         assert row["predicted"] == -1
-    write_table(tmp_path, periods.law_table, found, [])
+    write_rows(tmp_path, period_laws.table, found, [])
     assert table(tmp_path / "period_laws.csv")[0]["along"] == "learning rate x weight decay"
 
 
@@ -499,11 +502,11 @@ def test_laws_are_over_the_periodic_points_alone_and_others_show_dashes(with_dec
     frames = {point: periodic(point) for point in GRID}
     frames[settled] = [frame(1 / T)] * 2
     results = made_up(with_decay, frames)
-    rows = {(row["learning_rate"], row["weight_decay"]): row for row in periods.rows(results)}
+    rows = {(row["learning_rate"], row["weight_decay"]): row for row in periods.table.rows(analyse(results))}
     row = rows[settled]
     assert (row["kind"], row["destabilisations"], row["periods"]) == ("settling", 0, 0)
     assert all(row[name] is None for name in ("period", "period_of_product", "decay", "loss_peak"))
-    (law,) = periods.law_rows(results)
+    (law,) = period_laws.table.rows(analyse(results))
     points = [rows[point] for point in GRID if point != settled]
     (expected,) = log_slopes(
         *(np.array([r[n] for r in points]) for n in ("learning_rate", "weight_decay", "period"))
@@ -514,14 +517,14 @@ def test_laws_are_over_the_periodic_points_alone_and_others_show_dashes(with_dec
     inside = law["slope_low"] <= -1 <= law["slope_high"]
     assert law["verdict"] == ("inside the interval" if inside else "outside it")
 
-    write_table(tmp_path, periods.table, list(rows.values()), [])
+    write_rows(tmp_path, periods.table, list(rows.values()), [])
     lines = (tmp_path / "periods.md").read_text().splitlines()
     heads = [
         cell.strip() for cell in next(line for line in lines if line.startswith("|")).strip("|").split("|")
     ]
     cells = next(line for line in lines if "settling " in line and line.startswith("|")).strip("|").split("|")
     shown = dict(zip(heads, (cell.strip() for cell in cells), strict=True))
-    for name in ("period, steps", "period x product", "norm's fall", "norm before", "loss at peak"):
+    for name in ("period, steps", "period x product", "norm's decay", "norm before", "loss at peak"):
         assert shown[name] == "\N{EN DASH}"
     assert (shown["periods"], shown["destabilisations a run"]) == ("0", "0.0")
     assert any("never for zero" in line for line in lines)
@@ -533,7 +536,7 @@ def test_a_verdict_says_whether_the_theory_is_inside(with_decay):
     for point in GRID:
         rows = round(60 * (1e-2 / math.prod(point)) ** 0.5)
         frames[point] = [teeth([60, rows, rows, rows, 30], math.prod(point))] * 2
-    for row in periods.law_rows(made_up(with_decay, frames)):
+    for row in period_laws.table.rows(analyse(made_up(with_decay, frames))):
         assert row["slope"] == pytest.approx(-0.5, abs=0.01)
         assert row["verdict"] == "outside it"
 
@@ -552,7 +555,9 @@ def test_a_run_that_was_lost_has_no_course(with_decay):
         )
         for pool in results.pools
     )
-    assert [row["members"] for row in periods.rows(dataclasses.replace(results, pools=pools))] == [1] * 4
+    assert [
+        row["members"] for row in periods.table.rows(analyse(dataclasses.replace(results, pools=pools)))
+    ] == [1] * 4
 
 
 def test_figures_are_drawn_as_far_as_there_is_something_to_draw(on_sphere, with_decay):
@@ -561,19 +566,32 @@ def test_figures_are_drawn_as_far_as_there_is_something_to_draw(on_sphere, with_
             return [name for name, _ in dynamics_figures(histories, *tables)]
 
     sphere = on_sphere.results
-    assert names(history.rows(sphere), regimes.rows(sphere), [], []) == ["regimes", "regimes_phase"]
+    assert names(history.table.rows(analyse(sphere)), regimes.table.rows(analyse(sphere)), [], []) == [
+        "regimes",
+        "regimes_phase",
+    ]
     grid = made_up(with_decay, {point: periodic(point) for point in GRID})
-    rows, found = periods.rows(grid), periods.law_rows(grid)
-    assert names(history.rows(grid), [], rows, found) == ["periods", "periods_phase", "period_laws"]
-    assert names(history.rows(grid), [], rows, []) == ["periods", "periods_phase"]
-    assert names(history.rows(grid), [], [], []) == []
+    rows, found = periods.table.rows(analyse(grid)), period_laws.table.rows(analyse(grid))
+    assert names(history.table.rows(analyse(grid)), [], rows, found) == [
+        "periods",
+        "periods_phase",
+        "period_laws",
+    ]
+    assert names(history.table.rows(analyse(grid)), [], rows, []) == ["periods", "periods_phase"]
+    assert names(history.table.rows(analyse(grid)), [], [], []) == []
 
 
 def test_a_figure_shows_every_rate_and_period(on_sphere, with_decay):
     sphere = on_sphere.results
     grid = made_up(with_decay, {point: periodic(point) for point in GRID})
-    tables = regimes.rows(sphere), periods.rows(grid), periods.law_rows(grid)
-    drawn = dict(dynamics_figures([*history.rows(sphere), *history.rows(grid)], *tables))
+    tables = (
+        regimes.table.rows(analyse(sphere)),
+        periods.table.rows(analyse(grid)),
+        period_laws.table.rows(analyse(grid)),
+    )
+    drawn = dict(
+        dynamics_figures([*history.table.rows(analyse(sphere)), *history.table.rows(analyse(grid))], *tables)
+    )
     for axes in drawn["regimes"].axes:
         assert [line.get_label() for line in axes.lines] == [f"{rate:g}" for rate in RATES]
         assert all(len(line.get_xdata()) == 24 for line in axes.lines)
@@ -589,9 +607,9 @@ def test_a_rate_of_however_many_digits_has_its_line(rate, on_sphere):
     runs = [frame(1 / T, effective_learning_rate=np.full(len(T), np.float32(rate)))] * 2
     results = made_up(on_sphere, {(swept_rate,): runs for swept_rate in RATES})
     results = with_recipe(dataclasses.replace(results, pools=results.pools[:1]), effective_learning_rate=rate)
-    rows = regimes.rows(results)
+    rows = regimes.table.rows(analyse(results))
     assert [row["effective_learning_rate"] for row in rows] == [rate]
-    name, figure = next(dynamics_figures(history.rows(results), rows, [], []))
+    name, figure = next(dynamics_figures(history.table.rows(analyse(results)), rows, [], []))
     assert name == "regimes"
     assert [len(axes.lines) for axes in figure.axes] == [1, 1]
 
@@ -601,7 +619,7 @@ def test_an_infinite_number_of_a_history_is_written_as_no_number(name, on_sphere
     """As the last row before a run is lost may have: a norm too large for its type."""
     wild = frame(0.5 + 0 * T, **{name: np.where(T == 30, np.inf, 1.0)})
     results = made_up(on_sphere, {(rate,): [wild] * 2 for rate in RATES})
-    rows = history.rows(results)
+    rows = history.table.rows(analyse(results))
     assert rows[29][name] is None
     assert rows[28][name] is not None
 
@@ -614,6 +632,6 @@ def test_a_study_with_a_rate_far_too_large_is_reported(with_decay, tmp_path):
     path.write_text(text)
     planned, store = plan_study(studies.load_study(path)), Store(tmp_path / "store")
     assert {one.status for one in run(planned, store, executor="serial")} == {"diverged"}
-    report(evaluate(planned, store), tmp_path / "out")
+    report(analyse(evaluate(planned, store)), tmp_path / "out")
     with (tmp_path / "out" / "history.csv").open(newline="") as file:
         assert list(csv.DictReader(file))

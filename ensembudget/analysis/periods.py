@@ -1,0 +1,153 @@
+"""Grids of learning rate and weight decay: destabilisations, periods, and how the period scales."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import stdtrit
+
+from ..catalog import MODES
+from ..dynamics.periods import PERIODIC, Course, Destabilisation, LogSlope, course, log_slopes
+from ..records import Cell, Interval
+from ..scoring.pools import Pool, Results
+from .histories import History, first_history
+
+
+@dataclass(frozen=True)
+class PeriodPoint:
+    """The runs at one pair of learning rate and weight decay.
+
+    Attributes:
+        learning_rate: Constant throughout.
+        weight_decay: Coupled to the learning rate.
+        courses: Of the runs, by seed.
+        test_errors: Mean of each run's second half, where it was recorded.
+        history: Of the first run, for figures.
+    """
+
+    learning_rate: float
+    weight_decay: float
+    courses: tuple[Course, ...]
+    test_errors: tuple[float, ...]
+    history: History | None
+
+    @property
+    def product(self) -> float:
+        return self.learning_rate * self.weight_decay
+
+    @property
+    def kind(self) -> str:
+        """Of most runs."""
+        kinds = [one.kind for one in self.courses]
+        return max(sorted(set(kinds)), key=kinds.count)
+
+    @property
+    def is_periodic(self) -> bool:
+        return self.kind == PERIODIC
+
+    @property
+    def agreeing(self) -> int:
+        """How many runs are of that kind."""
+        return sum(one.kind == self.kind for one in self.courses)
+
+    @property
+    def events(self) -> list[Destabilisation]:
+        """Of all runs."""
+        return [event for one in self.courses for event in one.destabilisations]
+
+    @property
+    def period(self) -> Interval | None:
+        """Geometric mean over all periods of all runs, steps; None where there are fewer than two.
+
+        The interval is 95%, by Student's t of the logarithm.
+        """
+        logs = np.log(np.concatenate([one.periods for one in self.courses]))
+        if len(logs) < 2:
+            return None
+        reach = stdtrit(len(logs) - 1, 0.975) * logs.std(ddof=1) / len(logs) ** 0.5
+        low, value, high = np.exp(logs.mean() + reach * np.array([-1, 0, 1]))
+        return Interval(value=float(value), low=float(low), high=float(high))
+
+
+@dataclass(frozen=True)
+class PeriodGrid:
+    """Runs with weight decay that differ in learning rate and weight decay alone.
+
+    Attributes:
+        arm: The arm's name without what is swept; "" where there is but one, or the grid spans several.
+        cell: One of its cells, which stands for the rest.
+        points: In the order of the plan.
+    """
+
+    arm: str
+    cell: Cell
+    points: tuple[PeriodPoint, ...]
+
+    @property
+    def by_product(self) -> list[PeriodPoint]:
+        """By ascending product of learning rate and weight decay."""
+        return sorted(self.points, key=lambda one: one.product)
+
+    @property
+    def slopes(self) -> list[LogSlope]:
+        """How the period of the periodic points scales."""
+        found = [(one, period) for one in self.points if one.is_periodic and (period := one.period)]
+        return log_slopes(
+            np.array([one.learning_rate for one, _ in found]),
+            np.array([one.weight_decay for one, _ in found]),
+            np.array([period.value for _, period in found]),
+        )
+
+
+def grids(results: Results, arms: Mapping[str, str]) -> tuple[PeriodGrid, ...]:
+    """Recorded runs whose norm is free and decays, without momentum, at constant rates.
+
+    Args:
+        results: A study's.
+        arms: Arms' names without what is swept, by pools' arms.
+    """
+    found: dict[str, list[Pool]] = {}
+    for pool in results.pools:
+        if _has_periods(pool.planned.cell):
+            found.setdefault(_without_rates(pool.planned.cell), []).append(pool)
+    every = [_grid(pools, arms) for pools in found.values()]
+    return tuple(one for one in every if one.points)
+
+
+def _has_periods(cell: Cell) -> bool:
+    recipe = cell.recipe
+    free = cell.record is not None and MODES[cell.mode].norm == "free"
+    return free and recipe.schedule == "constant" and not recipe.momentum and recipe.weight_decay > 0
+
+
+def _without_rates(cell: Cell) -> str:
+    recipe = cell.recipe.model_copy(update={"learning_rate": 1.0, "weight_decay": 0.0})
+    return cell.model_copy(update={"recipe": recipe}).to_json()
+
+
+def _grid(pools: Sequence[Pool], arms: Mapping[str, str]) -> PeriodGrid:
+    names = {arms[pool.planned.arm] for pool in pools}
+    arm = names.pop() if len(names) == 1 else ""
+    points = [point for pool in pools if (point := _point(pool, arm)).courses]
+    return PeriodGrid(arm, pools[0].planned.cell, tuple(points))
+
+
+def _point(pool: Pool, arm: str) -> PeriodPoint:
+    recipe = pool.planned.cell.recipe
+    courses, errors = [], []
+    for one in pool.trained:
+        history = pool.histories.get(one.member.run.seed)
+        if history is None:
+            continue
+        names = ("step", "train_loss", "norm", "relative_gradient_norm")
+        columns = [history[name].to_numpy() for name in names]
+        courses.append(course(*columns, learning_rate=recipe.learning_rate, weight_decay=recipe.weight_decay))
+        if "test_error" in history:
+            errors.append(float(history["test_error"][len(history) // 2 :].mean()))
+    return PeriodPoint(
+        learning_rate=recipe.learning_rate,
+        weight_decay=recipe.weight_decay,
+        courses=tuple(courses),
+        test_errors=tuple(errors),
+        history=first_history(pool, arm),
+    )

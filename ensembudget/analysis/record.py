@@ -1,0 +1,37 @@
+"""Everything that a study's results come to."""
+
+from dataclasses import dataclass
+
+from ..scoring.pools import Results
+from .arms import ArmResult
+from .histories import History
+from .laws import LawResult
+from .periods import PeriodGrid
+from .plane import PlaneCell
+from .regimes import Sweep
+from .splits import BudgetResult
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """What `analyse` finds, and what every table and figure of a report is made of.
+
+    Attributes:
+        results: What it was found in: the plan, and the pools with their scores.
+        budgets: Every split against the wide network and the best, by budget and arm.
+        arms: Each arm's best split against the first arm's; nothing where there is one arm.
+        plane: CNLL of every ensemble size of every pool.
+        laws: How CNLL falls along members, width and budget.
+        histories: What the first member of every pool recorded.
+        sweeps: Regimes along the effective learning rate.
+        grids: Periods over learning rate and weight decay.
+    """
+
+    results: Results
+    budgets: tuple[BudgetResult, ...] = ()
+    arms: tuple[ArmResult, ...] = ()
+    plane: tuple[PlaneCell, ...] = ()
+    laws: tuple[LawResult, ...] = ()
+    histories: tuple[History, ...] = ()
+    sweeps: tuple[Sweep, ...] = ()
+    grids: tuple[PeriodGrid, ...] = ()

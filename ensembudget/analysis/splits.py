@@ -1,0 +1,146 @@
+"""Every split of a budget: what its ensembles are worth, against the wide network and against the best."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ..records import Interval, Split, SplitCost
+from ..scoring.bootstrap import interval
+from ..scoring.comparison import Compared, SplitLosses, Verdict, compare
+from ..scoring.ensembles import deep_ensemble_equivalent
+from ..scoring.pools import Pool, Results
+
+SplitKey = tuple[str, int, int]  # arm ("" where there is but one), budget, members
+SPREAD = ("accuracy", "nll")  # metrics with an interval over members, beside CNLL
+
+
+@dataclass(frozen=True)
+class SplitScore:
+    """What the ensembles of a split are worth, means over the disjoint ensembles of its pool.
+
+    Attributes:
+        ensembles: How many disjoint ensembles the pool holds.
+        metrics: By name; None where a metric says nothing of this size.
+        cnll: Calibrated NLL, nats per sample.
+        temperature: Geometric mean over the cross-fits, dimensionless.
+        compared: Against the wide network and the best split of the budget.
+        equivalent: How many wide networks have this CNLL (deep-ensemble equivalent); None beyond them.
+    """
+
+    ensembles: int
+    metrics: Mapping[str, Interval | None]
+    cnll: Interval
+    temperature: float
+    compared: Compared
+    equivalent: float | None
+
+
+@dataclass(frozen=True)
+class SplitResult:
+    """One split.
+
+    Attributes:
+        split: What was planned.
+        pool: Whose ensembles they are.
+        score: None where the pool has too few members.
+        cost: What was measured of it, if anything.
+        cost_ratio: The same as a multiple of the wide network's, by the names of `SplitCost`.
+    """
+
+    split: Split
+    pool: Pool
+    score: SplitScore | None
+    cost: SplitCost | None = None
+    cost_ratio: Mapping[str, float | None] = field(default_factory=dict)
+
+    @property
+    def key(self) -> SplitKey:
+        return self.split.arm, self.split.budget, self.split.members
+
+
+@dataclass(frozen=True)
+class BudgetResult:
+    """The splits of one budget and arm, by ascending members."""
+
+    arm: str
+    budget: int
+    budget_kind: str
+    splits: tuple[SplitResult, ...]
+
+    @property
+    def best(self) -> SplitResult | None:
+        """The split with the lowest CNLL, selected on the test set; None where nothing is scored."""
+        return next(
+            (one for one in self.splits if one.score and one.score.compared.best == Verdict.BEST), None
+        )
+
+    @property
+    def ties(self) -> list[SplitResult]:
+        """Splits that cannot be told from the best."""
+        return [one for one in self.splits if one.score and one.score.compared.best == Verdict.TIE]
+
+
+def budget_results(results: Results, costs: Mapping[SplitKey, SplitCost]) -> tuple[BudgetResult, ...]:
+    """Every budget and arm, the arms of a budget side by side.
+
+    Args:
+        results: A study's.
+        costs: Measured costs of splits.
+    """
+    found = []
+    for budget, arm in dict.fromkeys((split.budget, split.arm) for split in results.plan.splits):
+        splits = [one for one in results.plan.splits if (one.budget, one.arm) == (budget, arm)]
+        found.append(
+            BudgetResult(
+                arm=arm,
+                budget=budget,
+                budget_kind=splits[0].budget_kind,
+                splits=_split_results(sorted(splits, key=lambda s: s.members), results, costs),
+            )
+        )
+    return tuple(sorted(found, key=lambda one: one.budget))
+
+
+def _split_results(
+    splits: list[Split], results: Results, costs: Mapping[SplitKey, SplitCost]
+) -> tuple[SplitResult, ...]:
+    pools = [results.pool_of(split) for split in splits]
+    losses = [pool.split_losses(split.members) for split, pool in zip(splits, pools, strict=True)]
+    scored = [one for one in losses if one is not None]
+    compared = dict(zip([one.members for one in scored], compare(scored) if scored else [], strict=True))
+    curve = _wide_curve(splits[0], pools[0])
+    wide_cost = costs.get((splits[0].arm, splits[0].budget, 1))
+    found = []
+    for split, pool, one in zip(splits, pools, losses, strict=True):
+        score = _score(pool, one, compared[one.members], curve) if one else None
+        cost = costs.get((split.arm, split.budget, split.members))
+        ratio = cost.over(wide_cost) if cost and wide_cost else {}
+        found.append(SplitResult(split, pool, score, cost, ratio))
+    return tuple(found)
+
+
+def _wide_curve(split: Split, pool: Pool) -> dict[int, float]:
+    """CNLL of ensembles of the wide network by size; nothing where it is not among the splits."""
+    if split.members != 1 or pool.scores is None:
+        return {}
+    return {size: float(losses.mean()) for size, losses in pool.scores.losses.items()}
+
+
+def _score(pool: Pool, one: SplitLosses, compared: Compared, curve: dict[int, float]) -> SplitScore:
+    scores, size = pool.scores, one.members
+    assert scores is not None
+    cnll = float(one.losses.mean())
+
+    def spread(metric: str) -> Interval:
+        value = cnll if metric == "cnll" else scores.mean(size, metric)
+        return interval(value, one.spread and getattr(one.spread, metric))
+
+    bare = {"brier": True, "ece": True, "disagreement": size > 1}
+    return SplitScore(
+        ensembles=len(scores.losses[size]),
+        metrics={metric: spread(metric) for metric in SPREAD}
+        | {name: Interval(value=scores.mean(size, name)) if said else None for name, said in bare.items()},
+        cnll=spread("cnll"),
+        temperature=scores.temperatures[size],
+        compared=compared,
+        equivalent=deep_ensemble_equivalent(cnll, curve) if curve else None,
+    )

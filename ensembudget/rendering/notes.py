@@ -1,0 +1,68 @@
+"""What a reader must know about any table of a study: its data, its members, what is missing."""
+
+from collections.abc import Iterable
+
+from ..scoring.pools import Results
+
+
+def result_notes(results: Results) -> list[str]:
+    """One sentence a fact: the study, what is partial, mixed environments, splits that miss their budget."""
+    return [
+        _study(results),
+        *_partial(results),
+        *_environments(results),
+        *_off_budget(results),
+    ]
+
+
+def _study(results: Results) -> str:
+    cell, pools = results.plan.cells[0].cell, results.pools
+    tests = len(next(s for p in pools for s in p.stored).test_labels)
+    epochs = _either(p.planned.cell.recipe.epochs for p in pools)
+    modes = _either(p.planned.cell.mode for p in pools)
+    planned, done, diverged = _counts(results)
+    return (
+        f"{cell.family} ({', '.join(f'{k} {v}' for k, v in cell.options.items())}) on {cell.dataset}:"
+        f" {cell.train_size:,} training and {tests:,} test images, {epochs} epochs, mode"
+        f" {modes}. {planned} members planned, {done} done, {diverged} diverged."
+    )
+
+
+def _either(values: Iterable[object]) -> str:
+    return " or ".join(dict.fromkeys(map(str, values)))
+
+
+def _counts(results: Results) -> tuple[int, int, int]:
+    """Members planned, done and diverged."""
+    pools = results.pools
+    return (
+        sum(p.planned.members for p in pools),
+        sum(len(p.trained) for p in pools),
+        sum(p.diverged for p in pools),
+    )
+
+
+def _partial(results: Results) -> list[str]:
+    if not results.partial:
+        return []
+    planned, done, diverged = _counts(results)
+    return [f"PARTIAL: {planned - done - diverged} of {planned} members are missing; numbers will change."]
+
+
+def _environments(results: Results) -> list[str]:
+    found = [s.member.environment for p in results.pools for s in p.stored]
+    where = sorted({(e.torch, e.device, f"{e.threads} threads", str(e)) for e in found})
+    if len(where) < 2:
+        return []
+    return [f"Members were trained in {len(where)} environments: {'; '.join(map(', '.join, where))}."]
+
+
+def _off_budget(results: Results) -> list[str]:
+    off = [s for s in results.plan.splits if abs(s.error_percent) > 1]
+    if not off:
+        return []
+    worst = max(off, key=lambda s: abs(s.error_percent))
+    return [
+        f"{len(off)} of {len(results.plan.splits)} splits miss their budget by more than 1%, at most"
+        f" {worst.error_percent:+.1f}% (n = {worst.members} at {worst.budget:,}): widths are whole numbers."
+    ]

@@ -1,0 +1,45 @@
+"""Between which effective learning rates one regime gives way to the next."""
+
+from typing import NamedTuple
+
+from ..analysis import Analysis
+from ..analysis.regimes import Sweep
+from ..dynamics.regimes import Boundary
+from ._base import Column, Table
+from .regimes import sweep_columns
+
+
+class BoundaryLine(NamedTuple):
+    """One boundary of a sweep."""
+
+    sweep: Sweep
+    boundary: Boundary
+
+
+def records(analysis: Analysis) -> list[BoundaryLine]:
+    return [BoundaryLine(sweep, boundary) for sweep in analysis.sweeps for boundary in sweep.boundaries]
+
+
+table = Table(
+    "regime_boundaries",
+    "Boundaries between the regimes",
+    (
+        *sweep_columns(lambda line: line.sweep),
+        Column("between", "between", get=lambda line: line.boundary.between),
+        Column(
+            "effective_learning_rate",
+            "effective learning rate",
+            ".3g",
+            interval=True,
+            get=lambda line: line.boundary.rate,
+        ),
+        Column("status", "status", get=lambda line: line.boundary.status),
+    ),
+    rules=(
+        "Brackets: from the largest rate up to which all runs are below a boundary to the smallest from"
+        " which all are above it. The value is the geometric mean of the two neighbouring rates between"
+        " which most runs change sides.",
+    ),
+    records=records,
+    order=41,
+)

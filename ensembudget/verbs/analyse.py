@@ -1,0 +1,42 @@
+"""Turns the scored pools of a study into typed answers."""
+
+from collections.abc import Mapping
+
+from ..analysis import Analysis
+from ..analysis.arms import arm_results
+from ..analysis.histories import histories
+from ..analysis.laws import law_results
+from ..analysis.periods import grids
+from ..analysis.plane import plane_cells
+from ..analysis.regimes import sweeps
+from ..analysis.splits import SplitKey, budget_results
+from ..planning.variants import variants_of
+from ..records import SplitCost
+from ..scoring.pools import Results
+
+
+def analyse(results: Results, costs: Mapping[SplitKey, SplitCost] | None = None) -> Analysis:
+    """Compares splits and arms, fits laws, and classifies recorded runs.
+
+    Args:
+        results: As from `evaluate`.
+        costs: Measured costs of splits by (arm, budget, members), with arm "" where there is but one.
+
+    Returns:
+        Frozen records with arrays; `report` writes them, a notebook reads them.
+    """
+    study = results.plan.study
+    arms = {variant.arm: variant.base_arm for variant in variants_of(study)}
+    # A study of dynamics alone has no budgets, and its pools no plane worth a law.
+    compares, recorded = study.record is None or bool(results.plan.splits), study.record is not None
+    plane = plane_cells(results) if compares else ()
+    return Analysis(
+        results,
+        budgets=budget_results(results, costs or {}),
+        arms=arm_results(results) if compares else (),
+        plane=plane,
+        laws=law_results(results, plane) if compares else (),
+        histories=histories(results, arms) if recorded else (),
+        sweeps=sweeps(results, arms) if recorded else (),
+        grids=grids(results, arms) if recorded else (),
+    )

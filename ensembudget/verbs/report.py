@@ -1,0 +1,56 @@
+"""Writes an analysis as a report: every table in every format, every figure, and the manifest."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from ..analysis import Analysis
+from ..catalog import TABLES
+from ..rendering.dynamics_figures import dynamics_figures
+from ..rendering.figures import figures
+from ..rendering.manifest import manifest
+from ..rendering.notes import result_notes
+from ..rendering.write import open_folder, write, write_figure, write_table
+from ..tables._base import Table
+
+
+def report(analysis: Analysis, out: str | Path) -> list[Table]:
+    """Writes every file of a report.
+
+    Args:
+        analysis: As from `analyse`.
+        out: A folder, created where it is not there; files of the same names are replaced.
+
+    Returns:
+        The tables for people, in the order of a report. A table without a row is not written.
+
+    Raises:
+        OutputError: The folder cannot be written.
+    """
+    folder, about_all = open_folder(out), result_notes(analysis.results)
+    written = [table for table in analysis_tables() if table.records(analysis)]
+    for table in written:
+        write_table(folder, table, analysis, about_all)
+    for name, figure in drawn(analysis):
+        write_figure(folder, name, figure)
+    shown = [table for table in written if not table.csv_only]
+    notes = {table.name: [*table.notes(analysis), *about_all] for table in shown}
+    write(folder, "manifest.json", json.dumps(manifest(analysis.results, notes), indent=1) + "\n")
+    return shown
+
+
+def analysis_tables() -> list[Table]:
+    """Every table that is about an analysis, in the order of a report."""
+    found = [TABLES[name] for name in TABLES]
+    return sorted((one for one in found if one.about == "analysis"), key=lambda one: (one.order, one.name))
+
+
+def drawn(analysis: Analysis) -> Iterator[tuple[str, Figure]]:
+    rows = {name: TABLES[name].rows(analysis) for name in ("memory_split", "plane")}
+    if analysis.plane:
+        yield from figures(rows["memory_split"], analysis.laws, rows["plane"])
+    if analysis.histories:
+        names = ("history", "regimes", "periods", "period_laws")
+        yield from dynamics_figures(*(TABLES[name].rows(analysis) for name in names))
