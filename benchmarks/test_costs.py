@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ensembudget import Plan, Run, Split, Stepping, Store, run
 from ensembudget.budgets.activations import PeakBytes
-from ensembudget.datasets._base import Data
+from ensembudget.datasets._data import Data
 from ensembudget.datasets._load import load
 from ensembudget.packing.batches import scale_of
 from ensembudget.packing.network import build_network

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 
-from ensembudget.datasets._base import Data
+from ensembudget.datasets._data import Data
 from ensembudget.datasets._load import load
 from ensembudget.records import Cell, Recipe, Recording, Run
 from ensembudget.training.loop import train

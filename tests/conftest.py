@@ -12,7 +12,7 @@ import torch
 
 import helpers
 from ensembudget.catalog import plugins
-from ensembudget.datasets._base import Data
+from ensembudget.datasets._data import Data
 from ensembudget.datasets._load import load
 from ensembudget.records import Cell, Recipe
 

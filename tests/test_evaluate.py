@@ -10,7 +10,7 @@ import torch
 from scipy.special import log_softmax, logsumexp
 
 import helpers
-from ensembudget.datasets._base import Data
+from ensembudget.datasets._data import Data
 from ensembudget.errors import IncompleteError, ScoreError
 from ensembudget.planning.plan import plan
 from ensembudget.records import Plan, Study

@@ -13,7 +13,8 @@ import numpy as np
 import torch
 
 from ensembudget.budgets.flops import measure
-from ensembudget.datasets._base import Arrays, Data
+from ensembudget.datasets._base import Arrays
+from ensembudget.datasets._data import Data
 from ensembudget.datasets._load import load
 from ensembudget.families._build import describe
 from ensembudget.records import Cell, Options, Recipe, Record, Task

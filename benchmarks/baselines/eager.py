@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ensembudget.datasets._base import Data
+from ensembudget.datasets._data import Data
 from ensembudget.families._build import describe, materialise
 
 from ._workload import RATE, WEIGHT_DECAY, Workload, images_of, serve

@@ -13,7 +13,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from ..records import Task
-from ._base import Budget, one_sample
+from ._base import Budget
+from ._sample import one_sample
 
 
 class PeakBytes(TorchDispatchMode):

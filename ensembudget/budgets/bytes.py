@@ -1,9 +1,11 @@
-"""What a deployed network occupies: parameters and batch-norm statistics at the given dtype."""
+"""The memory of a deployed network: its parameters and batch norm's statistics, stored at a given dtype."""
 
 from torch import nn
 
 from ..records import Task
-from ._base import BYTES_PER_VALUE, Budget
+from ._base import Budget
+
+BYTES_PER_VALUE = {"float32": 4, "float16": 2, "bfloat16": 2, "int8": 1}
 
 
 def measure(network: nn.Module, task: Task, dtype: str) -> int:

@@ -8,7 +8,8 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from ..records import Task
-from ._base import Budget, one_sample
+from ._base import Budget
+from ._sample import one_sample
 
 
 def measure(network: nn.Module, task: Task, dtype: str) -> int:

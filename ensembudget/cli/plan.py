@@ -7,7 +7,7 @@ from .parser import Command, Parser, add_format
 
 
 def add_arguments(parser: Parser) -> None:
-    from ..budgets._base import BYTES_PER_VALUE
+    from ..budgets.bytes import BYTES_PER_VALUE
 
     about = "see ls datasets; parquet:DIR, folder:DIR read files"
     parser.add_argument("--family", required=True, help="see ls families")

@@ -1,4 +1,4 @@
-"""What a dataset is, and how its images become uint8 arrays once and stay so, under a digest."""
+"""What a dataset is: a source of labelled images."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ Labels = NDArray[np.int64]
 
 
 class Arrays(NamedTuple):
-    """Decoded images (sample, row, column, channel), and labels (sample,) in [0, classes)."""
+    """Decoded images (sample, row, column, channel) in uint8; labels (sample,) in [0, classes), int64."""
 
     train_images: Images
     train_labels: Labels
@@ -25,29 +25,15 @@ class Arrays(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Data:
-    """A dataset in memory: its arrays, what they are called and the digest they are known by."""
-
-    name: str
-    digest: str
-    arrays: Arrays
-
-    @property
-    def task(self) -> Task:
-        size, _, channels = self.arrays.train_images.shape[1:]
-        return Task(self.arrays.classes, channels, size)
-
-
-@dataclass(frozen=True)
 class Dataset:
     """One source of images.
 
     Attributes:
-        decode: `decode(place)` reads everything; the place is what follows the name's colon.
-        files: `files(place)` lists what it reads, so that a change is seen; None where the
-            arrays come with a library.
-        task: What is known without reading, None where only the files tell.
-        needs_place: Whether the name is followed by a folder, as in `parquet:DIR`.
+        decode: `decode(place)` reads all images; the place is what follows the colon in `parquet:DIR`.
+        files: `files(place)` lists the files that `decode` reads, so that a change in one is noticed;
+            None where the arrays come with a library.
+        task: Classes, channels and image size; None where they are known only after reading.
+        needs_place: Whether a folder follows the name, as in `parquet:DIR`.
     """
 
     decode: Callable[[str], Arrays]

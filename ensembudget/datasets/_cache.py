@@ -8,7 +8,8 @@ import numpy as np
 import safetensors.numpy
 
 from ..errors import DatasetError
-from ._base import Arrays, Data
+from ._base import Arrays
+from ._data import Data
 
 DECODER = 1  # raised when the same files would decode to other arrays
 

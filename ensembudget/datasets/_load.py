@@ -14,8 +14,9 @@ from ..errors import DatasetError
 from ..families._build import SMALLEST_IMAGE
 from ..files import write_whole
 from ..records import Task
-from ._base import Arrays, Data
+from ._base import Arrays
 from ._cache import DECODER, cache_folder, digest_of, open_cached, to_bytes
+from ._data import Data
 
 
 def split_name(spec: str) -> tuple[str, str]:

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import torch
 
-from ..datasets._base import Arrays, Data
+from ..datasets._base import Arrays
+from ..datasets._data import Data
 from ..families._layers import set_dropout
 from ..packing.parts import parts_of
 from ..records import Cell, Run, Stepping, Task

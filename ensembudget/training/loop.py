@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..catalog import MODES
-from ..datasets._base import Data
+from ..datasets._data import Data
 from ..datasets._order import permutation
 from ..errors import PlanError
 from ..families._build import member_state

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from ensembudget.catalog import WAYS
-from ensembudget.datasets._base import Arrays, Data
+from ensembudget.datasets._base import Arrays
+from ensembudget.datasets._data import Data
 from ensembudget.errors import PlanError
 from ensembudget.families._build import describe
 from ensembudget.packing.batches import scale_of

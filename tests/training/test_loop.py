@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 
 from ensembudget.catalog import MODES
-from ensembudget.datasets._base import Arrays, Data
+from ensembudget.datasets._base import Arrays
+from ensembudget.datasets._data import Data
 from ensembudget.families._build import describe, materialise
 from ensembudget.families._invariance import invariant_of
 from ensembudget.packing.batches import draw, scale_of
