@@ -60,7 +60,7 @@ def render(table: Table, rows: Sequence[Row], kind: str, notes: Sequence[str] = 
     )
     below = [*table.rules, *notes]
     if any(_DASH in cell for row in cells for cell in row) or kind == "tex":
-        below.append(f"{_DASH} stands where there is nothing to say, never for zero.")
+        below.append(f"{_DASH} marks a missing value, never zero.")
     return _document(kind, escape(table.title), body, [escape(line) for line in below])
 
 
