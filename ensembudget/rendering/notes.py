@@ -20,9 +20,10 @@ def _study(results: Results) -> str:
     tests = len(next(s for p in pools for s in p.stored).test_labels)
     epochs = _either(p.planned.cell.recipe.epochs for p in pools)
     modes = _either(p.planned.cell.mode for p in pools)
+    options = _either(", ".join(f"{k} {v}" for k, v in p.planned.cell.options.items()) for p in pools)
     planned, done, diverged = _counts(results)
     return (
-        f"{cell.family} ({', '.join(f'{k} {v}' for k, v in cell.options.items())}) on {cell.dataset}:"
+        f"{cell.family}{f' ({options})' if options else ''} on {cell.dataset}:"
         f" {cell.train_size:,} training and {tests:,} test images, {epochs} epochs, mode"
         f" {modes}. {planned} members planned, {done} done, {diverged} diverged."
     )

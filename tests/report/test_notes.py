@@ -1,0 +1,54 @@
+"""Notes say of every arm what a reader must know."""
+
+import numpy as np
+import pytest
+
+from ensembudget.planning.plan import plan
+from ensembudget.records import Arm, Study
+from ensembudget.rendering.notes import result_notes
+from ensembudget.store import Store
+from ensembudget.verbs.evaluate import evaluate
+from helpers import publish, trained_as
+
+LABELS = np.arange(40) % 10
+
+
+@pytest.fixture
+def first_note(tmp_path, digits):
+    """`first_note(family, options, arms)` is the first note, of members that were never trained."""
+
+    def note(family, options=None, arms=()):
+        study = Study(
+            name="noted", description="", family=family, options=options or {}, dataset="digits",
+            widths=[2], arms=list(arms),
+        )  # fmt: skip
+        planned = plan(study, digits.task, digest=digits.digest, dataset="digits", train_images=1000)
+        store = Store(tmp_path / "store")
+        for seed, run in enumerate(planned.runs):
+            logits = np.random.default_rng(seed).normal(size=(40, 10)).astype(np.float32)
+            publish(store, trained_as(run, logits), LABELS)
+        return result_notes(evaluate(planned, store))[0]
+
+    return note
+
+
+def test_the_options_of_every_arm_are_told(first_note):
+    arms = [Arm(name="plain"), Arm(name="normed", options={"batch_norm": True})]
+    said = first_note("vgg", {"depth": 11}, arms)
+    assert said.startswith("vgg (depth 11, batch_norm False or depth 11, batch_norm True) on digits: ")
+
+
+def test_options_that_all_arms_share_are_told_once(first_note):
+    arms = [Arm(name="one", recipe={"epochs": 1}), Arm(name="two", recipe={"epochs": 2})]
+    assert first_note("vgg", {"depth": 11}, arms).startswith("vgg (depth 11, batch_norm False) on digits: ")
+
+
+def test_a_family_without_options_has_no_empty_brackets(first_note, install):
+    source = """
+        from ensembudget.families._base import Family
+        from ensembudget.families.convnet import ConvNet
+
+        family = Family(lambda width, task, members: ConvNet(width, task, members, "practical"))
+    """
+    install("other", families={"plain_net": source})
+    assert first_note("plain_net").startswith("plain_net on digits: ")
