@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from ensembudget import recipes, studies
 from ensembudget.cli.values import read_costs
 from ensembudget.errors import StudyError
-from ensembudget.planning.check import check_names
+from ensembudget.planning.check import study_faults
 from ensembudget.planning.plan import plan
 from ensembudget.planning.variants import variants_of
 from ensembudget.planning.widths import cost
@@ -698,7 +698,7 @@ def test_a_misspelt_mode_is_told_beside_a_misspelt_sweep():
 
 def test_a_good_study_with_arms_and_a_sweep_has_no_fault():
     study = studies.parse(f"{TOML}\n[sweep]\nlearning_rate = [0.1, 1]\n", "mine.toml")
-    assert list(check_names(study)) == []
+    assert list(study_faults(study)) == []
     assert [variant.arm for variant in variants_of(study)] == [
         f"{arm}, learning_rate = {rate}" for arm in ("plain", "other") for rate in ("0.1", "1")
     ]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ensembudget.catalog import BUDGETS, FAMILIES
 from ensembudget.errors import PlanError, StudyError, UnknownPartError
-from ensembudget.planning.check import check_names
+from ensembudget.planning.check import study_faults
 from ensembudget.planning.plan import plan
 from ensembudget.planning.widths import cost, split
 from ensembudget.records import Plan, RecipeChoice, Study, Task
@@ -310,7 +310,7 @@ def test_a_study_without_budgets_or_widths_is_told_so():
 
 
 def test_names_are_checked_without_data():
-    assert list(check_names(make_study())) == []
-    faults = check_names(make_study(family="wide_resnt", mode="bn", budgets=["12 Q", "5k"]))
+    assert list(study_faults(make_study())) == []
+    faults = study_faults(make_study(family="wide_resnt", mode="bn", budgets=["12 Q", "5k"]))
     assert len(faults) == 3
     assert {fault.split(":")[0] for fault in faults} == {"family", "mode", "budgets '12 Q'"}

@@ -1,6 +1,6 @@
-"""Faults of a study that need no data to be found."""
+"""What is wrong with a study, as far as can be told without its data."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from torch import Generator, nn
@@ -16,76 +16,76 @@ from .variants import Variant, unswept, variant_faults, variants_of
 
 SMALLEST_TASK = Task(classes=2, channels=1, image_size=SMALLEST_IMAGE)
 
+Check = tuple[str, Callable[[], object]]  # what it is about, and what raises where that is wrong
 
-def check_names(study: Study, *, together: bool = True) -> Sequence[str]:
-    """Faults of a study that need no data: names, options and budgets, one sentence each.
+
+def study_faults(study: Study, *, combined: bool = True) -> list[str]:
+    """Faults of a study that need no data: names, options, budgets and recipes, one sentence each.
 
     Args:
-        study: What is asked.
-        together: Whether to look at what fits what: not where some of it is a stand-in.
+        study: The study.
+        combined: Whether to check also that mode, network and recipe go together. Not where some of
+            them are stand-ins.
     """
-    known = study.family in FAMILIES
-    looks: list[tuple[str, Callable[[], object]]] = [
-        ("family", lambda: FAMILIES[study.family]),
-        ("family", lambda: known and _smallest(study.family)),
-        ("options", lambda: known and resolve_options(study.family, study.options)),
-        ("dataset", lambda: split_name(study.dataset)),
-        ("budget_kind", lambda: BUDGETS[study.budget_kind]),
-        ("stepping", lambda: study.stepping.way is None or WAYS[study.stepping.way]),
-    ]
-    if study.budget_kind in BUDGETS:
-        looks += [
-            (f"budgets {budget!r}", partial(parse_budget, budget, study.budget_kind))
-            for budget in study.budgets
-        ]
-    for arm in unswept(study):
-        at = _at(arm)
-        looks.append((f"{at}mode", partial(MODES.__getitem__, arm.mode)))
-        if known and arm.options != study.options:
-            looks.append((f"{at}options", partial(resolve_options, study.family, arm.options)))
-    unfit = variant_faults(study)
-    faults = [*_faults(looks), *unfit]
-    for variant in unswept(study) if unfit else variants_of(study):
-        faults += _faults(
-            [(f"{_at(variant)}recipe", partial(variant.recipe, study.family, study.dataset, 1))]
-        )
-        if together and known:
-            faults += [f"{_at(variant)}{fault}" for fault in _misfits(study, variant)]
+    unplannable = variant_faults(study)
+    faults = [*_failed([*_study_checks(study), *_arm_checks(study)]), *unplannable]
+    for variant in unswept(study) if unplannable else variants_of(study):
+        recipe = partial(variant.recipe, study.family, study.dataset, 1)
+        faults += _failed([(f"{_label(variant)}recipe", recipe)])
+        if combined and study.family in FAMILIES:
+            faults += [f"{_label(variant)}{fault}" for fault in _contradictions(study, variant)]
     return list(dict.fromkeys(faults))
 
 
-def _smallest(family: str) -> nn.Module:
-    """A family's narrowest network with initial weights, which shows whether all of it can be initialised."""
+def _study_checks(study: Study) -> Iterator[Check]:
+    yield "family", lambda: _narrowest(study.family)
+    if study.family in FAMILIES:
+        yield "options", lambda: resolve_options(study.family, study.options)
+    yield "dataset", lambda: split_name(study.dataset)
+    yield "budget_kind", lambda: BUDGETS[study.budget_kind]
+    yield "stepping", lambda: study.stepping.way is None or WAYS[study.stepping.way]
+    if study.budget_kind in BUDGETS:
+        for budget in study.budgets:
+            yield f"budgets {budget!r}", partial(parse_budget, budget, study.budget_kind)
+
+
+def _arm_checks(study: Study) -> Iterator[Check]:
+    for arm in unswept(study):
+        yield f"{_label(arm)}mode", partial(MODES.__getitem__, arm.mode)
+        if study.family in FAMILIES and arm.options != study.options:
+            yield f"{_label(arm)}options", partial(resolve_options, study.family, arm.options)
+
+
+def _narrowest(family: str) -> nn.Module:
+    """A family's narrowest network with initial weights: it shows whether everything can be initialised."""
     return materialise(describe(family, 1, SMALLEST_TASK), [Generator()])
 
 
-def _at(variant: Variant) -> str:
+def _label(variant: Variant) -> str:
     return f"arm {variant.arm!r}: " if variant.arm else ""
 
 
-def _misfits(study: Study, variant: Variant) -> list[str]:
-    """Why this mode cannot train this network by this recipe, or has nothing to record."""
+def _contradictions(study: Study, variant: Variant) -> Iterator[str]:
+    """Why this mode cannot train this network by this recipe, or why there is nothing to record."""
     try:
         mode = MODES[variant.mode]
         network = describe(study.family, 1, SMALLEST_TASK, options=variant.options)
         recipe = variant.recipe(study.family, study.dataset, 1).recipe
     except EnsembudgetError:
-        return []  # told where it belongs
+        return  # another check reports it
     invariant = invariant_of(network)
-    faults = [f"mode: {fault}" for fault in mode.faults(recipe, invariant)]
+    for fault in mode.faults(recipe, invariant):
+        yield f"mode: {fault}"
     if study.record and not invariant.names:
-        faults.append(
-            f"record: it is about scale-invariant weights, and family {study.family!r} has none here. Give it"
-            " batch norm, or leave record out."
+        yield (
+            "record: histories are about scale-invariant weights, and these networks of family"
+            f" {study.family!r} have none. Choose options with batch norm, or leave record out."
         )
-    return faults
 
 
-def _faults(looks: Sequence[tuple[str, Callable[[], object]]]) -> list[str]:
-    faults = []
-    for field, look in looks:
+def _failed(checks: list[Check]) -> Iterator[str]:
+    for about, check in checks:
         try:
-            look()
+            check()
         except EnsembudgetError as error:
-            faults.append(f"{field}: {error}")
-    return faults
+            yield f"{about}: {error}"

@@ -1,6 +1,6 @@
-"""From a study to the runs that it needs."""
+"""From a study to the members that it needs."""
 
-from collections.abc import Mapping
+from typing import NamedTuple
 
 from ..budgets._parse import parse_budget
 from ..errors import EnsembudgetError, PlanError, StudyError
@@ -9,70 +9,71 @@ from ..records import Cell, Plan, PlannedCell, Split, Study, Task
 from .variants import Variant, variants_of
 from .widths import WIDEST, cost, split
 
-MOST_MEMBERS = 100_000  # of one width: a pool beyond it is a typing error
+MOST_MEMBERS = 100_000  # of one width: a larger pool is a typing error
+
+
+class DatasetFacts(NamedTuple):
+    """What a plan needs to know of a dataset.
+
+    Attributes:
+        task: Classes, channels and image size.
+        digest: Of the decoded images.
+        name: What tables call it.
+        train_images: How many training images it has.
+    """
+
+    task: Task
+    digest: str
+    name: str
+    train_images: int
 
 
 def plan(study: Study, task: Task, *, digest: str, dataset: str, train_images: int) -> Plan:
-    """A study's splits, and the pools of members that serve them all.
+    """A study's splits, and one pool of members a width and variant, from which every split is served.
 
     Args:
-        study: What is asked.
-        task: What the dataset asks of a network.
-        digest: The decoded images' own hash.
+        study: The study.
+        task: Classes, channels and image size of its dataset.
+        digest: Of the dataset's decoded images.
         dataset: What tables call the dataset.
-        train_images: How many training images it has.
+        train_images: How many training images the dataset has.
 
     Raises:
-        StudyError: Faults that show only beside the data or the widths, all at once.
+        StudyError: Faults that need the data or the widths to be found; all of them at once.
     """
-    train_size = study.train_size or train_images - study.validation_size
-    splits, pools, faults = list[Split](), list[tuple[Variant, dict[int, int]]](), list[str]()
+    data = DatasetFacts(task, digest, dataset, train_images)
+    splits, cells, faults = list[Split](), list[PlannedCell](), _size_faults(study, data)
     for variant in variants_of(study):
         found, wrong = _splits(study, variant, task)
-        its = dict.fromkeys(study.widths, study.pool)
-        for each in found:
-            its[each.width] = max(its.get(each.width, study.pool), each.members * study.replicates)
+        pools = _pools(study, found)
         splits += found
-        pools.append((variant, its))
-        faults += [fault for fault in wrong + _pool_faults(study, variant, task, its) if fault not in faults]
-    if train_size < 1 or train_size + study.validation_size > train_images:
-        faults.append(
-            f"train_size {train_size:,} and validation_size {study.validation_size:,} need more than"
-            f" the {train_images:,} training images of {dataset!r}."
-            f" Ask for train_size at most {max(0, train_images - study.validation_size):,}."
-        )
+        wrong += [*_width_faults(study, variant, task), *_pool_faults(study, pools)]
+        faults += [fault for fault in wrong if fault not in faults]
+        if not faults:
+            cells += [_planned(study, variant, data, *pool) for pool in sorted(pools.items())]
+    _refuse(study, faults or _twins(cells))
+    return Plan(study=study, splits=splits, cells=cells)
+
+
+def _refuse(study: Study, faults: list[str]) -> None:
     if faults:
         lines = "\n".join(f"  - {fault}" for fault in faults)
         raise StudyError(f"study {study.name!r} cannot be planned:\n{lines}")
 
-    def planned(variant: Variant, width: int, members: int) -> PlannedCell:
-        found = variant.recipe(study.family, dataset, width)
-        cell = Cell(
-            family=study.family,
-            options=resolve_options(study.family, variant.options),
-            width=width,
-            dataset=dataset,
-            dataset_digest=digest,
-            train_size=train_size,
-            validation_size=study.validation_size,
-            mode=variant.mode,
-            recipe=found.recipe,
-            record=study.record,
-        )
-        flops = cost(study.family, width, task, "flops", options=variant.options)
-        return PlannedCell(
-            arm=variant.arm, cell=cell, members=members, origin=found.origin, flops_per_sample=flops
-        )
 
-    cells = [planned(variant, *pool) for variant, its in pools for pool in sorted(its.items())]
-    arms: dict[str, str] = {}
-    for one in cells:
-        if (twin := arms.setdefault(one.cell.key, one.arm)) != one.arm:
-            raise StudyError(
-                f"study {study.name!r} cannot be planned:\n  - arms {twin!r} and {one.arm!r} train the same"
-                f" networks of width {one.cell.width}. Let them differ, or leave one out."
-            )
-    return Plan(study=study, splits=splits, cells=cells)
+def _train_size(study: Study, data: DatasetFacts) -> int:
+    return study.train_size or data.train_images - study.validation_size
+
+
+def _size_faults(study: Study, data: DatasetFacts) -> list[str]:
+    most = data.train_images - study.validation_size
+    if 1 <= _train_size(study, data) <= most:
+        return []
+    return [
+        f"train_size {_train_size(study, data):,} and validation_size {study.validation_size:,} need more"
+        f" than the {data.train_images:,} training images of {data.name!r}."
+        f" Ask for train_size at most {max(0, most):,}."
+    ]
 
 
 def _splits(study: Study, variant: Variant, task: Task) -> tuple[list[Split], list[str]]:
@@ -83,7 +84,7 @@ def _splits(study: Study, variant: Variant, task: Task) -> tuple[list[Split], li
     for written in study.budgets:
         for members in study.members:
             try:
-                one = _study_split(study, variant, task, written, members)
+                one = _split(study, variant, task, written, members)
             except EnsembudgetError as error:
                 faults.append(f"budgets {written!r}, members {members}: {error}")
                 continue
@@ -96,36 +97,16 @@ def _splits(study: Study, variant: Variant, task: Task) -> tuple[list[Split], li
     return splits, faults
 
 
-def _pool_faults(study: Study, variant: Variant, task: Task, pools: Mapping[int, int]) -> list[str]:
-    """Widths that cannot be counted, and pools that are a typing error."""
-    faults = []
-    for width in study.widths:
-        try:
-            cost(study.family, width, task, options=variant.options)
-        except PlanError as error:
-            faults.append(f"widths: {error}")
-    width, members = max(pools.items(), key=lambda item: item[1], default=(0, 0))
-    if members > MOST_MEMBERS:
-        faults.append(
-            f"pool {study.pool:,} and replicates {study.replicates:,} ask for {members:,} members of"
-            f" width {width}; at most {MOST_MEMBERS:,} are trained. Lower them."
-        )
-    return faults
-
-
-def _study_split(
-    study: Study, variant: Variant, task: Task, written: str | int, members: int
-) -> Split | None:
-    """One split of a study, or None where it is narrower than the study goes."""
+def _split(study: Study, variant: Variant, task: Task, written: str | int, members: int) -> Split | None:
+    """One split, or None where its width is below the study's narrowest."""
     budget, kind = parse_budget(written, study.budget_kind)
-    least = members * cost(
-        study.family, study.narrowest, task, kind, options=variant.options, dtype=study.dtype
-    )
+    options, dtype = variant.options, study.dtype
+    least = members * cost(study.family, study.narrowest, task, kind, options=options, dtype=dtype)
     if study.narrowest > 1 and least > budget * (1 + study.tolerance):
         return None
     found = split(
         study.family, task, budget, members, kind,
-        options=variant.options, multiple_of=study.multiple_of, dtype=study.dtype,
+        options=options, multiple_of=study.multiple_of, dtype=dtype,
     )  # fmt: skip
     if found.width < study.narrowest:
         return None
@@ -136,3 +117,65 @@ def _study_split(
             f" {round(budget * (1 + found.error_percent / 100)):,}, or a larger tolerance."
         )
     return found.model_copy(update={"arm": variant.arm})
+
+
+def _pools(study: Study, splits: list[Split]) -> dict[int, int]:
+    """How many members of each width serve these splits and the study's own widths."""
+    pools = dict.fromkeys(study.widths, study.pool)
+    for one in splits:
+        pools[one.width] = max(pools.get(one.width, study.pool), one.members * study.replicates)
+    return pools
+
+
+def _width_faults(study: Study, variant: Variant, task: Task) -> list[str]:
+    faults = []
+    for width in study.widths:
+        try:
+            cost(study.family, width, task, options=variant.options)
+        except PlanError as error:
+            faults.append(f"widths: {error}")
+    return faults
+
+
+def _pool_faults(study: Study, pools: dict[int, int]) -> list[str]:
+    width, members = max(pools.items(), key=lambda item: item[1], default=(0, 0))
+    if members <= MOST_MEMBERS:
+        return []
+    return [
+        f"pool {study.pool:,} and replicates {study.replicates:,} ask for {members:,} members of width"
+        f" {width}; at most {MOST_MEMBERS:,} are trained. Lower them."
+    ]
+
+
+def _planned(study: Study, variant: Variant, data: DatasetFacts, width: int, members: int) -> PlannedCell:
+    found = variant.recipe(study.family, data.name, width)
+    return PlannedCell(
+        arm=variant.arm,
+        cell=Cell(
+            family=study.family,
+            options=resolve_options(study.family, variant.options),
+            width=width,
+            dataset=data.name,
+            dataset_digest=data.digest,
+            train_size=_train_size(study, data),
+            validation_size=study.validation_size,
+            mode=variant.mode,
+            recipe=found.recipe,
+            record=study.record,
+        ),
+        members=members,
+        origin=found.origin,
+        flops_per_sample=cost(study.family, width, data.task, "flops", options=variant.options),
+    )
+
+
+def _twins(cells: list[PlannedCell]) -> list[str]:
+    """Two arms that train the same networks: the first such pair."""
+    arms: dict[str, str] = {}
+    for one in cells:
+        if (twin := arms.setdefault(one.cell.key, one.arm)) != one.arm:
+            return [
+                f"arms {twin!r} and {one.arm!r} train the same networks of width {one.cell.width}."
+                " Let them differ, or leave one out."
+            ]
+    return []

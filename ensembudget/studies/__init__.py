@@ -59,16 +59,16 @@ def parse(text: str, name: str) -> Study:
     except ValidationError as error:
         faults = [*_sentences(error.errors()), *_faults_of_the_rest(document, error)]
         raise StudyError(_message(name, faults)) from None
-    from ..planning.check import check_names  # builds networks: whoever lists studies does not need torch
+    from ..planning.check import study_faults  # builds networks: whoever lists studies does not need torch
 
-    if unknown := [*_too_large(document), *check_names(study)]:
+    if unknown := [*_too_large(document), *study_faults(study)]:
         raise StudyError(_message(name, unknown))
     return study
 
 
 def _faults_of_the_rest(document: dict[str, Any], error: ValidationError) -> Sequence[str]:
     """Faults of the fields that are well formed, so that all are told at once."""
-    from ..planning.check import check_names
+    from ..planning.check import study_faults
 
     wrong = {str(fault["loc"][0]) for fault in error.errors()}
     if "family" in wrong:
@@ -77,8 +77,8 @@ def _faults_of_the_rest(document: dict[str, Any], error: ValidationError) -> Seq
     stand_ins = {"name": "x", "description": "", "family": "vgg", "dataset": "digits", "budgets": [],
                  "members": [1]}  # fmt: skip
     # What fits what can only be said where none of it is a stand-in.
-    together = not wrong & {"family", "options", "mode", "recipe", "arms", "sweep", "record"}
-    return check_names(Study.model_validate(stand_ins | sound), together=together)
+    combined = not wrong & {"family", "options", "mode", "recipe", "arms", "sweep", "record"}
+    return study_faults(Study.model_validate(stand_ins | sound), combined=combined)
 
 
 def _too_large(value: Any, place: str = "") -> Iterator[str]:
