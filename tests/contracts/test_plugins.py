@@ -1,0 +1,159 @@
+"""A part of another package is one file: found by its entry point, listed, planned, run and reported.
+
+The package is examples/plugin, laid out as pip would: its modules on the path, entry points beside them.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from ensembudget.catalog import CATALOGS
+from ensembudget.records import Member
+from ensembudget.rendering.render import from_csv
+from ensembudget.store import Store
+
+ROOT = Path(__file__).parents[2]
+PLUGIN = ROOT / "examples" / "plugin"
+GROUPS: dict[str, dict[str, str]] = tomllib.loads((PLUGIN / "pyproject.toml").read_text())["project"][
+    "entry-points"
+]
+PARTS = [(group.removeprefix("ensembudget."), *next(iter(parts.items()))) for group, parts in GROUPS.items()]
+
+STUDY = """
+name = "foreign"
+description = "nothing of it is ensembudget's own"
+family = "perceptron"
+dataset = "stripes"
+mode = "nesterov"
+budget_kind = "macs"
+budgets = ["20kMAC"]
+members = [1, 2]
+pool = 2
+replicates = 1
+stepping = { pack = 2, way = "plain_kernels" }
+
+[recipe]
+epochs = 3
+batch_size = 32
+learning_rate = 0.05
+crop_padding = 0
+flip = false
+"""
+
+
+class Site(NamedTuple):
+    """A folder with packages, and where commands are run."""
+
+    packages: Path
+    folder: Path
+
+    def __call__(self, *arguments: object) -> str:
+        """What a command prints in a Python that has the packages."""
+        found = subprocess.run(
+            [sys.executable, "-m", "ensembudget", *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=self.folder,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(self.packages), str(ROOT)])},
+        )
+        assert found.returncode == 0, found.stderr
+        return found.stdout
+
+    def install(self, kind: str, name: str, module: str) -> None:
+        """Puts one file in, and one entry point."""
+        package, file = module.split(".")
+        (self.packages / package).mkdir(exist_ok=True)
+        (self.packages / package / "__init__.py").touch()
+        source = (PLUGIN / package / f"{file}.py").read_text()
+        (self.packages / package / f"{file}.py").write_text(source)
+        info = self.packages / f"{package}_{file}-0.1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}-{file}\nVersion: 0.1.0\n")
+        (info / "entry_points.txt").write_text(f"[ensembudget.{kind}]\n{name} = {module}\n")
+
+
+def make_site(folder: Path) -> Site:
+    for name in ("packages", "cwd"):
+        (folder / name).mkdir()
+    return Site(folder / "packages", folder / "cwd")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory, cache) -> Site:
+    """All parts of the example, and a study of them that is trained and reported."""
+    made = make_site(tmp_path_factory.mktemp("plugin"))
+    for kind, name, module in PARTS:
+        made.install(kind, name, module)
+    (made.folder / "foreign.toml").write_text(STUDY)
+    made("run", "foreign.toml", "--executor", "narrow_first")
+    made("report", "foreign.toml", "--out", "report")
+    return made
+
+
+def test_the_example_has_a_part_of_every_kind():
+    assert sorted(kind for kind, _, _ in PARTS) == sorted(CATALOGS)
+
+
+@pytest.mark.parametrize(("kind", "name", "module"), PARTS, ids=[kind for kind, _, _ in PARTS])
+def test_a_single_file_is_a_part_and_ls_says_what_it_is(kind, name, module, tmp_path):
+    site = make_site(tmp_path)
+    site.install(kind, name, module)
+    lines = dict(line.split(maxsplit=1) for line in site("ls", kind).splitlines())
+    about = (site.packages / f"{module.replace('.', '/')}.py").read_text().splitlines()[0].strip('"')
+    assert lines[name] == about
+    assert set(lines) == {*CATALOGS[kind], name}
+
+
+def test_family_dataset_and_budget_kind_are_planned(site):
+    (row,) = json.loads(
+        site("plan", "--family", "perceptron", "--dataset", "stripes", "--budget", "20kMAC", "--members", "2",
+             "--format", "json")
+    )  # fmt: skip
+    assert row["budget_kind"] == "macs"
+    assert row["budget"] == 20_000
+    # 64 pixels to 8 k hidden units to 4 classes.
+    assert row["width"] == round(20_000 / 2 / (8 * (64 + 4)))
+    assert row["flops_per_sample"] == 2 * 2 * 8 * row["width"] * (64 + 4)
+
+
+def members_of(site: Site) -> list[Member]:
+    """The members of the store, in the order in which they were published."""
+    found = (site.folder / "store" / "members").glob("*/*/member.json")
+    keys = [path.parent.name for path in sorted(found, key=lambda path: path.stat().st_mtime_ns)]
+    return [Store(site.folder / "store").read(key).member for key in keys]
+
+
+def test_a_run_is_of_the_family_dataset_mode_and_way(site):
+    members = members_of(site)
+    assert {one.environment.way for one in members} == {"plain_kernels"}
+    assert {(one.run.cell.family, one.run.cell.dataset, one.run.cell.mode) for one in members} == {
+        ("perceptron", "stripes", "nesterov")
+    }
+    # Trained, and not merely stored: by chance one image in four is right.
+    rows = from_csv((site.folder / "report" / "members.csv").read_text())
+    assert len(rows) == len(members) == 4
+    assert all(float(row["accuracy"]) > 0.5 for row in rows)
+
+
+def test_the_executor_trains_in_its_own_order(site):
+    widths = [one.run.cell.width for one in members_of(site)]
+    assert widths == sorted(widths)
+    assert len(set(widths)) == 2
+
+
+def test_the_law_is_fitted(site):
+    points = [f"{m},{0.5 + 0.25 / m}" for m in (1, 2, 4, 8)]
+    (site.folder / "points.csv").write_text("\n".join(["m,y", *points]))
+    found = json.loads(
+        site("fit", "points.csv", "--x", "m", "--y", "y", "--law", "inverse", "--format", "json")
+    )
+    assert found["law"] == "inverse"
+    assert found["b"]["value"] == pytest.approx(0.25)
+    assert found["c"]["value"] == pytest.approx(0.5)
