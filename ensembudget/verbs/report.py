@@ -43,8 +43,10 @@ def report(analysis: Analysis, out: str | Path) -> list[Table]:
 
 def analysis_tables() -> list[Table]:
     """Every table that is about an analysis, in the order of a report."""
-    found = [TABLES[name] for name in TABLES]
-    return sorted((one for one in found if one.about == "analysis"), key=lambda one: (one.order, one.name))
+    return sorted(
+        (one for one in TABLES.usable().values() if one.about == "analysis"),
+        key=lambda one: (one.order, one.name),
+    )
 
 
 def drawn(analysis: Analysis) -> Iterator[tuple[str, Figure]]:

@@ -93,7 +93,7 @@ def site(tmp_path_factory, cache) -> Site:
         made.install(kind, name, module)
     (made.folder / "foreign.toml").write_text(STUDY)
     made("run", "foreign.toml", "--executor", "narrow_first")
-    made("report", "foreign.toml", "--out", "report")
+    (made.folder / "printed.txt").write_text(made("report", "foreign.toml", "--out", "report"))
     return made
 
 
@@ -157,3 +157,16 @@ def test_the_law_is_fitted(site):
     assert found["law"] == "inverse"
     assert found["b"]["value"] == pytest.approx(0.25)
     assert found["c"]["value"] == pytest.approx(0.5)
+
+
+def test_the_table_is_in_the_report_in_every_format(site):
+    written = {path.name for path in (site.folder / "report").glob("pools.*")}
+    assert written == {"pools.csv", "pools.md", "pools.tex", "pools.html"}
+    rows = from_csv((site.folder / "report" / "pools.csv").read_text())
+    members = from_csv((site.folder / "report" / "members.csv").read_text())
+    for row in rows:
+        losses = [one["cnll"] for one in members if one["width"] == row["width"]]
+        assert row["trained"] == len(losses) == 2
+        assert row["lowest"] == pytest.approx(min(losses))
+        assert row["average"] == pytest.approx(sum(losses) / 2)
+    assert "Members of every pool" in (site.folder / "printed.txt").read_text()
