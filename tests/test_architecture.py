@@ -21,8 +21,6 @@ TO_MEND: dict[str, set[str]] = {
     "store": {"ensembudget.store has more than 300 lines"},
     "scoring": {
         "metrics: not in ensembudget/",
-        "ensembudget.scoring.comparison has more than 300 lines",
-        "ensembudget.verbs.evaluate imports _scored from ensembudget.scoring.pools",
     },
     "prediction": {
         "ensembudget.tables.rounds imports ensembudget.verbs.search",
@@ -31,12 +29,9 @@ TO_MEND: dict[str, set[str]] = {
         "ensembudget.prediction.plane has more than 300 lines",
     },
     "analysis": {
-        "analysis: not in ensembudget/",
         "figures: not in ensembudget/",
         "class Table: ensembudget.scoring.curves, ensembudget.tables._base",
-        "class Run: ensembudget.records.cell, ensembudget.tables.regimes",
         "ensembudget.rendering.dynamics_figures names 'bn_wd'",
-        "ensembudget.tables.periods names 'bn_wd'",
     },
 }
 
