@@ -52,7 +52,7 @@ def plan(study: Study, task: Task, *, digest: str, dataset: str, train_images: i
         if not faults:
             cells += [_planned(study, variant, data, *pool) for pool in sorted(pools.items())]
     _refuse(study, faults or _twins(cells))
-    return Plan(study=study, splits=splits, cells=cells)
+    return Plan(study=study, splits=splits, cells=cells, task=task)
 
 
 def _refuse(study: Study, faults: list[str]) -> None:

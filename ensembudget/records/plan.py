@@ -8,6 +8,7 @@ from pydantic import PositiveInt
 from ._base import Record
 from .cell import Cell, Run
 from .study import Study
+from .task import Task
 
 
 class Split(Record):
@@ -46,11 +47,15 @@ class PlannedCell(Record):
 
 
 class Plan(Record):
-    """What a study comes to: the splits of its budgets, and the pools that serve them."""
+    """What a study comes to: the splits of its budgets, and the pools that serve them.
+
+    `task` is what the dataset asks of a network; None in plans that older versions saved.
+    """
 
     study: Study
     splits: list[Split]
     cells: list[PlannedCell]
+    task: Task | None = None
 
     @property
     def runs(self) -> list[Run]:

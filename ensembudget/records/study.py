@@ -9,6 +9,8 @@ from .cell import Options, Recording
 from .recipe import RecipeChoice
 from .stepping import SteppingChoice
 
+Dtype = Literal["float32", "float16", "bfloat16", "int8"]
+
 # A letter first: in a table it must not be taken for a number.
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.=, -]*$")]
 
@@ -43,7 +45,7 @@ class Study(Record):
     mode: str = "bn_wd"
     budget_kind: str = "parameters"
     budgets: list[str | int] = []
-    dtype: Literal["float32", "float16", "bfloat16", "int8"] = "float32"
+    dtype: Dtype = "float32"
     members: Annotated[list[PositiveInt], Field(min_length=1)] = [1]
     multiple_of: PositiveInt = 1
     narrowest: PositiveInt = 1
