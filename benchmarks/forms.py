@@ -7,7 +7,7 @@ import numpy as np
 from ensembudget.arrays import Array
 from ensembudget.laws._fit import fit_points
 from ensembudget.laws.power_law import predict
-from ensembudget.prediction.law import ALONG_MEMBERS, ALONG_WIDTH, INTERACTING, Exponent, Form
+from ensembudget.prediction.forms import ALONG_MEMBERS, ALONG_WIDTH, INTERACTING, Exponent, Form
 from ensembudget.prediction.plane import Plane
 
 SLOPE = Exponent(0.15, 0.7, np.geomspace(0.02, 1.5, 10))  # of the gain along width, by itself
@@ -52,14 +52,14 @@ def one_at_a_time(plane: Plane, members: Array, parameters: Array) -> Array:
     def at(size: float) -> Array:
         """CNLL of this size at every measured width, from the law where it was not measured."""
         found = []
-        for column in plane.columns:
-            seen = dict(zip(column.sizes, column.cnll, strict=True))
-            law = fit_points(column.sizes, column.cnll)
+        for curve in plane.curves:
+            seen = dict(zip(curve.sizes, curve.cnll, strict=True))
+            law = fit_points(curve.sizes, curve.cnll)
             known = law.a is not None and law.status == "ok"
             found.append(seen.get(size, predict(law, np.array([size]))[0] if known else np.nan))
         return np.array(found)
 
-    widths = np.array([float(column.parameters) for column in plane.columns])
+    widths = np.array([float(curve.parameters) for curve in plane.curves])
     values = []
     for size, each in zip(members, parameters, strict=True):
         y = at(float(size))

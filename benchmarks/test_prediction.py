@@ -2,35 +2,40 @@
 
 Command: pytest benchmarks/test_prediction.py -m slow -s [--plane FILE.csv]... [--replay STUDY=STORE]...
 Needs the members of studies `digits_plane` and `digits_reference` in --store, and trains what is missing:
-20 minutes on two cores; without that 15. Replays of a search take members that are already trained, in
-another order for each seed. Writes its tables to --out (default: tables/prediction). Expect intervals of 90%
-to cover 85 to 97% and the search to pick a split within 1% of the best in 8 of 10 seeds at least.
+20 minutes on two cores; without that 15. A search is replayed: the members that it asks for are taken from
+those that are trained, in another order for each seed. Writes its tables to --out (default:
+tables/prediction). Expect intervals of 90% to cover 85 to 97% and the search to pick a split within 1% of the
+best in 8 of 10 seeds at least.
 """
 
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from benchmarks.forms import FORMS, PAPERS, one_at_a_time
-from ensembudget import Store, load_study, plan_study, run
+from ensembudget import Policy, Replay, Store, load_study, plan_study, run, search, space_of
 from ensembudget.budgets._parse import parse_budget
-from ensembudget.prediction.choice import Option, decide
+from ensembudget.errors import IncompleteError
 from ensembudget.prediction.law import fit_plane
-from ensembudget.prediction.plane import Column, Members, Plane, checked, columns_of, members_of, read_plane
+from ensembudget.prediction.plane import Plane, WidthCurve, checked
+from ensembudget.prediction.policy import CONFIDENCE, TOLERANCE
+from ensembudget.prediction.pools import curves_of, scored_pool
+from ensembudget.prediction.read import read_plane
+from ensembudget.prediction.replay import taken_from
+from ensembudget.prediction.search import SearchState
+from ensembudget.prediction.space import Space
 from ensembudget.rendering.write import open_folder, write_rows
 from ensembudget.scoring.ensembles import size_losses
 from ensembudget.scoring.pools import Pool, pools_of
 from ensembudget.tables import _base
 from ensembudget.tables._base import Row, Table
-from ensembudget.verbs.search import CONFIDENCE, TOLERANCE, Space, space_of
 
 pytestmark = pytest.mark.slow
 
@@ -148,22 +153,22 @@ class Split(NamedTuple):
 
 
 def held_out(plane: Plane) -> Split:
-    most = len(plane.columns) - (2 if len(plane.columns) > 4 else 1)
-    fitted = [_smaller(column) for column in plane.columns[:most]]
+    most = len(plane.curves) - (2 if len(plane.curves) > 4 else 1)
+    fitted = [_smaller(curve) for curve in plane.curves[:most]]
     cells = [
-        (size, float(column.parameters), value)
-        for number, column in enumerate(plane.columns)
-        for size, value in zip(column.sizes, column.cnll, strict=True)
+        (size, float(curve.parameters), value)
+        for number, curve in enumerate(plane.curves)
+        for size, value in zip(curve.sizes, curve.cnll, strict=True)
         if size in SIZES and (number >= most or size > LARGEST_TRAINED)
     ]
     return Split(checked(fitted, "plane"), np.array(cells))
 
 
-def _smaller(column: Column, largest: float = LARGEST_TRAINED) -> Column:
-    """Of a column the ensembles up to a size."""
-    some = column.sizes <= largest
-    return column._replace(
-        sizes=column.sizes[some], cnll=column.cnll[some], covariance=column.covariance[np.ix_(some, some)]
+def _smaller(curve: WidthCurve, largest: float = LARGEST_TRAINED) -> WidthCurve:
+    """The ensembles of a curve up to a size."""
+    some = curve.sizes <= largest
+    return curve._replace(
+        sizes=curve.sizes[some], cnll=curve.cnll[some], covariance=curve.covariance[np.ix_(some, some)]
     )
 
 
@@ -172,12 +177,12 @@ def judged(plane: Plane, split: Split, predicted: np.ndarray) -> tuple[int, int,
     held = {(n, each): value for (n, each, _), value in zip(split.held, predicted, strict=True)}
     measured = {
         (size, float(c.parameters)): value
-        for c in plane.columns
+        for c in plane.curves
         for size, value in zip(c.sizes, c.cnll, strict=True)
         if size in SIZES
     }
     regrets = []
-    for budget in {column.parameters * size for column in plane.columns for size in (1, 2, 4, 8)}:
+    for budget in {curve.parameters * size for curve in plane.curves for size in (1, 2, 4, 8)}:
         cells = [cell for cell in measured if abs(cell[0] * cell[1] / budget - 1) < OFF]
         if len(cells) > 1 and any(cell in held for cell in cells):
             guess = min(cells, key=lambda cell: held.get(cell, measured[cell]))
@@ -238,33 +243,23 @@ def trained(study: str, store: str) -> list[Pool]:
     return pools_of(planned, Store(store))
 
 
-def _some(pool: Pool, order: Sequence[int]) -> Any:
-    """A pool of these members, in this order."""
-    return SimpleNamespace(
-        planned=pool.planned,
-        trained=[pool.trained[i] for i in order],
-        labels=pool.labels,
-        logits=pool.logits[list(order)],
-    )
-
-
 def test_intervals_cover_what_they_should(drawn_from: list[Pool], out: Path) -> None:
     rng, found = np.random.default_rng(0), []
     for _ in range(REPEATS):
         orders = [rng.permutation(len(pool.trained)) for pool in drawn_from]
-        drawn = [_some(pool, order[:EACH]) for pool, order in zip(drawn_from, orders, strict=True)]
-        others = [_some(pool, order[EACH:]) for pool, order in zip(drawn_from, orders, strict=True)]
-        columns = columns_of([members_of(pool) for pool in drawn])
-        posterior = fit_plane(checked([_smaller(c, EACH - 1) for c in columns[:4]], "plane"))
-        for number, (column, pool, rest) in enumerate(zip(columns, drawn, others, strict=True)):
+        drawn = [taken_from(pool, order[:EACH]) for pool, order in zip(drawn_from, orders, strict=True)]
+        others = [taken_from(pool, order[EACH:]) for pool, order in zip(drawn_from, orders, strict=True)]
+        curves = curves_of([scored_pool(pool) for pool in drawn])
+        posterior = fit_plane(checked([_smaller(c, EACH - 1) for c in curves[:4]], "plane"))
+        for number, (curve, pool, rest) in enumerate(zip(curves, drawn, others, strict=True)):
             sizes = [size for size in SIZES if size <= EACH and (number >= 4 or size == EACH)]
-            draws = posterior.draws(np.array(sizes, float), np.full(len(sizes), float(column.parameters)))
+            draws = posterior.draws(np.array(sizes, float), np.full(len(sizes), float(curve.parameters)))
             truth, own = (size_losses(p.logits, p.labels, sizes)[0] for p in (rest, pool))
             for size, row in zip(sizes, draws, strict=True):
                 low, high = np.quantile(row, [0.05, 0.95])
                 true, again = (float(losses[size].mean()) for losses in (truth, own))
                 hits = [low <= value <= high for value in (true, again)]
-                found.append((column.width, size, *hits, row.mean() - true, (high - low) / 2))
+                found.append((curve.width, size, *hits, row.mean() - true, (high - low) / 2))
     frame = pd.DataFrame(found, columns=["width", "members", "covered", "covered_again", "error", "reach"])
     cells = frame.groupby(["width", "members"])
     table = cells.mean().assign(
@@ -299,7 +294,7 @@ def _number(budget: str | int) -> int:
     return parse_budget(budget)[0]
 
 
-def of_sizes(space: Space, cells: dict[int, Any]) -> dict[int, float]:
+def of_sizes(space: Space, cells: Mapping[int, Pool]) -> dict[int, float]:
     """Mean CNLL of every candidate by its members, from pools by width."""
     found = {}
     for one in space.budget.candidates:
@@ -309,34 +304,29 @@ def of_sizes(space: Space, cells: dict[int, Any]) -> dict[int, float]:
     return found
 
 
-def replay(space: Space, cells: dict[int, Pool], seed: int) -> tuple[Row, int | None, int]:
-    """A search that takes its members from pools in an order of its own; what it and the full grid pick."""
+def replayed(space: Space, cells: Mapping[int, Pool], orders: Mapping[int, Sequence[int]]) -> SearchState:
+    """The last state of a search that takes its members from pools, in these orders."""
+    states: list[SearchState] = []
+    try:
+        policy = Policy(space.budget, SPEND * space.grid, space.grid)
+        search(policy, Replay(space, cells, orders), on_state=states.append)
+    except IncompleteError:  # the spend is gone before there is a law: it picks nothing
+        pass
+    return states[-1]
+
+
+def picked(space: Space, cells: Mapping[int, Pool], seed: int) -> tuple[Row, int | None, int]:
+    """What a search and the full grid pick where members come in an order of this seed's."""
     rng = np.random.default_rng(seed)
-    orders = {width: rng.permutation(len(pool.trained)) for width, pool in cells.items()}
-    grid = {w: _some(cells[w], orders[w][: cell.members]) for w, cell in space.cells.items()}
-    measured = of_sizes(space, grid)
-    taken, known, spent, rounds = dict.fromkeys(cells, 0), dict[int, Members](), 0.0, 0
-    while True:
-        options = [
-            Option(w, space.parameters[w], cell.training_flops, taken[w], min(cell.members, len(orders[w])))
-            for w, cell in space.cells.items()
-        ]
-        decision = decide(
-            [known[w] for w in sorted(known)], options, space.budget.candidates,
-            left=SPEND * space.grid - spent, tolerance=TOLERANCE, confidence=CONFIDENCE,
-        )  # fmt: skip
-        if decision.width is None:
-            break
-        width = decision.width
-        taken[width] += decision.number
-        spent += decision.number * space.cells[width].training_flops
-        known[width] = members_of(_some(cells[width], orders[width][: taken[width]]))
-        rounds += 1
-    best = decision.best.members if decision.best else None
+    orders = {width: rng.permutation(len(pool.trained)).tolist() for width, pool in cells.items()}
+    grid = {w: taken_from(cells[w], orders[w][: cell.members]) for w, cell in space.cells.items()}
+    measured, state = of_sizes(space, grid), replayed(space, cells, orders)
+    best = state.decision.best.members if state.decision.best else None
     row: Row = {
         "study": space.search.study.name, "budget": space.budget.budget, "seed": seed, "members": best,
-        "share": spent / space.grid, "trained": sum(taken.values()), "rounds": rounds,
-        "confidence": decision.confidence, "stopped": decision.reason,
+        "share": state.spent / space.grid, "trained": sum(len(one.seeds) for one in state.rounds),
+        "rounds": len(state.rounds), "confidence": state.decision.confidence,
+        "stopped": state.decision.reason,
     }  # fmt: skip
     return row, best, min(measured, key=lambda n: measured[n])
 
@@ -349,7 +339,7 @@ def test_a_search_picks_well_for_a_quarter_of_the_grid(request: pytest.FixtureRe
         measured = of_sizes(space, cells)
         lowest = min(measured.values())
         for seed in range(SEEDS):
-            row, best, full = replay(space, cells, seed)
+            row, best, full = picked(space, cells, seed)
             row["regret_percent"] = 100 * (measured[best] / lowest - 1) if best else None
             row["grid_regret_percent"] = 100 * (measured[full] / lowest - 1)
             rows.append(row)

@@ -3,8 +3,9 @@
 The verbs, in the order of the work: `load_study`, `plan_study`, `arrange` (how members are stepped
 here; `run` calls it where nobody did), `run`, `status`, `evaluate`, `report`. On their own: `split` finds
 the width that spends a budget, `score_pool` and `calibrated_nll` score logits, `fit_points` fits a law.
-Before members are paid for: `read_plane` or `study_plane`, `fit_plane`, `plane_budget` or `study_budget`,
-`predict`; and `space_of`, `search`. `import ensembudget.timm` makes the families known to timm.
+Before members are paid for: `read_plane` or `study_plane`, `fit_plane`, `plane_budget`, `predict`;
+and `space_of`, `Policy`, `TrainingSource`, `search`. `import ensembudget.timm` makes the families known to
+timm.
 
 The names are listed in `__init__.pyi` and imported when they are first used.
 """

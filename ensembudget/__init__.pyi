@@ -4,8 +4,14 @@ from .laws._fit import fit_points as fit_points
 from .planning.plan import plan as plan
 from .planning.widths import cost as cost
 from .planning.widths import split as split
+from .prediction.budgets import plane_budget as plane_budget
+from .prediction.budgets import study_budget as study_budget
 from .prediction.law import fit_plane as fit_plane
-from .prediction.plane import read_plane as read_plane
+from .prediction.policy import Policy as Policy
+from .prediction.predict import predict as predict
+from .prediction.read import read_plane as read_plane
+from .prediction.replay import Replay as Replay
+from .prediction.search import search as search
 from .records import Fit as Fit
 from .records import Member as Member
 from .records import Plan as Plan
@@ -27,14 +33,11 @@ from .studies import load_study as load_study
 from .verbs.analyse import analyse as analyse
 from .verbs.evaluate import evaluate as evaluate
 from .verbs.plan import plan_study as plan_study
-from .verbs.predict import plane_budget as plane_budget
-from .verbs.predict import predict as predict
-from .verbs.predict import study_budget as study_budget
 from .verbs.predict import study_plane as study_plane
 from .verbs.report import report as report
 from .verbs.run import arrange as arrange
 from .verbs.run import run as run
-from .verbs.search import search as search
+from .verbs.search import TrainingSource as TrainingSource
 from .verbs.search import space_of as space_of
 from .verbs.status import status as status
 

@@ -59,7 +59,7 @@ FIGURES = [f"{name}.{kind}" for name in ("memory_split", "power_laws", "plane") 
 TABLES = [
     f"{name}.{kind}" for name in ("memory_split", "power_laws") for kind in ("csv", "md", "tex", "html")
 ]
-FILES = {"members.csv", "scores.csv", "plane.csv", "manifest.json", *TABLES, *FIGURES}
+FILES = {"members.csv", "scores.csv", "plane.csv", "plane.json", "manifest.json", *TABLES, *FIGURES}
 
 
 def parameters(width: int) -> int:

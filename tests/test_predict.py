@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,21 +12,20 @@ import torch
 
 from ensembudget import studies
 from ensembudget.cli import main
-from ensembudget.errors import FitError, PlanError
-from ensembudget.prediction.choice import Candidate
-from ensembudget.prediction.law import ALONG_MEMBERS, ALONG_WIDTH, INTERACTING, fit_plane
-from ensembudget.prediction.plane import Column, checked
+from ensembudget.errors import ArmError, FitError, PlanError
+from ensembudget.prediction.budgets import Budgeted, Candidate, plane_budget, study_budget
+from ensembudget.prediction.law import fit_plane
+from ensembudget.prediction.plane import WidthCurve, checked
+from ensembudget.prediction.predict import LEVEL, predict
+from ensembudget.prediction.read import read_plane
+from ensembudget.prediction.sidecar import plane_document
+from ensembudget.records import Arm, PublishedPlane
 from ensembudget.scoring.ensembles import score_pool
+from ensembudget.scoring.pools import pools_of
 from ensembudget.store import Store
 from ensembudget.verbs.plan import plan_study
-from ensembudget.verbs.predict import LEVEL, Budgeted, plane_budget, predict, study_budget, study_plane
-
-COARSE = INTERACTING._replace(
-    exponents=(
-        ALONG_MEMBERS._replace(grid=np.geomspace(0.2, 2.5, 9)),
-        ALONG_WIDTH._replace(grid=np.geomspace(0.1, 2.5, 9)),
-    )
-)
+from ensembudget.verbs.predict import study_plane
+from prediction.planes import COARSE
 
 
 def vgg(k: int) -> int:
@@ -37,10 +38,10 @@ def cnll(n, k, narrowest=8):
     return 0.5 + 0.4 * n**-0.8 + 0.6 * (k / narrowest) ** -1.0
 
 
-def column(k, sizes=(1, 2, 4, 8), parameters=vgg, falls=cnll, stderr=0.004) -> Column:
+def curve(k, sizes=(1, 2, 4, 8), parameters=vgg, falls=cnll, stderr=0.004) -> WidthCurve:
     n = np.array(sizes, float)
     covariance = stderr**2 * (0.75 + 0.25 * np.eye(len(n)))
-    return Column(k, parameters(k), n, falls(n, k), covariance)
+    return WidthCurve(k, parameters(k), n, falls(n, k), covariance)
 
 
 WIDTHS = (8, 11, 16, 23, 32, 45)
@@ -48,7 +49,7 @@ WIDTHS = (8, 11, 16, 23, 32, 45)
 
 @pytest.fixture(scope="module")
 def plane():
-    return checked([column(k) for k in WIDTHS], "plane")
+    return checked([curve(k) for k in WIDTHS], "plane")
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +91,7 @@ def test_measured_widths_have_their_measured_parameters(plane):
     ("budget", "sizes"), [(10_000, [1, 2, 4]), (20_000, [1, 2, 4, 8]), (30_000, [1, 2, 4, 8, 16])]
 )
 def test_every_size_whose_narrowest_members_fit_is_a_split_though_widths_are_coarse(budget, sizes):
-    plane = checked([column(k, parameters=wrn) for k in (2, 3, 4, 6)], "plane")
+    plane = checked([curve(k, parameters=wrn) for k in (2, 3, 4, 6)], "plane")
     assert sizes == [n for n in (1, 2, 4, 8, 16, 32, 64) if n * wrn(2) <= budget]
     found = plane_budget(plane, str(budget)).candidates
     assert [one.members for one in found] == sizes
@@ -222,7 +223,7 @@ def test_an_answer_of_far_more_members_is_not_carried(posterior):
 
 
 def test_a_wider_answer_is_not_carried_where_cnll_rises_with_width():
-    rising = checked([column(k, falls=lambda n, k: 2 + 0.4 / n - 8 / k) for k in WIDTHS], "plane")
+    rising = checked([curve(k, falls=lambda n, k: 2 + 0.4 / n - 8 / k) for k in WIDTHS], "plane")
     posterior = fit_plane(rising, COARSE)
     (beyond,) = predict(posterior, [Budgeted(10**9, "parameters", [Candidate(1, 50, vgg(50))])])
     (within,) = predict(posterior, [Budgeted(10**9, "parameters", [Candidate(1, 40, vgg(40))])])
@@ -232,7 +233,7 @@ def test_a_wider_answer_is_not_carried_where_cnll_rises_with_width():
 
 @pytest.mark.parametrize(("shift", "status"), [(0.0, "ok"), (0.4, "not carried by the data: CNLL scatters")])
 def test_a_plane_with_a_width_far_from_its_law_is_not_carried(shift, status):
-    off = checked([column(k, falls=lambda n, k: cnll(n, k) + shift * (k == 16)) for k in WIDTHS], "plane")
+    off = checked([curve(k, falls=lambda n, k: cnll(n, k) + shift * (k == 16)) for k in WIDTHS], "plane")
     (one,) = predict(fit_plane(off, COARSE), [Budgeted(10**7, "parameters", [Candidate(1, 32, vgg(32))])])
     assert one.status.startswith(status)
 
@@ -241,7 +242,7 @@ def test_a_plane_with_a_width_far_from_its_law_is_not_carried(shift, status):
 @pytest.mark.parametrize("stderr", [0.0, 0.02])
 def test_a_plane_of_noise_alone_is_not_carried(stderr, seed):
     rng = np.random.default_rng(seed)
-    noise = [column(k, falls=lambda n, k: 1 + 0.02 * rng.normal(size=len(n)), stderr=stderr) for k in WIDTHS]
+    noise = [curve(k, falls=lambda n, k: 1 + 0.02 * rng.normal(size=len(n)), stderr=stderr) for k in WIDTHS]
     plane = checked(noise, "plane")
     (one,) = predict(fit_plane(plane, COARSE), [plane_budget(plane, "1.9M")])
     assert one.status.startswith("not carried by the data: ")
@@ -391,10 +392,10 @@ def small(trained):
 
 
 def test_the_plane_of_a_study_is_what_its_store_has(small):
-    planned, store, (plane, arm) = small
-    assert arm == ""
-    assert [(one.width, one.parameters) for one in plane.columns] == [(k, wrn(k)) for k in (2, 3, 4, 6)]
-    assert all(one.sizes[:2].tolist() == [1, 2] for one in plane.columns)
+    planned, store, plane = small
+    assert plane.arm == ""
+    assert [(one.width, one.parameters) for one in plane.curves] == [(k, wrn(k)) for k in (2, 3, 4, 6)]
+    assert all(one.sizes[:2].tolist() == [1, 2] for one in plane.curves)
     assert plane.has_errors
     for cell in planned.cells:
         members = [store.read(run.key) for run in cell.runs]
@@ -405,8 +406,8 @@ def test_the_plane_of_a_study_is_what_its_store_has(small):
 
 
 def test_the_splits_of_a_study_are_its_networks(small):
-    planned, _, (plane, _) = small
-    found = study_budget(planned.study, plane, "20k")
+    *_, plane = small
+    found = plane_budget(plane, "20k")
     assert (found.budget, found.kind) == (20_000, "parameters")
     assert [one.members for one in found.candidates] == [1, 2, 4, 8]
     for one in found.candidates:
@@ -416,8 +417,8 @@ def test_the_splits_of_a_study_are_its_networks(small):
 
 @pytest.mark.parametrize("written", ["100kB", "100KB"])
 def test_a_study_takes_budgets_in_bytes(written, small):
-    planned, _, (plane, _) = small
-    found = study_budget(planned.study, plane, written)
+    *_, plane = small
+    found = plane_budget(plane, written)
     assert (found.budget, found.kind) == (100_000, "bytes")
     # Four bytes a parameter, and the buffers of batch norms.
     for one in found.candidates:
@@ -426,15 +427,15 @@ def test_a_study_takes_budgets_in_bytes(written, small):
 
 
 def test_a_bare_number_is_in_the_unit_of_the_study(small):
-    planned, _, (plane, _) = small
+    planned, _, plane = small
     bare = study_budget(planned.study.model_copy(update={"budget_kind": "bytes"}), plane, "100000")
-    assert (bare.kind, bare) == ("bytes", study_budget(planned.study, plane, "100kB"))
+    assert (bare.kind, bare) == ("bytes", plane_budget(plane, "100kB"))
 
 
 def test_a_budget_below_the_narrowest_member_of_a_study_is_refused(small):
-    planned, _, (plane, _) = small
+    *_, plane = small
     with pytest.raises(PlanError, match=r"1,000 parameters.*width 2 with 1,402 parameters"):
-        study_budget(planned.study, plane, "1k")
+        plane_budget(plane, "1k")
 
 
 def test_a_study_is_predicted_from_its_store(trained, run):
@@ -450,5 +451,167 @@ def test_a_study_without_members_is_refused(trained, small, tmp_path):
     planned, *_ = small
     with pytest.raises(FitError, match=r"'small'.*no members yet"):
         study_plane(planned, Store(tmp_path / "fresh"))
-    with pytest.raises(FitError, match="--arm 'sgd'"):
+    with pytest.raises(ArmError, match="--arm 'sgd'"):
         study_plane(planned, Store(tmp_path / "fresh"), "sgd")
+
+
+def with_arms(study, *names):
+    arms = [Arm(name=name, options={"depth": depth}) for name, depth in zip(names, (10, 16), strict=False)]
+    return study.model_copy(update={"arms": arms})
+
+
+def test_the_splits_of_a_study_with_one_arm_need_no_name(small):
+    planned, _, plane = small
+    assert study_budget(with_arms(planned.study, "only"), plane, "20k") == plane_budget(plane, "20k")
+
+
+def test_the_splits_of_a_study_with_several_arms_are_those_of_the_arm_that_is_named(small):
+    planned, _, plane = small
+    both = with_arms(planned.study, "shallow", "deep")
+    with pytest.raises(ArmError, match=r"study 'small' has 2 arms.*--arm: 'shallow', 'deep'"):
+        study_budget(both, plane, "20k")
+    with pytest.raises(ArmError, match=r"--arm 'dep' is not an arm of study 'small'. Did you mean 'deep'"):
+        study_budget(both, plane, "20k", "dep")
+    shallow, deep = (study_budget(both, plane, "20k", arm) for arm in ("shallow", "deep"))
+    assert shallow == plane_budget(plane, "20k")
+    assert max(one.width for one in deep.candidates) < max(one.width for one in shallow.candidates)
+    assert study_budget(both, replace(plane, arm="deep"), "20k") == deep
+
+
+# What a report publishes of it.
+
+
+@pytest.fixture(scope="module")
+def reported(trained, tmp_path_factory):
+    """The folder of a report of the study."""
+    path, store = trained
+    folder = tmp_path_factory.mktemp("report")
+    assert main(["report", str(path), "--store", str(store), "--out", str(folder)]) == 0
+    return folder
+
+
+@pytest.fixture
+def copied(reported, tmp_path):
+    """`plane.csv` and `plane.json` of the report, to be changed."""
+    for name in ("plane.csv", "plane.json"):
+        shutil.copy(reported / name, tmp_path / name)
+    return tmp_path / "plane.csv"
+
+
+def test_the_plane_that_a_report_publishes_is_that_of_its_store(small, reported):
+    _, _, stored = small
+    read = read_plane(str(reported / "plane.csv"))
+    assert (read.network, read.arm) == (stored.network, stored.arm)
+    assert len(read.curves) == len(stored.curves)
+    for one, other in zip(read.curves, stored.curves, strict=True):
+        assert one[:2] == other[:2]
+        assert all(np.array_equal(*pair) for pair in zip(one[2:], other[2:], strict=True))
+
+
+@pytest.mark.parametrize("budget", ["10k,20k", "100kB", "7k"])
+def test_a_store_and_the_plane_that_its_report_publishes_give_one_answer(budget, trained, reported, command):
+    """From a CSV alone, without covariance and network, the answers differed: n = 16 and n = 32."""
+    path, store = trained
+    asked = "--budget", budget, "--format", "json"
+    one = command("predict", path, "--store", store, *asked)
+    other = command("predict", reported / "plane.csv", *asked)
+    assert (one.code, one.err) == (other.code, other.err) == (0, "")
+    assert one.out == other.out
+
+
+def test_a_plane_in_csv_without_what_is_beside_it_is_read_as_before(reported, tmp_path):
+    shutil.copy(reported / "plane.csv", tmp_path / "alone.csv")
+    alone, both = read_plane(str(tmp_path / "alone.csv")), read_plane(str(reported / "plane.csv"))
+    assert alone.network is None
+    assert alone.cnll == pytest.approx(both.cnll, rel=1e-12)
+    assert not np.allclose(alone.covariance, both.covariance)
+
+
+def test_a_plane_that_was_edited_is_refused_beside_what_was_published_with_it(copied, command):
+    copied.write_text(copied.read_text() + "8,2,1402,1.5,,1,1.5,0.5\n")
+    said = command("predict", copied, "--budget", "20k")
+    assert (said.code, said.out, said.err.count("\n")) == (2, "", 1)
+    assert all(word in said.err for word in ("has changed since", "plane.json", "move the JSON away"))
+    copied.with_suffix(".json").unlink()
+    assert command("predict", copied, "--budget", "20k").code == 0
+
+
+def bent(published: dict, how: str) -> object:
+    """What `plane.json` may have become."""
+    curve = published["arms"][0]["curves"][0]
+    match how:
+        case "a list":
+            return [published]
+        case "another format":
+            published["format"] = 2
+        case "a field too many":
+            published["mood"] = "good"
+        case "no network":
+            del published["arms"][0]["network"]
+        case "a width less":
+            del published["arms"][0]["curves"][0]
+        case "a size less":
+            curve["members"].pop()
+        case "a cnll less":
+            curve["cnll"].pop()
+        case "another cnll":
+            curve["cnll"][0] *= 1.001
+        case "other parameters":
+            curve["parameters"] += 1
+        case "a row of the covariance less":
+            curve["covariance"].pop()
+        case "a covariance that is not symmetric":
+            curve["covariance"][0][1] += 1.0
+        case "a negative variance":
+            curve["covariance"][0][0] = -1.0
+        case "another arm":
+            published["arms"][0]["arm"] = "sgd"
+    return published
+
+
+BENT = (
+    "a list", "another format", "a field too many", "no network", "a width less", "a size less",
+    "a cnll less", "another cnll", "other parameters", "a row of the covariance less",
+    "a covariance that is not symmetric", "a negative variance", "another arm",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("how", BENT)
+def test_a_description_of_a_plane_that_cannot_be_is_told_in_one_message(how, copied, command):
+    beside = copied.with_suffix(".json")
+    beside.write_text(json.dumps(bent(json.loads(beside.read_text()), how)))
+    said = command("predict", copied, "--budget", "20k")
+    assert (said.code, said.out, said.err.count("\n")) == (2, "", 1), said
+    assert all(word in said.err for word in (str(beside), str(copied), "move the JSON away")), said.err
+
+
+@pytest.mark.parametrize("content", [b"", b"not json", b"\xff\xfe", b"{}", b'{"format": 1e999}'])
+def test_what_is_beside_a_plane_and_is_no_description_is_told_in_one_message(content, copied, command):
+    copied.with_suffix(".json").write_bytes(content)
+    said = command("predict", copied, "--budget", "20k")
+    assert (said.code, said.out, said.err.count("\n")) == (2, "", 1), said
+    assert "does not describe the plane" in said.err
+
+
+def test_what_is_published_comes_back_to_the_last_bit(reported):
+    text = (reported / "plane.json").read_text()
+    assert PublishedPlane.from_json(text).to_json() + "\n" == text
+
+
+def test_a_plan_of_an_older_version_asks_the_dataset_what_a_network_must_fit(small):
+    planned, store, plane = small
+    older = planned.model_copy(update={"task": None})
+    assert type(planned).from_json(older.to_json()).task is None
+    assert study_plane(older, store).network == plane.network
+    assert plane_document(older, pools_of(older, store), b"") == plane_document(
+        planned, pools_of(planned, store), b""
+    )
+
+
+def test_without_its_dataset_a_plan_of_an_older_version_publishes_no_network(small, tmp_path):
+    planned, store, _ = small
+    gone = planned.study.model_copy(update={"dataset": f"folder:{tmp_path / 'gone'}"})
+    older = planned.model_copy(update={"task": None, "study": gone})
+    document = PublishedPlane.from_json(plane_document(older, pools_of(older, store), b""))
+    assert document.arms[0].network is None
+    assert document.arms[0].curves

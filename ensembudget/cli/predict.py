@@ -2,8 +2,12 @@
 
 import argparse
 import json
+from typing import TYPE_CHECKING
 
 from .parser import Command, Parser, add_format
+
+if TYPE_CHECKING:
+    from ..prediction.plane import Plane
 
 
 def add_arguments(parser: Parser) -> None:
@@ -18,40 +22,46 @@ def add_arguments(parser: Parser) -> None:
 
 
 def act(args: argparse.Namespace) -> int:
-    from .. import studies
+    from ..prediction.budgets import plane_budget
     from ..prediction.law import fit_plane
-    from ..prediction.plane import read_plane
+    from ..prediction.predict import predict
     from ..rendering.figures import predictions_figure
     from ..rendering.write import open_folder, write_figure, write_rows
-    from ..tables import predictions
-    from ..verbs.plan import stored_plan
-    from ..verbs.predict import plane_budget, predict, study_budget, study_plane
+    from ..tables.predictions import law_note, table, verdicts
     from .show import print_rows
-    from .values import existing_store, whole_numbers
+    from .values import whole_numbers
 
     members = None if args.members is None else whole_numbers(args.members, "--members")
-    written = args.budget.split(",")
-    if args.source.endswith(".csv"):
-        plane = read_plane(args.source, args.arm)
-        budgets = [plane_budget(plane, one, members) for one in written]
-    else:
-        study, store = studies.load_study(args.source), existing_store(args)
-        plane, arm = study_plane(stored_plan(study, store), store, args.arm)
-        budgets = [study_budget(study, plane, one, arm, members) for one in written]
+    plane = _plane(args)
+    budgets = [plane_budget(plane, one, members) for one in args.budget.split(",")]
     folder = open_folder(args.out) if args.out else None
     posterior = fit_plane(plane)
     found = predict(posterior, budgets)
-    rows, said = predictions.rows(found), [*predictions.verdicts(found), predictions.law_note(posterior)]
+    rows, said = table.rows(found), [*verdicts(found), law_note(posterior)]
     if folder:
-        write_rows(folder, predictions.table, rows, said)
+        write_rows(folder, table, rows, said)
         write_figure(folder, "predictions", predictions_figure(rows, plane.measured))
     if args.format == "json":
         print(json.dumps([one.model_dump(mode="json") for one in found], indent=1))
         return 0
-    print_rows(predictions.table, rows, args.format)
+    print_rows(table, rows, args.format)
     if args.format == "table":
         print(*said, sep="\n")
     return 0
+
+
+def _plane(args: argparse.Namespace) -> "Plane":
+    """The plane of a file, or of a study's members in its store."""
+    from ..prediction.read import read_plane
+    from ..studies import load_study
+    from ..verbs.plan import stored_plan
+    from ..verbs.predict import study_plane
+    from .values import existing_store
+
+    if args.source.endswith(".csv"):
+        return read_plane(args.source, args.arm)
+    study, store = load_study(args.source), existing_store(args)
+    return study_plane(stored_plan(study, store), store, args.arm)
 
 
 command = Command(

@@ -3,16 +3,17 @@
 import argparse
 import json
 import sys
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from .parser import Command, Parser, add_device, add_format, add_study
 
 if TYPE_CHECKING:
-    from ..verbs.search import Step
+    from ..prediction.search import SearchState
 
 
 def add_arguments(parser: Parser) -> None:
-    from ..verbs.search import CONFIDENCE, TOLERANCE
+    from ..prediction.policy import CONFIDENCE, TOLERANCE
 
     add_study(parser)
     parser.add_argument("--budget", required=True, help="like 36.8M, 250k")
@@ -32,38 +33,39 @@ def add_arguments(parser: Parser) -> None:
 
 def act(args: argparse.Namespace) -> int:
     from .. import studies
-    from ..catalog import EXECUTORS
+    from ..prediction.policy import Policy
+    from ..prediction.search import search, state_of
+    from ..prediction.space import spend_of
     from ..rendering.render import render
     from ..store import Store
     from ..tables import predictions, rounds
-    from ..verbs.search import look, search, space_of, spend_of
+    from ..verbs.search import TrainingSource, space_of
     from .values import store_path
 
-    study, store = studies.load_study(args.study), Store(store_path(args))
+    study = studies.load_study(args.study)
     space = space_of(study, args.budget, args.arm)
     spend = spend_of(args.spend, space.grid)
-    bounds = {"tolerance": args.tolerance, "confidence": args.confidence}
+    policy = Policy(space.budget, spend, space.grid, args.tolerance, args.confidence)
+    source = TrainingSource(space, Store(store_path(args)), executor=args.executor, device=args.device)
 
-    def say(step: "Step") -> None:
-        print(rounds.sentence(step, space, spend), file=sys.stderr, flush=True)
+    def say(state: "SearchState") -> None:
+        print(rounds.sentence(state, policy), file=sys.stderr, flush=True)
 
-    EXECUTORS[args.executor]
     if args.dry_run:
-        say(look(space, store, spend, **bounds))
+        say(state_of(policy, source.observe()))
         print("Nothing was trained.", file=sys.stderr)
         return 0
-    found = search(space, store, spend, **bounds, executor=args.executor, device=args.device, on_step=say)
-    failed = [one for one in found.outcomes if one.status == "failed"]
-    for reason in sorted({one.reason or "" for one in failed}):
-        print(f"ensembudget: {sum(one.reason == reason for one in failed)} failed: {reason}", file=sys.stderr)
+    found = search(policy, source, on_state=say)
+    for reason, count in sorted(Counter(found.failures).items()):
+        print(f"ensembudget: {count} failed: {reason}", file=sys.stderr)
     if args.format == "json":
-        print(json.dumps(rounds.document(found, space), indent=1))
-        return 1 if failed else 0
+        print(json.dumps(rounds.document(found, policy), indent=1))
+        return 1 if found.failures else 0
     known = [found.prediction] if found.prediction else []
-    print(render(rounds.table, rounds.rows(found.step, space), "txt"))
-    print(render(predictions.table, predictions.rows(known), "txt"))
+    print(render(rounds.table, rounds.table.rows((found.state, policy)), "txt"))
+    print(render(predictions.table, predictions.table.rows(known), "txt"))
     print(*predictions.verdicts(known), sep="\n")
-    return 1 if failed else 0
+    return 1 if found.failures else 0
 
 
 command = Command(

@@ -1,1 +1,1 @@
-"""From a plane of few small members to what is not trained yet: the plane, its law, the choice of a split."""
+"""From a plane of few small members to splits that are not trained: their CNLL, and what to train next."""

@@ -7,6 +7,7 @@ from .fit import Fit
 from .interval import Interval
 from .member import Environment, Member
 from .plan import Plan, PlannedCell, Split
+from .plane import Network, PublishedArm, PublishedCurve, PublishedPlane
 from .prediction import Extrapolation, PredictedSplit, Prediction
 from .recipe import Precision, Recipe, RecipeChoice, Schedule
 from .score import Score
@@ -25,12 +26,16 @@ __all__ = [
     "Interval",
     "Member",
     "MemoryLayout",
+    "Network",
     "Options",
     "Plan",
     "PlannedCell",
     "Precision",
     "PredictedSplit",
     "Prediction",
+    "PublishedArm",
+    "PublishedCurve",
+    "PublishedPlane",
     "Recipe",
     "RecipeChoice",
     "Record",

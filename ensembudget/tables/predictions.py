@@ -1,61 +1,55 @@
 """One row a (budget, n): the CNLL that is predicted, and how likely it is the best."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from ..prediction.law import Posterior
-from ..records import Prediction
-from ._base import Column, Row, Table, spread_out
+from ..prediction.posterior import Posterior
+from ..records import PredictedSplit, Prediction
+from ._base import Column, Table
+
+
+class SplitOfBudget(NamedTuple):
+    """A predicted split with the prediction that it is part of."""
+
+    budget: Prediction
+    split: PredictedSplit
+
+
+def splits_of(predictions: Sequence[Prediction]) -> list[SplitOfBudget]:
+    return [SplitOfBudget(one, split) for one in predictions for split in one.splits]
+
 
 table = Table(
     "predictions",
     "Predicted splits",
     (
-        Column("budget", "budget", ",d"),
-        Column("budget_kind"),
-        Column("members", "n", "d"),
-        Column("width", "width", "d"),
-        Column("parameters_total", "parameters", ",d"),
-        Column("cnll", "CNLL", ".4f", interval=True),
-        Column("gain", "gain over wide", "+.4f", interval=True),
-        Column("probability_best", "P(best)", ".2f"),
-        Column("beyond_width", "beyond in width, x", ".1f"),
-        Column("beyond_members", "in n, x", ".1f"),
-        Column("beyond_budget", "in budget, x", ".1f"),
-        Column("best"),
-        Column("status"),
+        Column("budget", "budget", ",d", get=lambda row: row.budget.budget),
+        Column("budget_kind", get=lambda row: row.budget.budget_kind),
+        Column("members", "n", "d", get=lambda row: row.split.members),
+        Column("width", "width", "d", get=lambda row: row.split.width),
+        Column("parameters_total", "parameters", ",d", get=lambda row: row.split.parameters_total),
+        Column("cnll", "CNLL", ".4f", interval=True, get=lambda row: row.split.cnll),
+        Column("gain", "gain over wide", "+.4f", interval=True, get=lambda row: row.split.gain),
+        Column("probability_best", "P(best)", ".2f", get=lambda row: row.split.probability_best),
+        Column("beyond_width", "beyond in width, x", ".1f", get=lambda row: row.split.extrapolation.width),
+        Column("beyond_members", "in n, x", ".1f", get=lambda row: row.split.extrapolation.members),
+        Column("beyond_budget", "in budget, x", ".1f", get=lambda row: row.split.extrapolation.budget),
+        Column("best", get=lambda row: "best" if row.split.members == row.budget.best else ""),
+        Column("status", get=lambda row: row.budget.status),
     ),
     rules=(
-        "CNLL in expectation over members, nats per sample, on the test set of the plane; gain is the wide"
-        " network's (n = 1) minus the split's. Intervals are 90%: over members drawn anew, deviations from"
-        " the law, and its exponents.",
+        "CNLL in expectation over members, nats per sample, on the test set of the plane; gain is the CNLL of"
+        " the wide network (n = 1) minus that of the split. Intervals are 90%: over fresh members, deviations"
+        " from the law, and its exponents.",
         "★ marks the lowest expected CNLL of a budget; P(best) is the share of draws in which it is lowest.",
         "Beyond: how many times beyond the largest width, n and budget that were measured; 1 is within.",
     ),
     marked="members",
     about="prediction",
+    records=splits_of,
 )
-
-
-def rows(predictions: Sequence[Prediction]) -> list[Row]:
-    return [
-        {
-            "budget": one.budget,
-            "budget_kind": one.budget_kind,
-            "members": split.members,
-            "width": split.width,
-            "parameters_total": split.parameters_total,
-            **spread_out("cnll", split.cnll),
-            **spread_out("gain", split.gain),
-            "probability_best": split.probability_best,
-            **{f"beyond_{name}": value for name, value in split.extrapolation.model_dump().items()},
-            "best": "best" if split.members == one.best else "",
-            "status": one.status,
-        }
-        for one in predictions
-        for split in one.splits
-    ]
 
 
 def law_note(posterior: Posterior) -> str:
@@ -67,7 +61,7 @@ def law_note(posterior: Posterior) -> str:
     return (
         f"Law: CNLL = {c:.4g} + {b:.4g} n^-{along_members:.2f} + {d:.4g} q^-{along_width:.2f}"
         f" + {e:.4g} n^-{along_members:.2f} q^-{along_width:.2f}, q the parameters of a member over"
-        f" {plane.columns[0].parameters:,}; from {len(plane.cnll)} cells of {len(plane.columns)} widths,"
+        f" {plane.curves[0].parameters:,}; from {len(plane.cnll)} cells of {len(plane.curves)} widths,"
         f" which lie {float(np.hypot(*scatter)):.2g} nats about it."
         + (f" Far from where all others expect it, and counted less: width {doubted}." if doubted else "")
     )

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from ..analysis import Analysis
 from ..catalog import TABLES
+from ..prediction.sidecar import plane_document
 from ..rendering.dynamics_figures import dynamics_figures
 from ..rendering.figures import figures
 from ..rendering.manifest import manifest
@@ -33,6 +34,9 @@ def report(analysis: Analysis, out: str | Path) -> list[Table]:
     written = [table for table in analysis_tables() if table.records(analysis)]
     for table in written:
         write_table(folder, table, analysis, about_all)
+    if analysis.plane:
+        plan, pools, csv = analysis.results.plan, analysis.results.pools, folder / "plane.csv"
+        write(folder, "plane.json", plane_document(plan, pools, csv.read_bytes()))
     for name, figure in drawn(analysis):
         write_figure(folder, name, figure)
     shown = [table for table in written if not table.csv_only]

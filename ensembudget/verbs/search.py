@@ -1,84 +1,49 @@
-"""Spends training only where the best split of a budget is still open."""
+"""What a search on a study may choose from, and a source that trains its members."""
 
-import math
-import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import cached_property
 
 from ..budgets._parse import parse_budget
-from ..datasets._load import task_of
-from ..errors import IncompleteError, PlanError
+from ..catalog import EXECUTORS
+from ..errors import PlanError
 from ..executors._base import Outcome
 from ..planning.widths import cost
-from ..prediction.choice import GONE, START, Candidate, Decision, Option, decide
-from ..prediction.plane import LEAST_WIDTHS, Members, chosen_arm, members_of
-from ..records import Plan, PlannedCell, Prediction, Round, Search, SteppingChoice, Study
+from ..prediction.arms import chosen_arm
+from ..prediction.budgets import Budgeted, Candidate
+from ..prediction.network import planned_network
+from ..prediction.plane import LEAST_WIDTHS
+from ..prediction.policy import START, Decision
+from ..prediction.pools import ScoredPool, scored_pool
+from ..prediction.proposals import TrainableWidth
+from ..prediction.search import Observed, round_of
+from ..prediction.space import Space
+from ..records import Plan, Round, Search, SteppingChoice, Study
 from ..scoring.pools import Pool, pools_of
+from ..stepping.arrange import Arrangement
+from ..stepping.place import check_device
 from ..store import Store
 from .plan import plan_study
-from .predict import Budgeted, predict
 from .run import arrange, train_missing
-
-TOLERANCE, CONFIDENCE = 0.01, 0.95
-_PREFIXES = " kMGTPEZ"  # of FLOP, a thousand each
-_SPEND = re.compile(r"([0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]{1,2})?)\s*(?:%|(([kMGTPEZ]?)FLOPs?))")
-
-
-@dataclass(frozen=True)
-class Space:
-    """What a search may choose and what it may train.
-
-    Attributes:
-        search: Whose rounds these are, without them.
-        budget: The splits to choose from.
-        planned: Every cell that may be trained: of the budget's widths, and narrower ones of the study.
-        parameters: Of one member, by width.
-        grid: Operations to train all that the study would train for this budget.
-    """
-
-    search: Search
-    budget: Budgeted
-    planned: Plan
-    parameters: dict[int, int]
-    grid: float
-
-    @cached_property
-    def cells(self) -> dict[int, PlannedCell]:
-        return {cell.cell.width: cell for cell in self.planned.cells}
-
-
-@dataclass(frozen=True)
-class Step:
-    """A search between two rounds: what it knows, what it has spent, and what it trains next."""
-
-    decision: Decision
-    rounds: tuple[Round, ...]
-    spent: float
-
-
-@dataclass(frozen=True)
-class Found:
-    """How a search ended."""
-
-    step: Step
-    prediction: Prediction | None  # none where members failed before there was a law
-    outcomes: list[Outcome] = field(default_factory=list)
 
 
 def space_of(study: Study, written: str, arm: str | None = None) -> Space:
-    """The splits of a budget and the cells that tell of them.
+    """The splits of a budget, and the cells that tell about them.
+
+    Args:
+        study: Whose networks and recipes are searched.
+        written: The budget, as people write it; the study need not list it.
+        arm: Which, where the study has several.
 
     Raises:
         StudyError: The budget cannot be planned.
-        FitError: No such arm.
-        PlanError: Too few widths for a law, or splits to choose from.
+        ArmError: No such arm, or several and none named.
+        PlanError: Too few widths for a law, or too few splits to choose from.
     """
-    parse_budget(written, study.budget_kind)  # a fault is said once, not for each n
-    one = plan_study(study.model_copy(update={"budgets": [written], "widths": []}))
-    arm = chosen_arm(one.arms, arm, f"study {study.name!r}")
-    splits = [split for split in one.splits if split.arm == arm]
-    needed = [cell for cell in one.cells if cell.arm == arm]
+    asked = parse_budget(written, study.budget_kind)  # a fault is said once, not for each n
+    alone = plan_study(study.model_copy(update={"budgets": [written], "widths": []}))
+    arm = chosen_arm(alone.arms, arm, f"study {study.name!r}")
+    splits = [split for split in alone.splits if split.arm == arm]
+    needed = [cell for cell in alone.cells if cell.arm == arm]
     sizes = [split.members for split in splits]
     if 1 not in sizes or len(sizes) < 2:
         raise PlanError(
@@ -86,7 +51,8 @@ def space_of(study: Study, written: str, arm: str | None = None) -> Space:
             f" {', '.join(map(str, sizes)) or 'none'}; a search compares the wide network, n = 1, with at"
             " least one other. Give the study more `members`, or ask for a larger budget."
         )
-    whole = plan_study(study.model_copy(update={"budgets": [*_others(study, written), written]}))
+    others = [one for one in study.budgets if parse_budget(one, study.budget_kind) != asked]
+    whole = plan_study(study.model_copy(update={"budgets": [*others, written]}))
     costliest = max(cell.training_flops for cell in needed)
     cells = [cell for cell in whole.cells if cell.arm == arm and cell.training_flops <= costliest]
     carrying = sum(cell.members >= START for cell in cells)
@@ -96,131 +62,115 @@ def space_of(study: Study, written: str, arm: str | None = None) -> Space:
             f" and a law needs {LEAST_WIDTHS}. Add narrower ones to the study's `widths`, or raise"
             " `members` or `pool`."
         )
-    candidates = [Candidate(s.members, s.width, s.parameters_per_member) for s in splits]
-    budget, kind, task = splits[0].budget, splits[0].budget_kind, task_of(study.dataset)
+    network, budget, kind = planned_network(whole, arm), splits[0].budget, splits[0].budget_kind
+    candidates = sorted(Candidate(s.members, s.width, s.parameters_per_member) for s in splits)
     return Space(
         search=Search(study=study, arm=arm, budget=f"{budget} {kind}"),
-        budget=Budgeted(budget, kind, sorted(candidates)),
+        budget=Budgeted(budget, kind, candidates),
         planned=whole.model_copy(update={"cells": cells}),
         parameters={
-            cell.cell.width: cost(study.family, cell.cell.width, task, options=cell.cell.options)
+            cell.cell.width: cost(network.family, cell.cell.width, network.task, options=network.options)
             for cell in cells
         },
         grid=sum(cell.members * cell.training_flops for cell in needed),
     )
 
 
-def _others(study: Study, written: str) -> list[str | int]:
-    """The study's budgets but the one that is asked for."""
-    asked = parse_budget(written, study.budget_kind)
-    return [one for one in study.budgets if parse_budget(one, study.budget_kind) != asked]
+class TrainingSource:
+    """A source that trains what is asked for, and keeps its rounds in the store.
 
-
-def spend_of(written: str, grid: float) -> float:
-    """Operations of training as people write them, `25%` of the grid or `40TFLOP`.
-
-    Raises:
-        PlanError: Neither, or nothing at all.
-
-    Example:
-        >>> spend_of("25%", 8e12), spend_of("40TFLOP", 8e12)
-        (2000000000000.0, 40000000000000.0)
-    """
-    match = _SPEND.fullmatch(written.strip())
-    if not match:
-        raise PlanError(f"--spend {written!r} is no amount of training. Write it like 25% or 40TFLOP.")
-    number = float(match[1])
-    if not match[2]:
-        if not 0 < number <= 100:
-            raise PlanError(f"--spend {written!r} is no share of the grid. Write it like 25%, or as 40TFLOP.")
-        return number / 100 * grid
-    if number <= 0:
-        raise PlanError(f"--spend {written!r} buys no training. Write it like 25% or 40TFLOP.")
-    return number * 1000.0 ** _PREFIXES.index(match[3] or " ")
-
-
-def search(
-    space: Space,
-    store: Store,
-    spend: float,
-    *,
-    tolerance: float = TOLERANCE,
-    confidence: float = CONFIDENCE,
-    executor: str = "serial",
-    device: str = "cpu",
-    on_step: Callable[[Step], None] = lambda step: None,
-) -> Found:
-    """Trains, a few members at a time, what tells most of the best split for its cost.
+    Members are published as `run` would, so each serves the other. A round is written down before it is
+    trained; of one that was broken off, the members that were trained count as spent.
 
     Args:
         space: As from `space_of`.
-        store: What is there is used; members are published as `run` would.
-        spend: Operations of training that this search may take, earlier rounds of it included.
-        tolerance: A split this fraction above the lowest CNLL is as good as the best.
-        confidence: With which the chosen split must be that good.
+        store: What is there is used, and costs nothing.
         executor: `serial`, `processes` or `ray`.
         device: A torch device.
-        on_step: Called before every round and at the end.
+        train: Trains the part of the plan that it is given; None uses the executor.
 
     Raises:
-        PlanError: No such executor or device, or a tolerance or confidence that cannot be.
-        IncompleteError: The spend is gone before there is a law.
+        UnknownPartError: No such executor.
+        DeviceError: A device that cannot be used here.
     """
-    _check(tolerance, confidence)
-    # Members come one by one: a pack would train more than what is asked for.
-    alone = SteppingChoice(pack=1)
-    arrangement = arrange(space.planned, store, executor=executor, device=device, stepping=alone)
-    scored: dict[tuple[int, int], Members] = {}
-    while True:
-        step = look(space, store, spend, tolerance=tolerance, confidence=confidence, scored=scored)
-        on_step(step)
-        if step.decision.width is None:
-            return Found(step, _answer(space, step, spend))
-        part = _next(space, store, step.decision)
-        store.save_search(_with_round(space, step, part, store))
-        outcomes = train_missing(part, store, arrangement, executor)
-        if any(one.status == "failed" for one in outcomes):
-            known = step.decision.posterior is not None
-            return Found(step, _answer(space, step, spend) if known else None, outcomes)
 
+    def __init__(
+        self,
+        space: Space,
+        store: Store,
+        *,
+        executor: str = "serial",
+        device: str = "cpu",
+        train: Callable[[Plan], list[Outcome]] | None = None,
+    ) -> None:
+        EXECUTORS[executor]
+        check_device(device)
+        self.space, self.store, self.executor, self.device = space, store, executor, device
+        self._train = train or self._train_here
+        self._scored: dict[tuple[int, int], ScoredPool] = {}
 
-def look(
-    space: Space,
-    store: Store,
-    spend: float,
-    *,
-    tolerance: float = TOLERANCE,
-    confidence: float = CONFIDENCE,
-    scored: dict[tuple[int, int], Members] | None = None,
-) -> Step:
-    """What a search would do next; nothing is trained.
+    def observe(self) -> Observed:
+        """What the store has of the space, scored, and the rounds of this search.
 
-    Args:
-        space: As from `space_of`.
-        store: What is there.
-        spend: As of `search`.
-        tolerance: As of `search`.
-        confidence: As of `search`.
-        scored: Pools that were scored before, by width and number of members.
-    """
-    _check(tolerance, confidence)
-    rounds = tuple(_kept(one, store) for one in store.saved_search(space.search).rounds)
-    rounds = tuple(one for one in rounds if one.keys)
-    spent = sum(one.flops for one in rounds)
-    pools = pools_of(space.planned, store)
-    decision = decide(
-        [_members(pool, {} if scored is None else scored) for pool in pools if pool.trained],
-        [_option(space, pool) for pool in pools],
-        space.budget.candidates,
-        left=spend - spent,
-        tolerance=tolerance,
-        confidence=confidence,
-    )
-    return Step(decision, rounds, spent)
+        Raises:
+            StoreError: A member is damaged.
+        """
+        pools = pools_of(self.space.planned, self.store)
+        return Observed(
+            [self._scored_pool(pool) for pool in pools if pool.trained],
+            [self._trainable(pool) for pool in pools],
+            self._rounds(),
+        )
+
+    def train(self, decision: Decision) -> list[str]:
+        """Writes the round down and trains it; returns why members failed."""
+        assert decision.width is not None
+        cell, store = self.space.cells[decision.width], self.store
+        missing = [run for run in cell.runs if run.key not in store][: decision.number]
+        new = round_of(decision, missing, cell.training_flops)
+        store.save_search(self.space.search.model_copy(update={"rounds": [*self._rounds(), new]}))
+        part = cell.model_copy(update={"members": missing[-1].seed + 1})
+        outcomes = self._train(self.space.planned.model_copy(update={"cells": [part]}))
+        return [one.reason or "no reason given" for one in outcomes if one.status == "failed"]
+
+    def _train_here(self, part: Plan) -> list[Outcome]:
+        return train_missing(part, self.store, self._arrangement, self.executor)
+
+    @cached_property
+    def _arrangement(self) -> Arrangement:
+        # Members come one by one: a pack would train more than what is asked for.
+        return arrange(
+            self.space.planned,
+            self.store,
+            executor=self.executor,
+            device=self.device,
+            stepping=SteppingChoice(pack=1),
+        )
+
+    def _rounds(self) -> tuple[Round, ...]:
+        """The rounds so far, without members that were never trained: a round may have been broken off."""
+        kept = [_kept(one, self.store) for one in self.store.saved_search(self.space.search).rounds]
+        return tuple(one for one in kept if one.keys)
+
+    def _scored_pool(self, pool: Pool) -> ScoredPool:
+        place = (pool.planned.cell.width, len(pool.trained))
+        if place not in self._scored:
+            self._scored[place] = scored_pool(pool)
+        return self._scored[place]
+
+    def _trainable(self, pool: Pool) -> TrainableWidth:
+        cell = pool.planned
+        return TrainableWidth(
+            width=cell.cell.width,
+            parameters=self.space.parameters[cell.cell.width],
+            flops=cell.training_flops,
+            trained=len(pool.trained),
+            most=cell.members - pool.diverged,
+        )
 
 
 def _kept(one: Round, store: Store) -> Round:
-    """A round without the members that were never trained: it may have been broken off."""
+    """A round without the members that were never trained."""
     there = [(seed, key) for seed, key in zip(one.seeds, one.keys, strict=True) if key in store]
     return one.model_copy(
         update={
@@ -229,68 +179,3 @@ def _kept(one: Round, store: Store) -> Round:
             "flops": one.flops * len(there) / len(one.keys),
         }
     )
-
-
-def _check(tolerance: float, confidence: float) -> None:
-    for name, value in (("tolerance", tolerance), ("confidence", confidence)):
-        if not 0 < value < 1:
-            raise PlanError(f"--{name} {value:g} must lie between 0 and 1, say 0.01 and 0.95.")
-
-
-def _members(pool: Pool, scored: dict[tuple[int, int], Members]) -> Members:
-    place = (pool.planned.cell.width, len(pool.trained))
-    if place not in scored:
-        scored[place] = members_of(pool)
-    return scored[place]
-
-
-def _option(space: Space, pool: Pool) -> Option:
-    cell = pool.planned
-    return Option(
-        width=cell.cell.width,
-        parameters=space.parameters[cell.cell.width],
-        flops=cell.training_flops,
-        trained=len(pool.trained),
-        most=cell.members - pool.diverged,
-    )
-
-
-def _next(space: Space, store: Store, decision: Decision) -> Plan:
-    """The plan up to the members that are asked for."""
-    assert decision.width is not None
-    cell = space.cells[decision.width]
-    missing = [run.seed for run in cell.runs if run.key not in store][: decision.number]
-    part = cell.model_copy(update={"members": missing[-1] + 1})
-    return space.planned.model_copy(update={"cells": [part]})
-
-
-def _with_round(space: Space, step: Step, part: Plan, store: Store) -> Search:
-    (cell,), decision = part.cells, step.decision
-    runs = [run for run in cell.runs if run.key not in store]
-    new = Round(
-        width=cell.cell.width,
-        seeds=[run.seed for run in runs],
-        keys=[run.key for run in runs],
-        flops=len(runs) * cell.training_flops,
-        best=decision.best.members if decision.best else None,
-        confidence=decision.confidence,
-        loss=decision.loss if decision.best else None,
-        reason=decision.reason,
-    )
-    return space.search.model_copy(update={"rounds": [*step.rounds, new]})
-
-
-def _answer(space: Space, step: Step, spend: float) -> Prediction:
-    if step.decision.posterior is None:
-        cells = sorted(cell.training_flops for cell in space.planned.cells if cell.members >= START)
-        share = START * sum(cells[:LEAST_WIDTHS]) / space.grid
-        advice = (
-            f". {START} members of each of the {LEAST_WIDTHS} cheapest widths take"
-            f" {math.ceil(1000 * share) / 10:g}% of the grid: ask for a --spend of that at least"
-        )
-        raise IncompleteError(
-            f"the search has no answer: {step.decision.reason} ({step.spent:.3g} of {spend:.3g} FLOP)"
-            f"{advice if step.decision.reason == GONE else ''}."
-        )
-    (prediction,) = predict(step.decision.posterior, [space.budget])
-    return prediction

@@ -7,18 +7,25 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from ensembudget.prediction.law import ALONG_MEMBERS, ALONG_WIDTH, INTERACTING
-from ensembudget.prediction.plane import Column, Plane, checked
+from ensembudget.prediction.forms import INTERACTING, Form
+from ensembudget.prediction.plane import Plane, WidthCurve, checked
 
 EACH = 100  # parameters of a member over its width squared
 SIZES, WIDTHS = (1, 2, 4, 8), (4, 6, 8, 12, 16)
-# The same law with few exponents: nine times faster.
-COARSE = INTERACTING._replace(
-    exponents=(
-        ALONG_MEMBERS._replace(grid=np.geomspace(0.2, 2.5, 9)),
-        ALONG_WIDTH._replace(grid=np.geomspace(0.1, 2.5, 9)),
+
+
+def coarse(points: int = 9) -> Form:
+    """The same law with few exponents: with nine of each, nine times as fast."""
+    along_members, along_width = INTERACTING.exponents
+    return INTERACTING._replace(
+        exponents=(
+            along_members._replace(grid=np.geomspace(0.2, 2.5, points)),
+            along_width._replace(grid=np.geomspace(0.1, 2.5, points)),
+        )
     )
-)
+
+
+COARSE = coarse()
 
 
 class Law(NamedTuple):
@@ -50,14 +57,14 @@ def plane_of(
     times: float = 1.0,
 ) -> Plane:
     """A plane that follows a law, with errors of measurement where there is a generator."""
-    covariance, columns = errors(stderr, len(sizes)), []
+    covariance, curves = errors(stderr, len(sizes)), []
     for width in widths:
         cnll = law(sizes, width, widths[0]) + (shifts or {}).get(width, 0.0)
         if rng is not None:
             cnll = cnll + rng.multivariate_normal(np.zeros(len(sizes)), covariance)
         found = times * cnll, times**2 * covariance
-        columns.append(Column(width, round(each * width**2), np.array(sizes, float), *found))
-    return checked(columns, "plane")
+        curves.append(WidthCurve(width, round(each * width**2), np.array(sizes, float), *found))
+    return checked(curves, "plane")
 
 
 def places(*pairs: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:

@@ -10,20 +10,11 @@ from hypothesis import strategies as st
 from scipy.optimize import least_squares, nnls
 from scipy.stats import norm
 
-from ensembudget.prediction.law import (
-    _CELL,
-    _UNLIKELY,
-    _USUAL,
-    _WIDTH,
-    ALONG_MEMBERS,
-    ALONG_WIDTH,
-    INTERACTING,
-    REACH,
-    Exponent,
-    Posterior,
-    fit_plane,
-    project,
-)
+from ensembudget.prediction.forms import ALONG_MEMBERS, ALONG_WIDTH, INTERACTING, Exponent
+from ensembudget.prediction.law import fit_plane
+from ensembudget.prediction.posterior import UNLIKELY, Posterior
+from ensembudget.prediction.projection import project
+from ensembudget.prediction.scatter import CELL_SCALES, REACH, USUAL_WIDTH_SCALE, WIDTH_SCALES
 
 from .planes import COARSE, EACH, SIZES, WIDTHS, Law, errors, places, plane_of
 
@@ -183,13 +174,13 @@ def kriged(plane, alpha: float, beta: float, members, parameters) -> tuple[np.nd
     here, there = (plane.members, plane.parameters), (members, parameters)
     x, z, y, span = terms(*here), terms(*there), plane.cnll, np.ptp(plane.cnll)
     logs, means, variances = [], [], []
-    for cell, width in product(span * _CELL, span * _WIDTH):
+    for cell, width in product(span * CELL_SCALES, span * WIDTH_SCALES):
         whole = np.linalg.inv(kernel(here, here, cell, width) + plane.covariance)
         weighted = np.linalg.inv(x.T @ whole @ x)
         beta_hat = weighted @ x.T @ whole @ y
         left = y - x @ beta_hat
         determinants = np.linalg.slogdet(whole)[1] + np.linalg.slogdet(weighted)[1]
-        belief = -0.5 * (width / (span * _USUAL)) ** 2
+        belief = -0.5 * (width / (span * USUAL_WIDTH_SCALE)) ** 2
         logs.append(0.5 * determinants - 0.5 * left @ whole @ left + belief)
         # Where nobody knows the errors, what a cell deviates by itself is one.
         true = cell if plane.covariance.any() else 0.0
@@ -199,7 +190,7 @@ def kriged(plane, alpha: float, beta: float, members, parameters) -> tuple[np.nd
         variance = kernel(there, there, true, width) - across @ whole @ across.T
         variances.append(np.diag(variance + open_ones @ weighted @ open_ones.T))
     shares = np.exp(np.array(logs) - max(logs))
-    shares[shares < _UNLIKELY * shares.sum()] = 0
+    shares[shares < UNLIKELY * shares.sum()] = 0
     shares /= shares.sum()
     mean = shares @ np.array(means)
     return mean, np.sqrt(shares @ (np.array(variances) + np.array(means) ** 2) - mean**2)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ensembudget.errors import ScoreError
-from ensembudget.prediction.plane import members_of
+from ensembudget.prediction.pools import scored_pool
 from ensembudget.scoring.ensembles import score_pool, size_losses
 from ensembudget.scoring.influence import member_influences
 
@@ -53,7 +53,7 @@ def test_logits_that_cannot_be_scored_are_refused():
 
 def test_members_of_a_pool_have_their_mean_losses():
     logits, labels = tensors(5, 6)
-    found = members_of(pool_of(logits.numpy(), labels.numpy(), 4))
+    found = scored_pool(pool_of(logits.numpy(), labels.numpy(), 4))
     whole = score_pool(logits, labels)
     assert list(found.cnll) == [1, 2, 4, 6]
     for size, cnll in found.cnll.items():
@@ -63,7 +63,7 @@ def test_members_of_a_pool_have_their_mean_losses():
 
 def test_a_lone_member_has_no_influence_that_is_known():
     logits, labels = tensors(6, 1)
-    found = members_of(pool_of(logits.numpy(), labels.numpy(), 4))
+    found = scored_pool(pool_of(logits.numpy(), labels.numpy(), 4))
     assert list(found.cnll) == [1]
     assert found.influences.size == 0
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ensembudget.prediction.law import fit_plane
-from ensembudget.prediction.plane import Column, checked
+from ensembudget.prediction.plane import WidthCurve, checked
 from ensembudget.records import Extrapolation, Interval, PredictedSplit, Prediction
 from ensembudget.rendering.render import from_csv, render, to_csv
 from ensembudget.tables import predictions
@@ -30,7 +30,7 @@ def prediction(best: int, status: str = "ok", budget: int = 1000) -> Prediction:
 
 
 def test_every_split_of_every_budget_is_a_row():
-    rows = predictions.rows([prediction(2), prediction(1, "no law", budget=2000)])
+    rows = predictions.table.rows([prediction(2), prediction(1, "no law", budget=2000)])
     assert [(row["budget"], row["members"]) for row in rows] == [
         (b, n) for b in (1000, 2000) for n in (1, 2, 4)
     ]
@@ -45,7 +45,7 @@ def test_every_split_of_every_budget_is_a_row():
 
 
 def test_a_table_survives_its_csv_and_marks_the_best_alone():
-    rows = predictions.rows([prediction(2)])
+    rows = predictions.table.rows([prediction(2)])
     again = from_csv(to_csv(predictions.table, rows))
     assert [{**row, "best": row["best"] or ""} for row in again] == rows
     for kind in ("txt", "md", "html"):
@@ -74,10 +74,10 @@ def test_a_verdict_for_the_wide_network_has_no_gain_and_says_what_is_not_carried
 def test_the_law_in_numbers_gives_the_measured_cells_back():
     sizes = np.array([1.0, 2, 4, 8])
 
-    def column(k):
-        return Column(k, 1000 * k * k, sizes, 0.5 + 0.3 * sizes**-0.75 + 0.6 * 4 / k, np.zeros((4, 4)))
+    def curve(k):
+        return WidthCurve(k, 1000 * k * k, sizes, 0.5 + 0.3 * sizes**-0.75 + 0.6 * 4 / k, np.zeros((4, 4)))
 
-    plane = checked([column(k) for k in (4, 6, 8, 12)], "plane")
+    plane = checked([curve(k) for k in (4, 6, 8, 12)], "plane")
     note = predictions.law_note(fit_plane(plane))
     formula, rest = note.removeprefix("Law: CNLL = ").split(", q the parameters of a member over ")
     assert rest.startswith("16,000; from 16 cells of 4 widths, which lie ")
@@ -95,11 +95,11 @@ def test_the_law_in_numbers_gives_the_measured_cells_back():
 @pytest.mark.parametrize(("doubted", "said"), [((), None), ((6,), "width 6"), ((4, 12), "width 4, 12")])
 def test_the_law_in_numbers_names_the_widths_that_count_less(doubted, said):
     sizes = np.array([1.0, 2])
-    columns = [
-        Column(k, k * k, sizes, 0.5 + 0.3 / sizes + 1 / k, 1e-4 * (0.75 + 0.25 * np.eye(2)))
+    curves = [
+        WidthCurve(k, k * k, sizes, 0.5 + 0.3 / sizes + 1 / k, 1e-4 * (0.75 + 0.25 * np.eye(2)))
         for k in (4, 6, 8, 12)
     ]
-    posterior = fit_plane(checked(columns, "plane"))
+    posterior = fit_plane(checked(curves, "plane"))
     more = np.isin(posterior.plane.parameters, np.square(doubted))
     note = predictions.law_note(replace(posterior, noise=posterior.noise + np.diag(0.01 * more)))
     assert ("counted less" in note) == bool(doubted)

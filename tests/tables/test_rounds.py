@@ -1,19 +1,19 @@
 """What a search says of its rounds, from rounds written by hand."""
 
 import json
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from ensembudget.prediction.choice import Candidate, Decision
+from ensembudget.prediction.budgets import Budgeted, Candidate
+from ensembudget.prediction.policy import Decision, Policy
+from ensembudget.prediction.search import SearchResult, SearchState
 from ensembudget.records import Prediction, Round
 from ensembudget.rendering.render import from_csv, render, to_csv
 from ensembudget.tables import rounds
-from ensembudget.verbs.search import Found, Step
 
 GRID = 8e9
-SPACE = SimpleNamespace(grid=GRID)
+POLICY = Policy(Budgeted(11338, "parameters", []), spend=1e9, grid=GRID)
 FIRST = Round(
     width=4, seeds=[0], keys=["a" * 64], flops=2e8, best=None, confidence=0.0, loss=None, reason="a law first"
 )
@@ -26,12 +26,12 @@ STOP = Decision(BEST, 0.96, 0.001, None, 0, "sure enough")
 PREDICTION = Prediction(budget=11338, budget_kind="parameters", best=4, status="ok", splits=[])
 
 
-def step(decision=STOP, done=(FIRST, SECOND)) -> Step:
-    return Step(decision, tuple(done), sum(one.flops for one in done))
+def state(decision=STOP, done=(FIRST, SECOND)) -> SearchState:
+    return SearchState(decision, tuple(done), sum(one.flops for one in done))
 
 
 def test_a_row_is_a_round_with_what_was_known_before_it():
-    one, other = rounds.rows(step(), SPACE)
+    one, other = rounds.table.rows((state(), POLICY))
     assert one == {
         "round": 1, "best": None, "confidence": None, "loss": None, "width": 4, "seeds": "0",
         "grid_percent": pytest.approx(2.5), "reason": "a law first",
@@ -45,14 +45,14 @@ def test_a_row_is_a_round_with_what_was_known_before_it():
 
 @pytest.mark.parametrize("kind", ["txt", "md", "tex", "html"])
 def test_rounds_can_be_set_in_every_way(kind):
-    text = render(rounds.table, rounds.rows(step(), SPACE), kind)
+    text = render(rounds.table, rounds.table.rows((state(), POLICY)), kind)
     assert "a law first" in text
     assert "it tells most" in text
     assert "nan" not in text.lower()
 
 
 def test_rounds_come_back_from_a_csv():
-    first, second = from_csv(to_csv(rounds.table, rounds.rows(step(), SPACE)))
+    first, second = from_csv(to_csv(rounds.table, rounds.table.rows((state(), POLICY))))
     assert (second["best"], second["width"], second["loss"]) == (4, 6, 0.0125)
     assert first["best"] is None
     assert first["confidence"] is None
@@ -60,7 +60,7 @@ def test_rounds_come_back_from_a_csv():
 
 def test_before_there_is_a_law_a_sentence_names_no_best():
     decision = Decision(None, 0.0, np.inf, 5, 1, "a law needs more")
-    said = rounds.sentence(step(decision, [FIRST]), SPACE, 1e9)
+    said = rounds.sentence(state(decision, [FIRST]), POLICY)
     assert said.startswith("round 2; 20% of the spend, 2.5% of the grid; ")
     assert said.endswith("; trains 1 of width 5: a law needs more")
     assert "best" not in said
@@ -68,7 +68,7 @@ def test_before_there_is_a_law_a_sentence_names_no_best():
 
 
 def test_a_sentence_says_what_is_best_how_sure_and_what_is_next():
-    said = rounds.sentence(step(STOP._replace(width=6, number=2, reason="most")), SPACE, 1e9)
+    said = rounds.sentence(state(STOP._replace(width=6, number=2, reason="most")), POLICY)
     assert said == (
         "round 3; 80% of the spend, 10.0% of the grid; best n = 4 (width 3) with confidence 0.96;"
         " trains 2 of width 6: most"
@@ -76,11 +76,13 @@ def test_a_sentence_says_what_is_best_how_sure_and_what_is_next():
 
 
 def test_the_last_sentence_says_that_it_stops_and_why():
-    assert rounds.sentence(step(), SPACE, 1e9).endswith("with confidence 0.96; stops: sure enough")
+    assert rounds.sentence(state(), POLICY).endswith("with confidence 0.96; stops: sure enough")
 
 
 def test_a_document_has_the_end_the_rounds_and_the_prediction_and_is_json():
-    document = json.loads(json.dumps(rounds.document(Found(step(), PREDICTION), SPACE), allow_nan=False))
+    document = json.loads(
+        json.dumps(rounds.document(SearchResult(state(), PREDICTION), POLICY), allow_nan=False)
+    )
     assert (document["stopped"], document["confidence"]) == ("sure enough", 0.96)
     assert (document["spent"], document["grid"]) == (8e8, GRID)
     assert [one["round"] for one in document["rounds"]] == [1, 2]
@@ -89,6 +91,6 @@ def test_a_document_has_the_end_the_rounds_and_the_prediction_and_is_json():
 
 def test_a_document_without_a_law_has_no_prediction():
     decision = Decision(None, 0.0, np.inf, 5, 1, "a law needs more")
-    found = Found(step(decision, []), None)
-    document = json.loads(json.dumps(rounds.document(found, SPACE), allow_nan=False))
+    found = SearchResult(state(decision, []), None)
+    document = json.loads(json.dumps(rounds.document(found, POLICY), allow_nan=False))
     assert (document["prediction"], document["rounds"], document["spent"]) == (None, [], 0)

@@ -1,0 +1,42 @@
+"""The networks of a plane, so that the widths of a budget can be counted."""
+
+from ..datasets._load import task_of
+from ..planning.variants import variants_of
+from ..records import Network, Plan, Study
+from .arms import chosen_arm
+
+
+def planned_network(plan: Plan, arm: str) -> Network:
+    """The network of one arm of a plan.
+
+    Raises:
+        DatasetError: The plan is of an older version, which kept no task, and its dataset is not there.
+    """
+    study = plan.study
+    cell = next(planned.cell for planned in plan.cells if planned.arm == arm)
+    return Network(
+        family=study.family,
+        options=cell.options,
+        task=plan.task or task_of(study.dataset),
+        dtype=study.dtype,
+        multiple_of=study.multiple_of,
+        budget_kind=study.budget_kind,
+    )
+
+
+def study_network(study: Study, arm: str | None = None) -> Network:
+    """The network of one arm of a study.
+
+    Raises:
+        ArmError: No such arm, or several and none named.
+    """
+    variants = {variant.arm: variant for variant in variants_of(study)}
+    variant = variants[chosen_arm(list(variants), arm, f"study {study.name!r}")]
+    return Network(
+        family=study.family,
+        options=dict(variant.options),
+        task=task_of(study.dataset),
+        dtype=study.dtype,
+        multiple_of=study.multiple_of,
+        budget_kind=study.budget_kind,
+    )

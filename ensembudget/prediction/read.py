@@ -1,0 +1,123 @@
+"""Reads a plane from a CSV file, anybody's or a report's."""
+
+import warnings
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from ..arrays import Array
+from ..errors import InputError, did_you_mean
+from .arms import chosen_arm
+from .plane import CORRELATION, Plane, WidthCurve, checked
+from .sidecar import published_curves, read_sidecar
+from .sizes import spaced
+
+NEEDED = ("members", "width", "parameters", "cnll")
+
+
+def read_plane(path: str, arm: str | None = None) -> Plane:
+    """Anybody's plane in CSV: `members,width,parameters,cnll`, and if known `stderr` and `arm`.
+
+    Where a report wrote `plane.json` beside its `plane.csv`, the plane is the one that the store gives: with
+    the covariance of its cells, and the network to count widths with. Without it, cells of one width are
+    taken to correlate by 0.75, and parameters are interpolated between the measured widths.
+
+    Args:
+        path: Of the file; further columns are ignored.
+        arm: Which, where the file has a column `arm` with several.
+
+    Raises:
+        InputError: No such file or columns, impossible numbers, cells that disagree, or a `plane.json` beside
+            it that is not its own.
+        ArmError: No such arm, or several and none named.
+        FitError: Too few cells for a law.
+    """
+    frame = _read(path)
+    known = [str(one) for one in frame["arm"].dropna().unique()] if "arm" in frame else []
+    arm = chosen_arm(known, arm, repr(path))
+    if arm:
+        frame = frame[frame["arm"].astype(str) == arm]
+    _check_numbers(frame, path)
+    curves = list(_curves(frame, path))
+    published = read_sidecar(path, arm)
+    if published is None:
+        return checked(curves, repr(path), arm=arm)
+    return checked(published_curves(published, curves, path), repr(path), network=published.network, arm=arm)
+
+
+def _read(path: str) -> pd.DataFrame:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", pd.errors.ParserWarning)  # a comma at the end of every line
+            frame = pd.read_csv(path, index_col=False)
+    except (OSError, ValueError) as error:
+        raise InputError(f"plane {path!r} cannot be read as CSV: {str(error).strip()}.") from None
+    for name in NEEDED:
+        if name not in frame:
+            raise InputError(
+                f"plane {path!r} has no column {name!r}.{did_you_mean(name, map(str, frame.columns))}"
+                f" It needs {', '.join(NEEDED)}, and may have stderr."
+            )
+    if frame.empty:
+        raise InputError(f"plane {path!r} has no rows.")
+    return frame
+
+
+def _check_numbers(frame: pd.DataFrame, path: str) -> None:
+    for name in [*NEEDED, *(["stderr"] if "stderr" in frame else [])]:
+        truths = frame[name].map(lambda value: isinstance(value, bool))  # True is not 1
+        values = pd.to_numeric(frame[name].where(~truths), errors="coerce").astype(float)
+        free = frame[name].isna() if name == "stderr" else False
+        wrong = ~free & ~(np.isfinite(values) & ((values >= 0) if name == "stderr" else (values > 0)))
+        if name not in ("cnll", "stderr"):
+            wrong |= values != values.round()
+        if wrong.any():
+            row = int(np.flatnonzero(wrong)[0])
+            needed = {"cnll": "a number above 0", "stderr": "a number of at least 0"}.get(
+                name, "a whole number above 0"
+            )
+            raise InputError(
+                f"plane {path!r}, row {frame.index[row] + 1}: {name} is {str(frame[name].iloc[row])!r};"
+                f" it must be {needed}."
+            )
+
+
+def _curves(frame: pd.DataFrame, path: str) -> Iterator[WidthCurve]:
+    frame = frame.assign(stderr=frame["stderr"] if "stderr" in frame else np.nan)
+    frame = frame[[*NEEDED, "stderr"]].apply(pd.to_numeric)
+    frame = frame.astype(dict.fromkeys(NEEDED[:-1], int)).sort_values(["width", "members"])
+    largest = frame["stderr"].max()
+    for width, cells in frame.groupby("width"):
+        if cells["parameters"].nunique() > 1:
+            counts = " and ".join(f"{count:,.0f}" for count in cells["parameters"].unique()[:2])
+            raise InputError(
+                f"plane {path!r}: width {width} has members of {counts} parameters; a width has one number."
+            )
+        for size, same in cells.groupby("members"):
+            if same["cnll"].nunique() > 1:
+                values = " and ".join(f"{value:g}" for value in same["cnll"].unique()[:2])
+                raise InputError(
+                    f"plane {path!r}: n = {size} of width {width} stands there {len(same)} times and"
+                    f" disagrees, cnll {values}. Give each cell once, say its mean."
+                )
+        cells = cells.drop_duplicates("members")
+        cells = cells[cells["members"].isin(spaced(cells["members"].tolist()))]
+        yield WidthCurve(
+            width=int(cells["width"].iloc[0]),
+            parameters=int(cells["parameters"].iloc[0]),
+            sizes=cells["members"].to_numpy(float),
+            cnll=cells["cnll"].to_numpy(float),
+            covariance=_correlated(cells["stderr"], largest),
+        )
+
+
+def _correlated(stderr: pd.Series, largest: float) -> Array:
+    """Covariance from standard errors; a missing one is that of the next smaller size, else the largest.
+
+    The mean over a whole pool's ensembles is about as well known at every size.
+    """
+    errors = stderr.ffill().fillna(largest).fillna(0.0).to_numpy(float)
+    correlation = np.where(np.eye(len(errors), dtype=bool), 1.0, CORRELATION)
+    found: Array = correlation * errors[:, None] * errors
+    return found
