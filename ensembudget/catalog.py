@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .executors._base import Executor
     from .families._base import Family
     from .laws._base import Law
+    from .metrics._base import Metric
     from .modes._base import Mode
     from .stepping.ways._base import Way
     from .tables._base import Table
@@ -151,11 +152,12 @@ DATASETS: Catalog["Dataset"] = Catalog("datasets", "dataset")
 BUDGETS: Catalog["Budget"] = Catalog("budgets", "budget")
 MODES: Catalog["Mode"] = Catalog("modes", "mode")
 LAWS: Catalog["Law"] = Catalog("laws", "law")
+METRICS: Catalog["Metric"] = Catalog("metrics", "metric")
 EXECUTORS: Catalog["Executor"] = Catalog("executors", "executor")
 WAYS: Catalog["Way"] = Catalog("stepping/ways", "way")
 TABLES: Catalog["Table"] = Catalog("tables", "table")
 
 # What `ls` can list, by kind.
 CATALOGS: dict[str, Catalog[Any]] = {
-    one.kind: one for one in (FAMILIES, DATASETS, MODES, BUDGETS, LAWS, EXECUTORS, WAYS, TABLES)
+    one.kind: one for one in (FAMILIES, DATASETS, MODES, BUDGETS, LAWS, METRICS, EXECUTORS, WAYS, TABLES)
 }

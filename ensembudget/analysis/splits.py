@@ -4,13 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ..records import Interval, Split, SplitCost
-from ..scoring.bootstrap import interval
+from ..scoring.bootstrap import interval, mean_metrics
 from ..scoring.comparison import Compared, SplitLosses, Verdict, compare
 from ..scoring.ensembles import deep_ensemble_equivalent
 from ..scoring.pools import Pool, Results
 
 SplitKey = tuple[str, int, int]  # arm ("" where there is but one), budget, members
-SPREAD = ("accuracy", "nll")  # metrics with an interval over members, beside CNLL
 
 
 @dataclass(frozen=True)
@@ -129,17 +128,10 @@ def _score(pool: Pool, one: SplitLosses, compared: Compared, curve: dict[int, fl
     scores, size = pool.scores, one.members
     assert scores is not None
     cnll = float(one.losses.mean())
-
-    def spread(metric: str) -> Interval:
-        value = cnll if metric == "cnll" else scores.mean(size, metric)
-        return interval(value, one.spread and getattr(one.spread, metric))
-
-    bare = {"brier": True, "ece": True, "disagreement": size > 1}
     return SplitScore(
         ensembles=len(scores.losses[size]),
-        metrics={metric: spread(metric) for metric in SPREAD}
-        | {name: Interval(value=scores.mean(size, name)) if said else None for name, said in bare.items()},
-        cnll=spread("cnll"),
+        metrics=mean_metrics(scores, size, one.spread),
+        cnll=interval(cnll, one.spread and one.spread.cnll),
         temperature=scores.temperatures[size],
         compared=compared,
         equivalent=deep_ensemble_equivalent(cnll, curve) if curve else None,

@@ -14,7 +14,7 @@ def add_arguments(parser: Parser) -> None:
 
 
 def act(args: argparse.Namespace) -> int:
-    from ..rendering.write import open_folder, write_rows, write_table
+    from ..rendering.write import open_folder, write_table
     from ..scoring.ensembles import score_pool
     from ..tables import scores, sizes
     from ..verbs.evaluate import read_logits
@@ -23,11 +23,11 @@ def act(args: argparse.Namespace) -> int:
     logits, labels = read_logits(args.logits)
     folder = open_folder(args.out) if args.out else None
     scored = score_pool(logits, labels)
-    rows = sizes.rows(logits, labels, scored)
+    found = sizes.size_results(logits, labels, scored)
     if folder:
         write_table(folder, replace(scores.table, csv_only=False), scored.scores)
-        write_rows(folder, sizes.table, rows)
-    print_rows(sizes.table, rows, args.format)
+        write_table(folder, sizes.table, found)
+    print_rows(sizes.table, sizes.table.rows(found), args.format)
     return 0
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from ..arrays import Array
 from ..records import Interval, Score
 from ..threads import torch_threads
+from .ensembles import PoolScores
 from .influence import accuracy_variance, losses_without_each, mean_losses
 from .mixing import groups
 
@@ -31,6 +32,26 @@ def interval(value: float, deviations: Array | None) -> Interval:
         return Interval(value=value)
     low, high = np.quantile(deviations, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Interval(value=value, low=value + float(low), high=value + float(high))
+
+
+def mean_metrics(scores: PoolScores, size: int, spread: Spread | None) -> dict[str, Interval | None]:
+    """Every metric's mean over the groups of one size, with an interval where `Spread` has deviations.
+
+    Args:
+        scores: Of a pool.
+        size: The ensembles'.
+        spread: Of that size's means; None for a pool of one.
+
+    Returns:
+        By name; None where a group has no such number, as a single member has no disagreement.
+    """
+    groups = [score.metrics for score in scores.scores if score.members == size]
+    found: dict[str, Interval | None] = {}
+    for name in groups[0]:
+        deviations = getattr(spread, name, None)
+        there = all(group[name] is not None for group in groups)
+        found[name] = interval(scores.mean(size, name), deviations) if there else None
+    return found
 
 
 def group_deviations(scores: Sequence[Score], *, draws: int = DRAWS, seed: int = 0) -> Spread:

@@ -12,8 +12,8 @@ from torch import Tensor
 from ..arrays import Array, Integers
 from ..errors import ScoreError
 from ..threads import torch_threads
+from .check import check_logits
 from .curves import Curves
-from .metrics import check_logits
 from .mixing import group_matrix, pooled
 from .mixtures import Mixtures
 from .temperatures import fit_temperatures, tempered_losses

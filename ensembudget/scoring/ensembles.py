@@ -4,12 +4,16 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
+from ..catalog import METRICS
+from ..errors import ScoreError
+from ..metrics._base import Ensemble, Metric
 from ..records import Score
 from ..threads import torch_threads
 from .calibration import cross_fitted_losses, geometric_mean, halvings
-from .metrics import accuracy, agreement, brier, check_logits, disagreement, ece, label_losses
+from .check import check_logits
 from .mixing import group_matrix, groups, pooled
 
 _AT_ONCE = 2**25  # numbers: averages that are held at one time
@@ -29,10 +33,17 @@ class PoolScores:
     losses: dict[int, Tensor]
     temperatures: dict[int, float]
 
-    def mean(self, size: int, metric: str) -> float:
-        """A metric's mean over the groups of one size."""
-        values: list[float] = [getattr(score, metric) for score in self.scores if score.members == size]
-        return sum(values) / len(values)
+    def mean(self, size: int, name: str) -> float:
+        """Mean over the groups of one size, of a metric, `cnll` or `cnll_before`.
+
+        Raises:
+            ScoreError: A group has no such number, as a single member has no disagreement.
+        """
+        values = [score.value(name) for score in self.scores if score.members == size]
+        there = [value for value in values if value is not None]
+        if len(there) < len(values):
+            raise ScoreError(f"{name} has no mean at size {size}: {len(values) - len(there)} groups lack it.")
+        return sum(there) / len(there)
 
 
 @torch_threads(1)
@@ -49,10 +60,9 @@ def score_pool(logits: Tensor, labels: Tensor, *, cell: str = "", seed: int = 0)
         Scores in float64, from float64 arithmetic.
 
     Raises:
-        ScoreError: Shapes or types disagree, or numbers are not finite.
+        ScoreError: Shapes or types disagree, numbers are not finite, or a metric gives no number.
 
     Example:
-        >>> import torch
         >>> logits = torch.randn(4, 100, 3, generator=torch.Generator().manual_seed(0))
         >>> scores = score_pool(logits, torch.arange(100) % 3).scores
         >>> [(score.members, score.replicate) for score in scores]
@@ -61,40 +71,39 @@ def score_pool(logits: Tensor, labels: Tensor, *, cell: str = "", seed: int = 0)
     check_logits(logits, labels)
     labels, pool = labels.long(), len(logits)
     ensembles = [(size, *one) for size in range(1, pool + 1) for one in enumerate(groups(pool, size))]
-    folds, membership = (
-        halvings(len(labels), seed=seed),
-        group_matrix(pool, [group for *_, group in ensembles]),
-    )
-    before, heat_before = cross_fitted_losses(logits, labels, folds, membership)
-    # A single member's temperature has no before and after.
-    after, heat = before.clone(), heat_before.clone()
-    measured: list[dict[str, float]] = []
+    folds = halvings(len(labels), seed=seed)
+    matrix = group_matrix(pool, [group for *_, group in ensembles])
+    before, temperatures_before = cross_fitted_losses(logits, labels, folds, matrix)
+    # For a single member, before and after averaging are the same.
+    after, temperatures = before.clone(), temperatures_before.clone()
+    metrics, agreements = _metrics(), agreement(logits.argmax(-1))
+    measured: list[dict[str, float | None]] = []
     for batch in _batches(pool, len(ensembles), at_once=max(1, _AT_ONCE // logits[0].numel())):
-        predictions = pooled(logits, membership[batch])
+        averages = pooled(logits, matrix[batch])
         if batch.start >= pool:
-            after[batch], heat[batch] = cross_fitted_losses(predictions, labels, folds)
-        measured += [_uncalibrated(one, labels) for one in predictions]
-        del predictions  # before the next ones are made
-    agreements = agreement(logits.argmax(-1))
+            after[batch], temperatures[batch] = cross_fitted_losses(averages, labels, folds)
+        for average, (*_, group) in zip(averages, ensembles[batch], strict=True):
+            one = Ensemble(average, labels, logits[group], agreements[group, group])
+            measured.append({name: _measure(name, metric, one) for name, metric in metrics.items()})
+        del averages  # before the next ones are made
     scores = [
         Score(
             cell=cell,
             members=size,
             replicate=replicate,
+            metrics=measured[row],
             cnll=float(after[row].mean()),
             cnll_before=float(before[row].mean()),
-            temperature=geometric_mean(heat[row]),
-            temperature_before=geometric_mean(heat_before[row]),
-            disagreement=disagreement(agreements[group, group]),
-            **measured[row],
+            temperature=geometric_mean(temperatures[row]),
+            temperature_before=geometric_mean(temperatures_before[row]),
         )
-        for row, (size, replicate, group) in enumerate(ensembles)
+        for row, (size, replicate, _) in enumerate(ensembles)
     ]
     counts = [pool // size for size in range(1, pool + 1)]
     return PoolScores(
         scores,
         losses=dict(enumerate(after.split(counts), 1)),
-        temperatures={size: geometric_mean(some) for size, some in enumerate(heat.split(counts), 1)},
+        temperatures={size: geometric_mean(some) for size, some in enumerate(temperatures.split(counts), 1)},
     )
 
 
@@ -111,10 +120,10 @@ def size_losses(
     labels, folds = labels.long(), halvings(len(labels), seed=seed)
     losses, temperatures = {}, {}
     for size in sizes:
-        membership = group_matrix(len(logits), groups(len(logits), size))
-        predictions = logits if size == 1 else pooled(logits, membership)
-        losses[size], heat = cross_fitted_losses(predictions, labels, folds)
-        temperatures[size] = geometric_mean(heat)
+        matrix = group_matrix(len(logits), groups(len(logits), size))
+        averages = logits if size == 1 else pooled(logits, matrix)
+        losses[size], fitted = cross_fitted_losses(averages, labels, folds)
+        temperatures[size] = geometric_mean(fitted)
     return losses, temperatures
 
 
@@ -125,14 +134,40 @@ def _batches(pool: int, ensembles: int, at_once: int) -> Iterator[slice]:
             yield slice(start, min(start + at_once, last))
 
 
-def _uncalibrated(log_probs: Tensor, labels: Tensor) -> dict[str, float]:
-    """What an average is worth as it stands: (sample, class) against (sample,)."""
-    return {
-        "accuracy": accuracy(log_probs, labels),
-        "nll": float(label_losses(log_probs, labels).mean()),
-        "brier": brier(log_probs, labels),
-        "ece": ece(log_probs, labels),
-    }
+def agreement(predictions: Tensor) -> Tensor:
+    """Share of samples on which two members predict the same class.
+
+    Args:
+        predictions: Classes, (member, sample).
+
+    Returns:
+        (member, member), float64.
+
+    Example:
+        >>> agreement(torch.tensor([[0, 1, 1, 2], [0, 1, 1, 0]]))
+        tensor([[1.0000, 0.7500],
+                [0.7500, 1.0000]], dtype=torch.float64)
+    """
+    return torch.stack([(one == predictions).double().mean(1) for one in predictions])
+
+
+def _metrics() -> dict[str, Metric]:
+    """Every metric of the catalogue; none may have the name of another number of a score."""
+    found = METRICS.usable()
+    if taken := set(found) & set(Score.model_fields):
+        raise ScoreError(
+            f"metric {min(taken)!r} cannot be used: a field of a score has that name. Rename it."
+        )
+    return found
+
+
+def _measure(name: str, metric: Metric, ensemble: Ensemble) -> float | None:
+    value = metric.score(ensemble)
+    if value is None or (isinstance(value, int | float) and math.isfinite(value)):
+        return value
+    raise ScoreError(
+        f"metric {name!r} of {len(ensemble.logits)} members is {value!r}: needed is a finite float, or None."
+    )
 
 
 def deep_ensemble_equivalent(cnll: float, curve: dict[int, float]) -> float | None:

@@ -7,6 +7,7 @@ from ..records import Score
 from ..scoring.pools import Pool
 from ..store import Stored
 from ._base import Column, Table, Value
+from ._metrics import metric_columns
 
 
 class MemberLine(NamedTuple):
@@ -36,10 +37,6 @@ def of_cell(name: str) -> Any:
     return lambda line: getattr(line.stored.member.run.cell, name)
 
 
-def of_score(name: str) -> Any:
-    return lambda line: line.score and getattr(line.score, name)
-
-
 def of_environment(name: str) -> Any:
     return lambda line: getattr(line.stored.member.environment, name)
 
@@ -53,6 +50,10 @@ def final_train_loss(line: MemberLine) -> Value:
     return float(line.stored.train_loss[-1]) if line.score else None
 
 
+METRICS = metric_columns(
+    lambda line, name: line.score and line.score.metrics[name], chosen=lambda metric: metric.of_member
+)
+
 table = Table(
     "members",
     "Members",
@@ -64,7 +65,9 @@ table = Table(
         Column("seed", get=lambda line: line.stored.member.run.seed),
         *(Column(name, get=of_member(name)) for name in ("parameters", "status", "diverged_at")),
         Column("last_finite_step", get=last_finite_step, optional=True),
-        *(Column(name, get=of_score(name)) for name in ("accuracy", "nll", "cnll")),
+        *METRICS.before,
+        Column("cnll", get=lambda line: line.score and line.score.cnll),
+        *METRICS.after,
         Column("final_train_loss", get=final_train_loss),
         Column("seconds", get=of_member("seconds")),
         *(Column(name, get=of_environment(name)) for name in ("device", "torch", "threads", "pack")),

@@ -7,6 +7,7 @@ from ..analysis.splits import BudgetResult, SplitResult
 from ..records import Interval
 from ..scoring.comparison import Verdict
 from ._base import Column, Table, Value
+from ._metrics import metric_columns
 
 
 def of_score(name: str) -> Any:
@@ -16,10 +17,6 @@ def of_score(name: str) -> Any:
 
 def of_compared(name: str) -> Any:
     return lambda one: one.score and getattr(one.score.compared, name)
-
-
-def of_metric(name: str) -> Any:
-    return lambda one: one.score and one.score.metrics[name]
 
 
 def of_split(name: str) -> Any:
@@ -102,6 +99,12 @@ def _signed(interval: Interval) -> str:
     return f"{interval.value:+.4f} [{interval.low:+.4f}, {interval.high:+.4f}]"
 
 
+METRICS = metric_columns(
+    lambda one, name: one.score and one.score.metrics[name],
+    heading=lambda metric: "" if metric.csv_only else metric.heading,
+    intervals=True,
+)
+
 table = Table(
     "memory_split",
     "Memory split",
@@ -117,17 +120,14 @@ table = Table(
         Column("parameters_total", "parameters", ",d", get=of_split("parameters_total")),
         Column("error_percent", "off budget, %", "+.1f", get=of_split("error_percent")),
         Column("groups", "disjoint ensembles", "d", get=of_score("ensembles")),
-        Column("accuracy", "accuracy", ".4f", interval=True, get=of_metric("accuracy")),
-        Column("nll", "NLL", ".4f", interval=True, get=of_metric("nll")),
+        *METRICS.before,
         Column("cnll", "CNLL", ".4f", interval=True, get=of_score("cnll")),
         Column("difference", "CNLL minus wide", "+.4f", interval=True, get=of_compared("difference")),
         Column("verdict", "vs wide (n=1)", get=verdict),
         Column("best", "vs best", get=of_compared("best")),
         Column("frequency_best", "share best", ".2f", get=of_compared("frequency_best")),
         Column("temperature", get=of_score("temperature")),
-        Column("brier", get=of_metric("brier")),
-        Column("ece", "ECE", ".4f", get=of_metric("ece")),
-        Column("disagreement", "disagreement", ".3f", get=of_metric("disagreement")),
+        *METRICS.after,
         Column("deep_ensemble_equivalent", "deep-ensemble equivalent", ".1f", get=of_score("equivalent")),
         Column("flops_per_sample", get=of_split("flops_per_sample")),
         Column("activations_per_sample", get=of_split("activations_per_sample")),

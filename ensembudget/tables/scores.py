@@ -7,6 +7,7 @@ from ..analysis import Analysis
 from ..records import Score
 from ..scoring.pools import Pool
 from ._base import Column, Table
+from ._metrics import metric_columns, metric_rules
 
 
 class ScoreLine(NamedTuple):
@@ -36,6 +37,8 @@ def of_pool(read: Any) -> Any:
     return lambda line: read(line) if line.pool else None
 
 
+METRICS = metric_columns(lambda line, name: line.score.metrics[name])
+
 table = Table(
     "scores",
     "Ensembles of every size",
@@ -50,21 +53,18 @@ table = Table(
             get=of_pool(lambda line: line.score.members * line.pool.stored[0].member.parameters),
             optional=True,
         ),
-        Column("accuracy", "accuracy", ".4f", get=of_score("accuracy")),
-        Column("nll", "NLL", ".4f", get=of_score("nll")),
+        *METRICS.before,
         Column("cnll", "CNLL", ".4f", get=of_score("cnll")),
         Column("cnll_before", "CNLL before", ".4f", get=of_score("cnll_before")),
         Column("temperature", "T", ".3f", get=of_score("temperature")),
         Column("temperature_before", "T before", ".3f", get=of_score("temperature_before")),
-        Column("brier", "Brier", ".4f", get=of_score("brier")),
-        Column("ece", "ECE", ".4f", get=of_score("ece")),
-        Column("disagreement", "disagreement", ".4f", get=of_score("disagreement")),
+        *METRICS.after,
     ),
     rules=(
-        "NLL: negative log-likelihood of the averaged probabilities, nats per sample. CNLL: the same at a"
-        " temperature fitted on one half of the test samples and scored on the other, both ways, over 5"
-        " random halvings; applied after averaging, or before (one temperature for all members' logits).",
-        "T is the geometric mean over the 10 fits. ECE has 15 bins. Disagreement is over pairs of members.",
+        metric_rules(),
+        "CNLL: NLL at a temperature fitted on one half of the test samples and scored on the other, both"
+        " ways, over 5 random halvings; applied after averaging, or before (one temperature for all members'"
+        " logits). T is the geometric mean over the 10 fits.",
     ),
     records=records,
     csv_only=True,

@@ -1,37 +1,42 @@
-"""One row an ensemble size of one pool: means over its disjoint groups, with intervals."""
+"""One row an ensemble size of one pool: means over its disjoint ensembles, with intervals."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
-from ..scoring.bootstrap import interval
+from ..records import Interval
+from ..scoring.bootstrap import interval, mean_metrics
 from ..scoring.comparison import split_losses
 from ..scoring.ensembles import PoolScores
 from . import scores
-from ._base import Column, Row, Table, spread_out
-
-table = Table(
-    "sizes",
-    "Ensembles out of one pool",
-    (
-        Column("members", "n", "d"),
-        Column("groups", "groups", "d"),
-        Column("accuracy", "accuracy", ".4f", interval=True),
-        Column("nll", "NLL", ".4f", interval=True),
-        Column("cnll", "CNLL", ".4f", interval=True),
-        Column("cnll_before", "CNLL before", ".4f"),
-        Column("temperature", "T", ".3f"),
-        Column("brier", "Brier", ".4f"),
-        Column("ece", "ECE", ".4f"),
-        Column("disagreement", "disagreement", ".4f"),
-    ),
-    rules=(
-        *scores.table.rules,
-        "Values are means over disjoint groups; intervals are 95%, over members (bootstrap).",
-    ),
-    about="pool",
-)
+from ._base import Column, Table
+from ._metrics import metric_columns
 
 
-def rows(logits: Tensor, labels: Tensor, scores: PoolScores) -> list[Row]:
+@dataclass(frozen=True)
+class SizeResult:
+    """One ensemble size.
+
+    Attributes:
+        members: Of an ensemble.
+        groups: How many disjoint ensembles the pool holds.
+        metrics: Means by name; None where an ensemble of that size has none.
+        cnll: Calibrated NLL, temperature after averaging, nats per sample.
+        cnll_before: Temperature before averaging.
+        temperature: Geometric mean over the cross-fits.
+    """
+
+    members: int
+    groups: int
+    metrics: Mapping[str, Interval | None]
+    cnll: Interval
+    cnll_before: float
+    temperature: float
+
+
+def size_results(logits: Tensor, labels: Tensor, scores: PoolScores) -> list[SizeResult]:
     """Every size from 1 to the pool's.
 
     Args:
@@ -39,14 +44,42 @@ def rows(logits: Tensor, labels: Tensor, scores: PoolScores) -> list[Row]:
         labels: (sample,).
         scores: Of that pool.
     """
-    found: list[Row] = []
-    for size, losses in scores.losses.items():
-        spread = split_losses(logits, labels, scores, size).spread
-        row: Row = {"members": size, "groups": len(losses), "temperature": scores.temperatures[size]}
-        for metric in ("accuracy", "nll", "cnll"):
-            row |= spread_out(metric, interval(scores.mean(size, metric), spread and getattr(spread, metric)))
-        for metric in ("cnll_before", "brier", "ece"):
-            row[metric] = scores.mean(size, metric)
-        row["disagreement"] = scores.mean(size, "disagreement") if size > 1 else None
-        found.append(row)
-    return found
+    return [_result(logits, labels, scores, size) for size in scores.losses]
+
+
+def _result(logits: Tensor, labels: Tensor, scores: PoolScores, size: int) -> SizeResult:
+    spread = split_losses(logits, labels, scores, size).spread
+    return SizeResult(
+        members=size,
+        groups=len(scores.losses[size]),
+        metrics=mean_metrics(scores, size, spread),
+        cnll=interval(scores.mean(size, "cnll"), spread and spread.cnll),
+        cnll_before=scores.mean(size, "cnll_before"),
+        temperature=scores.temperatures[size],
+    )
+
+
+def _metric(one: SizeResult, name: str) -> Any:
+    return one.metrics[name]
+
+
+METRICS = metric_columns(_metric, intervals=True)
+
+table = Table(
+    "sizes",
+    "Ensembles out of one pool",
+    (
+        Column("members", "n", "d"),
+        Column("groups", "disjoint ensembles", "d"),
+        *METRICS.before,
+        Column("cnll", "CNLL", ".4f", interval=True),
+        Column("cnll_before", "CNLL before", ".4f"),
+        Column("temperature", "T", ".3f"),
+        *METRICS.after,
+    ),
+    rules=(
+        *scores.table.rules,
+        "Values are means over disjoint ensembles; intervals are 95%, over members (bootstrap).",
+    ),
+    about="pool",
+)

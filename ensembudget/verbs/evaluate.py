@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ..errors import IncompleteError, ScoreError
 from ..records import Plan
-from ..scoring.metrics import check_logits
+from ..scoring.check import check_logits
 from ..scoring.pools import Results, pools_of, scored, with_histories
 from ..store import Store
 

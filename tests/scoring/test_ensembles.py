@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from ensembudget.errors import ScoreError
+from ensembudget.records import Score
 from ensembudget.scoring import ensembles
 from ensembudget.scoring.calibration import cross_fitted_losses, halvings
 from ensembudget.scoring.ensembles import deep_ensemble_equivalent, groups, score_pool
@@ -55,6 +56,10 @@ def tensors(case: Case) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.from_numpy(logits), torch.from_numpy(labels)
 
 
+def number(score: Score, name: str) -> float | None:
+    return score.metrics[name] if name in score.metrics else getattr(score, name)
+
+
 def assert_agrees(logits: NDArray[np.float64], labels: NDArray[np.int64], seed: int = 0) -> None:
     expected = oracle.score_pool(logits, labels, seed)
     found = score_pool(torch.from_numpy(logits), torch.from_numpy(labels), seed=seed).scores
@@ -66,9 +71,9 @@ def assert_agrees(logits: NDArray[np.float64], labels: NDArray[np.int64], seed: 
                 continue  # a bin or a valley that is anybody's
             # Temperatures run from 1/1000 to 1000; all else is of the order of one.
             tolerance = 1e-9 * max(1, value or 0)
-            assert getattr(one, metric) == (
-                value if value is None else pytest.approx(value, abs=tolerance)
-            ), f"{metric} of {one.members} members, group {one.replicate}"
+            assert number(one, metric) == (value if value is None else pytest.approx(value, abs=tolerance)), (
+                f"{metric} of {one.members} members, group {one.replicate}"
+            )
 
 
 @pytest.mark.parametrize(
@@ -97,7 +102,7 @@ def test_a_pool_that_is_right_everywhere_is_scored_at_temperature_one(scale):
     assert_agrees(logits, labels)
     scores = score_pool(torch.from_numpy(logits), torch.from_numpy(labels)).scores
     assert {one.temperature for one in scores} == {1.0}
-    assert [one.cnll for one in scores] == pytest.approx([one.nll for one in scores], abs=1e-12)
+    assert [one.cnll for one in scores] == pytest.approx([one.metrics["nll"] for one in scores], abs=1e-12)
 
 
 def test_a_pool_that_is_wrong_everywhere_is_scored_at_the_hottest_temperature():
@@ -193,7 +198,7 @@ def test_all_disjoint_groups_are_scored_each_from_its_own_members():
         for one, group_losses in zip(own, result.losses[size], strict=True):
             members = slice(one.replicate * size, (one.replicate + 1) * size)
             alone = score_pool(logits[members], labels).scores[-1]
-            assert [getattr(one, m) for m in METRICS] == pytest.approx([getattr(alone, m) for m in METRICS])
+            assert [number(one, m) for m in METRICS] == pytest.approx([number(alone, m) for m in METRICS])
             assert float(group_losses.mean()) == pytest.approx(one.cnll, abs=1e-12)
         assert result.mean(size, "cnll") == pytest.approx(np.mean([one.cnll for one in own]))
 
@@ -203,7 +208,7 @@ def test_averages_keep_changing_beyond_half_the_pool():
     scores = score_pool(*tensors(Case(0, 8, 100, 4, 1))).scores
     whole = {one.members: one for one in scores if one.replicate == 0}
     for metric in ("nll", "cnll", "cnll_before", "brier"):
-        values = [getattr(whole[size], metric) for size in range(1, 9)]
+        values = [number(whole[size], metric) for size in range(1, 9)]
         assert len({round(value, 9) for value in values}) == 8, metric
 
 
@@ -250,7 +255,7 @@ def test_the_order_of_the_classes_does_not_matter():
     one = score_pool(logits, labels).scores
     two = score_pool(logits[..., order], order.argsort()[labels]).scores
     for a, b in zip(one, two, strict=True):
-        assert [getattr(a, m) for m in METRICS] == pytest.approx([getattr(b, m) for m in METRICS], abs=1e-9)
+        assert [number(a, m) for m in METRICS] == pytest.approx([number(b, m) for m in METRICS], abs=1e-9)
 
 
 def test_the_order_of_the_samples_matters_to_no_metric_that_draws_no_halves():
@@ -261,7 +266,7 @@ def test_the_order_of_the_samples_matters_to_no_metric_that_draws_no_halves():
     for a, b in zip(
         score_pool(logits, labels).scores, score_pool(logits[:, order], labels[order]).scores, strict=True
     ):
-        assert [getattr(a, m) for m in kept] == pytest.approx([getattr(b, m) for m in kept], abs=1e-12)
+        assert [number(a, m) for m in kept] == pytest.approx([number(b, m) for m in kept], abs=1e-12)
 
 
 def test_samples_reordered_with_their_halves_have_the_same_losses():
@@ -279,17 +284,15 @@ def test_samples_reordered_with_their_halves_have_the_same_losses():
 def test_the_order_of_the_members_does_not_matter_to_the_whole_pool():
     logits, labels = tensors(Case(0, 5, 60, 4, 1))
     one, two = (score_pool(x, labels).scores[-1] for x in (logits, logits.flip(0)))
-    assert [getattr(one, m) for m in METRICS] == pytest.approx([getattr(two, m) for m in METRICS], abs=1e-9)
+    assert [number(one, m) for m in METRICS] == pytest.approx([number(two, m) for m in METRICS], abs=1e-9)
 
 
 def test_copies_of_a_member_are_worth_one():
     logits, labels = tensors(Case(0, 1, 60, 4, 1))
     scores = score_pool(logits.expand(4, -1, -1), labels).scores
     for metric in METRICS[:-1]:
-        assert [getattr(s, metric) for s in scores] == pytest.approx(
-            [getattr(scores[0], metric)] * len(scores)
-        )
-    assert {s.disagreement for s in scores if s.members > 1} == {0.0}
+        assert [number(s, metric) for s in scores] == pytest.approx([number(scores[0], metric)] * len(scores))
+    assert {s.metrics["disagreement"] for s in scores if s.members > 1} == {0.0}
 
 
 def test_a_constant_added_to_a_samples_logits_changes_nothing():
@@ -298,7 +301,7 @@ def test_a_constant_added_to_a_samples_logits_changes_nothing():
     for a, b in zip(
         score_pool(logits, labels).scores, score_pool(logits + shift, labels).scores, strict=True
     ):
-        assert [getattr(a, m) for m in METRICS] == pytest.approx([getattr(b, m) for m in METRICS], abs=1e-9)
+        assert [number(a, m) for m in METRICS] == pytest.approx([number(b, m) for m in METRICS], abs=1e-9)
 
 
 def test_the_seed_of_the_halves_decides_the_score_and_nothing_else():
@@ -306,7 +309,7 @@ def test_the_seed_of_the_halves_decides_the_score_and_nothing_else():
     one, same, other = (score_pool(logits, labels, seed=seed).scores for seed in (1, 1, 2))
     assert one == same
     assert [s.cnll for s in one] != [s.cnll for s in other]
-    assert [s.nll for s in one] == [s.nll for s in other]
+    assert [s.metrics["nll"] for s in one] == [s.metrics["nll"] for s in other]
 
 
 def test_scores_carry_the_name_of_their_cell():
@@ -348,7 +351,7 @@ def test_scores_do_not_depend_on_how_many_ensembles_are_averaged_at_one_time(num
     whole = score_pool(logits, labels).scores
     monkeypatch.setattr(ensembles, "_AT_ONCE", numbers)
     for a, b in zip(score_pool(logits, labels).scores, whole, strict=True):
-        assert [getattr(a, m) for m in METRICS] == pytest.approx([getattr(b, m) for m in METRICS], abs=1e-12)
+        assert [number(a, m) for m in METRICS] == pytest.approx([number(b, m) for m in METRICS], abs=1e-12)
 
 
 def test_scores_are_the_same_to_the_last_bit_whatever_the_number_of_threads():
