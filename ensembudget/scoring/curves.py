@@ -17,7 +17,7 @@ from .panels import NODES, ends
 _KEPT = 2**25  # numbers that are remembered for a second look
 
 
-class Table(NamedTuple):
+class PanelTable(NamedTuple):
     """Log-probabilities of the labels at a panel's nodes, and their slopes in 1 / T."""
 
     values: Array  # (node, member, sample)
@@ -47,7 +47,7 @@ class Curves:
                 value[where] = inverse * own - np.log(weights.sum(1))
         return values
 
-    def on(self, panel: int) -> Table:
+    def on(self, panel: int) -> PanelTable:
         """The table of a panel.
 
         With p = softmax(z / T) at the label, d log p / d(1 / T) = z[label] - E[z]. Nodes are evenly
@@ -65,7 +65,7 @@ class Curves:
                 weights *= step
         if (len(self._kept) + 1) * values.size <= _KEPT:
             self._kept[panel] = values
-        return Table(values, slopes)
+        return PanelTable(values, slopes)
 
     def values_on(self, panel: int) -> Array:
         """The values of a panel's table, from memory where it was asked for before."""
