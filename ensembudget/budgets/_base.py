@@ -1,4 +1,4 @@
-"""What a budget kind is: a cost measured on the built network, and how people write it."""
+"""What a kind of budget is: a cost that is measured on a network, and its unit."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

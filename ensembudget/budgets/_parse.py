@@ -14,18 +14,18 @@ _NUMBER = r"(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9_]*)\.?[0-9]+(?:[eE][+-]?[0-9]{1,4})
 
 _WRITTEN = re.compile(rf"\s*({_NUMBER})\s*([a-zA-Z]*)\s*")
 
-LARGEST = 10**18  # of any unit: beyond every machine
+LARGEST = 10**18  # of any unit: more than any machine has
 
 
 def parse_budget(text: str | int, kind: str | None = None) -> tuple[int, str]:
-    """A budget as people write it, as a whole number and its kind.
+    """Reads a budget as people write it: a whole number, and its kind.
 
     Args:
         text: Say `36.8M`, `250k`, `40MB`, `1GiB`, `5.2GFLOP`, or a number.
-        kind: `parameters`, `bytes`, `flops` or `activations`; when None the unit decides.
+        kind: `parameters`, `bytes`, `flops` or `activations`; None lets the unit decide.
 
     Raises:
-        PlanError: No such number, prefix or unit, a unit of another kind, or less than 1.
+        PlanError: Not a number, an unknown unit, a unit of another kind, or less than 1.
 
     Example:
         >>> parse_budget("36.8M"), parse_budget("40MB"), parse_budget("5.2GFLOP")
@@ -51,17 +51,17 @@ def parse_budget(text: str | int, kind: str | None = None) -> tuple[int, str]:
         )
     kind = kind or next(iter(readings))
     if kind not in readings and not letters:
-        readings[kind] = 1  # a bare number is in the unit of what was asked for
+        readings[kind] = 1  # a bare number is in the unit of the kind asked for
     unit = BUDGETS[kind].unit
     if kind not in readings:
         other = next(iter(readings))
         raise PlanError(
-            f"budget {text!r} is in {BUDGETS[other].unit}, but its kind is {kind!r}."
+            f"budget {text!r} is in {BUDGETS[other].unit}, and budgets of kind {kind!r} are asked for."
             f" Use --budget-kind {other}, or write it in {unit}."
         )
     exact = number * readings[kind]
     if exact > LARGEST:
-        raise PlanError(f"budget {text!r} is above {LARGEST:,} {unit}, more than any network here.")
+        raise PlanError(f"budget {text!r} is above {LARGEST:,} {unit}, the most that is planned with.")
     value = round(exact)
     if value < 1:
         raise PlanError(f"budget {text!r} is {value} {unit}; it must be at least 1.")
@@ -72,5 +72,5 @@ def _factor(letters: str, suffix: str, binary: bool) -> int | None:
     if not letters.lower().endswith(suffix.lower()):
         return None
     prefix = letters[: len(letters) - len(suffix)]
-    # A lone B is a billion of what has no unit, and bytes of what is counted in bytes.
+    # B alone means a billion of what has no unit, and bytes of what is counted in bytes.
     return _PREFIXES.get(prefix, _BINARY.get(prefix) if binary else None)

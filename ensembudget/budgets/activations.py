@@ -1,7 +1,7 @@
-"""Peak number of values alive at once in one sample's forward pass, the image counted in.
+"""The largest number of values in memory at one time during one sample's forward pass, the image included.
 
-Measured by running the network and following what it allocates and frees. Members of an ensemble
-count together, as when all run at once: at equal parameters the sum grows like the root of n.
+Measured by running the network and following what it allocates and frees. An ensemble's members are added
+up, as if all ran at once: at equal parameters the sum grows like the square root of n.
 """
 
 from typing import Any
@@ -18,7 +18,7 @@ from ._sample import one_sample
 
 
 class PeakBytes(TorchDispatchMode):
-    """Follows the storages that operations return: `peak` is the most bytes alive at one time."""
+    """Follows the storages that operations return; `peak` is the most bytes in memory at one time."""
 
     def __init__(self, *alive: Tensor) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -36,7 +36,7 @@ class PeakBytes(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         outputs = func(*args, **(kwargs or {}))
-        # Views of parameters are not activations: they were alive before.
+        # Views of parameters are not activations: their memory was there before.
         owned = {
             StorageWeakRef(t.untyped_storage()) for t in tree_leaves(args) if isinstance(t, nn.Parameter)
         }

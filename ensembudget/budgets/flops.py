@@ -1,6 +1,6 @@
 """Floating-point operations of one sample's forward pass: matrix products and convolutions.
 
-A multiplication and an addition are two operations. Counted by torch's own counter as it runs.
+A multiplication and an addition are two operations. Torch's own counter counts them while the network runs.
 """
 
 import torch

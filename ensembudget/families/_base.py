@@ -1,4 +1,4 @@
-"""What a family is, and how a network of it is made: described on the meta device, then filled."""
+"""What a family is: an architecture whose width is free."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,13 +13,15 @@ class Family:
     """One architecture at every width.
 
     Attributes:
-        build: `build(width, task, members, **options)` makes the network. It maps images
-            (sample, members x channel, row, column) to logits (sample, members x class); every
-            parameter and buffer stacks its members along dimension 0.
-        options: What else is free, with defaults (say depth). An option of text has `choices`; its
-            default may be None, and then a network without it is not told of it.
-        choices: The words that an option of text may be.
-        fault: Why these options cannot be, as a sentence, or nothing.
+        build: `build(width, task, members, **options)` makes a network of several members side by side.
+            It maps images (sample, members x channel, row, column) to logits (sample, members x class),
+            and every parameter and buffer stacks its members along dimension 0. The layers in
+            `_layers.py` do; a network of ordinary torch layers can hold one member only.
+        options: Further options, such as depth, with their defaults. A text option has `choices`, and
+            its default may be None: then the builder is called without it, and it enters no member's
+            key. A new option of a family that has members somewhere gets this default.
+        choices: The values that a text option may take.
+        fault: `fault(options)` says in a sentence why these options cannot go together, or returns None.
     """
 
     build: Callable[..., nn.Module]

@@ -1,4 +1,4 @@
-"""How a network is made: described on the meta device, then filled with memory."""
+"""How a network is made: described on the meta device, then given memory and initial weights."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol, runtime_checkable
@@ -24,10 +24,10 @@ class Initialised(Protocol):
 
 
 def resolve_options(family: str, given: Mapping[str, OptionValue]) -> dict[str, OptionValue]:
-    """The family's options with `given` laid over the defaults; those that nobody set are left out.
+    """A family's options: `given` over the defaults, without those whose value is None.
 
     Raises:
-        PlanError: An option the family does not have, of another type, or of a bad value.
+        PlanError: An option that the family does not have, or a value of the wrong type or out of range.
     """
     part = FAMILIES[family]
     for name, value in given.items():
@@ -55,17 +55,17 @@ def resolve_options(family: str, given: Mapping[str, OptionValue]) -> dict[str, 
 def describe(
     family: str, width: int, task: Task, *, members: int = 1, options: Mapping[str, OptionValue] | None = None
 ) -> nn.Module:
-    """A network on the meta device: shapes without memory, for counting.
+    """A network on the meta device: shapes without memory, enough to count with.
 
     Args:
         family: A family's name.
         width: Its width factor, at least 1.
         task: Classes, channels and image size (at least 8).
-        members: Networks side by side in one, at least 1.
-        options: Over the family's defaults, say `{"depth": 28}`.
+        members: How many networks lie side by side in it, at least 1.
+        options: Replace the family's defaults, say `{"depth": 28}`.
 
     Raises:
-        PlanError: A name, width, size, count or option that cannot be.
+        PlanError: No such family or option, or a number that is too small.
 
     Example:
         >>> network = describe("wide_resnet", 160, Task(100, 3, 32), options={"depth": 28})
@@ -182,7 +182,7 @@ def _called(name: str, module: nn.Module) -> str:
 
 
 def member_state(network: nn.Module, index: int, members: int) -> dict[str, Tensor]:
-    """One member's parameters and buffers out of a packed network, as the single network names them."""
+    """One member's parameters and buffers from a packed network, named as in a network of one member."""
     return {
         name: tensor.clone() if tensor.ndim == 0 else tensor.chunk(members)[index].clone()
         for name, tensor in network.state_dict().items()

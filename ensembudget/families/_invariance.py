@@ -1,12 +1,13 @@
-"""Scale-invariant weights: which a network has, and the two degrees to which families are built of them.
+"""Scale-invariant weights: which ones a network has, and the two degrees of invariance that families offer.
 
-Batch norm forgets the scale of what comes in, so a weight that it follows can be scaled without any
-effect on the logits in training mode. A layer says how: `FILTER` where each of its filters may be
-scaled alone, or the name of a group of tensors that must be scaled together, as those that add to one
+Batch norm removes the scale of its input, so the weights of a layer before it can be scaled without
+changing the logits in training mode. Each layer declares how: `FILTER` where each filter may be scaled
+alone, or the name of a group of tensors that must be scaled together, such as those that add to one
 residual stream.
 
-    practical   batch norm with affine parameters, the last layer trained
-    full        batch norm without, the last layer frozen at a given norm: nothing else is trained
+    practical   batch norm has affine parameters, and the last layer is trained
+    full        batch norm has none, and the last layer is frozen at a fixed norm: all that is trained is
+                scale-invariant
 
 Source: Lobacheva et al. 2021, arXiv:2106.15739, and its code.
 """
@@ -21,16 +22,16 @@ from ._layers import BatchNorm2d, Conv2d, Linear
 
 FILTER = "filter"
 DEGREES = ("practical", "full")
-HEAD_NORM = 10.0  # of the frozen last layer's weight
+HEAD_NORM = 10.0  # of the weight of a frozen last layer
 
 
 def batch_norm(channels: int, members: int, degree: str) -> BatchNorm2d:
-    """Batch norm as the degree has it."""
+    """Batch norm for a degree of invariance."""
     return BatchNorm2d(channels, members=members, affine=degree == "practical")
 
 
 def head(c_in: int, classes: int, members: int, degree: str, *, bias: bool = True) -> Linear:
-    """The last layer as the degree has it."""
+    """The last layer for a degree of invariance."""
     frozen = HEAD_NORM if degree == "full" else None
     return Linear(c_in, classes, members=members, bias=bias, frozen_norm=frozen)
 
@@ -40,11 +41,11 @@ class Invariant:
     """The scale-invariant tensors of a packed network.
 
     Attributes:
-        names: Of the tensors.
-        groups: What each may be scaled with: `FILTER`, or the name that tensors to be scaled
-            together share.
-        tensors: The parameters themselves, members stacked along dimension 0.
-        members: How many.
+        names: The tensors' names.
+        groups: How each may be scaled: `FILTER`, or a name shared by the tensors that must be scaled
+            together.
+        tensors: The parameters, members stacked along dimension 0.
+        members: How many members the network has.
     """
 
     names: tuple[str, ...]
@@ -54,12 +55,12 @@ class Invariant:
 
     @property
     def parameters(self) -> int:
-        """How many numbers of each member."""
+        """How many scale-invariant parameters each member has."""
         return sum(tensor.numel() for tensor in self.tensors) // self.members
 
     @property
     def gradients(self) -> list[Tensor]:
-        """Of every tensor, after a backward pass."""
+        """The gradient of every tensor, after a backward pass."""
         return [tensor.grad for tensor in self.tensors if tensor.grad is not None]
 
     def squares(self, tensors: Sequence[Tensor]) -> Tensor:
@@ -67,7 +68,7 @@ class Invariant:
         return torch.stack(self.norms(tensors)).view(len(tensors), self.members).square()
 
     def norms(self, tensors: Sequence[Tensor]) -> list[Tensor]:
-        """Norm of each tensor, each (member,) or, of a lone member, a scalar: as it is fastest."""
+        """Norm of each tensor: (member,) each, or a scalar where there is one member, which is faster."""
         if self.members == 1:
             return list(torch._foreach_norm(list(tensors)))
         rows = [self._rows(tensor) for tensor in tensors]
@@ -79,7 +80,7 @@ class Invariant:
         return torch.stack([self._rows(p).sum(tuple(range(1, p.ndim + 1))) for p in products])
 
     def flat(self, tensors: Sequence[Tensor]) -> Tensor:
-        """All tensors of each member in one row, (member, number): a copy."""
+        """A copy of all tensors, one row a member, (member, parameter)."""
         return torch.cat([self._rows(tensor).flatten(1) for tensor in tensors], 1)
 
     def _rows(self, tensor: Tensor) -> Tensor:
@@ -89,7 +90,7 @@ class Invariant:
 
 
 def invariant_of(network: nn.Module, members: int = 1) -> Invariant:
-    """What is scale-invariant in a network; no tensors where nothing is."""
+    """The scale-invariant tensors of a network, possibly none."""
     found = [
         (f"{name}.weight", module.invariance, module.weight)
         for name, module in network.named_modules()

@@ -1,4 +1,4 @@
-"""Layers with a member dimension: n networks side by side are one network with n-fold channels."""
+"""Layers that hold several members: n networks side by side are one network with n times the channels."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -11,7 +11,7 @@ Initialiser = Callable[[Tensor, Tensor | None, Generator], None]
 
 
 def torch_default(weight: Tensor, bias: Tensor | None, generator: Generator) -> None:
-    """Uniform within 1/sqrt(fan in), weight and bias: what PyTorch gives convolutions and linears."""
+    """Weight and bias uniform within 1/sqrt(fan in): PyTorch's default for convolutions and linear layers."""
     bound = 1 / math.sqrt(weight[0].numel())
     weight.uniform_(-bound, bound, generator=generator)
     if bias is not None:
@@ -19,7 +19,7 @@ def torch_default(weight: Tensor, bias: Tensor | None, generator: Generator) -> 
 
 
 def he_fan_out(weight: Tensor, bias: Tensor | None, generator: Generator) -> None:
-    """Normal with variance 2 / (kernel area x output channels), zero bias: the papers' VGG."""
+    """Weight normal with variance 2 / (kernel area x output channels), bias zero: as in the papers' VGG."""
     weight.normal_(0, math.sqrt(2 / (weight[0, 0].numel() * weight.shape[0])), generator=generator)
     if bias is not None:
         bias.zero_()
@@ -31,7 +31,7 @@ def _initialise(
     members = len(generators)
     biases = bias.chunk(members) if bias is not None else (None,) * members
     for one, its_bias, generator in zip(weight.chunk(members), biases, generators, strict=True):
-        # Drawn on the CPU so that a member starts alike on every device.
+        # Drawn on the CPU, so that a member starts the same on every device.
         drawn = torch.empty(one.shape), None if its_bias is None else torch.empty(its_bias.shape)
         rule(*drawn, generator)
         one.copy_(drawn[0])
@@ -42,7 +42,7 @@ def _initialise(
 class Conv2d(nn.Conv2d):
     """A "same" convolution for each member: (sample, members x c_in, row, column) to c_out.
 
-    `invariance` says how its weight is scale-invariant, as `families/_invariance.py` has it.
+    `invariance` declares how its weight is scale-invariant; see `_invariance.py`.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Conv2d(nn.Conv2d):
 class Linear(nn.Module):
     """A linear layer for each member: (sample, members x c_in) to (sample, members x c_out).
 
-    With `frozen_norm` it is not trained, and each member's weight has this norm from the start.
+    With `frozen_norm` it is not trained, and each member's weight starts at this norm and keeps it.
     """
 
     def __init__(
@@ -107,21 +107,21 @@ class Linear(nn.Module):
 
 
 class BatchNorm2d(nn.BatchNorm2d):
-    """Batch norm of every member's channels; statistics are a channel's, so members stay apart."""
+    """Batch norm of all members' channels. Its statistics are per channel, so members do not mix."""
 
     def __init__(self, channels: int, *, members: int, affine: bool = True) -> None:
         super().__init__(members * channels, affine=affine)
 
 
 class BatchNorm1d(nn.BatchNorm1d):
-    """The same for features without rows and columns."""
+    """Batch norm of features without rows and columns."""
 
     def __init__(self, channels: int, *, members: int, affine: bool = True) -> None:
         super().__init__(members * channels, affine=affine)
 
 
 class Dropout(nn.Module):
-    """Dropout whose masks come from one generator a member, set by the trainer; else from torch's."""
+    """Dropout with masks from one generator a member, which the trainer sets; without, from torch's own."""
 
     def __init__(self, *, members: int) -> None:
         super().__init__()
@@ -131,7 +131,7 @@ class Dropout(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.rate == 0:
             return x
-        # Drawn on the CPU, where the generators are, so that masks are alike on every device.
+        # Drawn on the CPU, where the generators are, so that masks are the same on every device.
         shape = (x.shape[0], x.shape[1] // len(self.generators), *x.shape[2:])
         keep = [torch.rand(shape, generator=g) >= self.rate for g in self.generators]
         return x * torch.cat(keep, 1).to(x.device, x.dtype) / (1 - self.rate)
@@ -140,7 +140,7 @@ class Dropout(nn.Module):
 def set_dropout(
     network: nn.Module, rate: float, generators: Sequence[Generator | None] | None = None
 ) -> None:
-    """Gives every dropout layer its rate and, when given, its members' generators."""
+    """Sets the rate of every dropout layer and, where given, its members' generators."""
     for module in network.modules():
         if isinstance(module, Dropout):
             module.rate = rate

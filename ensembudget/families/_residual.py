@@ -1,4 +1,4 @@
-"""What pre-activation residual networks share, and their scale-invariant block."""
+"""Parts that pre-activation residual networks share, and their scale-invariant block."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ def activate(norm: nn.Module, x: Tensor) -> Tensor:
 
 
 class PreActivation(nn.Module):
-    """Blocks one after another, batch norm and ReLU, global average pooling, a linear head."""
+    """Blocks in sequence, batch norm and ReLU, global average pooling, a linear head."""
 
     def __init__(self, layers: Sequence[nn.Module], bn: nn.Module, head: nn.Module) -> None:
         super().__init__()
@@ -32,11 +32,11 @@ class PreActivation(nn.Module):
 
 
 class InvariantBlock(nn.Module):
-    """Batch norm, ReLU, convolution, twice, beside a shortcut; nothing has a bias.
+    """Twice batch norm, ReLU and convolution, with a shortcut around them and no biases.
 
-    The first convolution is followed by batch norm. The second and the shortcut's add to a stream
-    that batch norm follows only further on, so the tensors of one `stream` are invariant together.
-    Where shapes change the shortcut begins with batch norm and thereby a new stream.
+    Batch norm follows the first convolution directly. The second convolution and the shortcut's add to
+    the residual stream, which batch norm follows only later, so the tensors of one `stream` are invariant
+    together. Where shapes change, the shortcut begins with batch norm and starts a new stream.
     """
 
     def __init__(

@@ -1,9 +1,8 @@
 """The ConvNet of the papers on scale invariance: four convolutions of k, 2k, 4k, 8k channels.
 
-Each is followed by batch norm and ReLU, the last three by max pooling. It has 27 k + 378 k^2
-scale-invariant parameters for 3 channels, at every image size: a pooling that would shrink below one
-pixel is left out, and what is larger than one pixel at the end is reduced to its maximum. At 32x32
-that is the papers' network.
+Batch norm and ReLU follow each, max pooling the last three. It has 27 k + 378 k^2 scale-invariant
+parameters for 3 channels at every image size: a pooling that would leave less than one pixel is omitted,
+and more than one pixel at the end is reduced to the maximum. At 32x32 it is the papers' network.
 
 Source: Lobacheva et al. 2021, arXiv:2106.15739; Kodryan et al. 2022, arXiv:2209.03695; their code.
 """
@@ -18,7 +17,7 @@ from ._layers import Conv2d
 
 
 class ConvNet(nn.Module):
-    """Convolutions, batch norm and pooling, then one linear layer."""
+    """Convolutions with batch norm and pooling, then one linear layer."""
 
     def __init__(self, width: int, task: Task, members: int, invariance: str) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
 """The ResNet-18 of the papers on scale invariance: pre-activation, stages of k, 2k, 4k, 8k channels.
 
-No convolution has a bias, and batch norm stands before every shortcut's convolution too, so that all
-are scale-invariant: 27 k + 2724 k^2 parameters for 3 channels. The last layer has no bias.
+Nothing has a bias, and batch norm precedes the convolution of every shortcut too, so all convolutions are
+scale-invariant: 27 k + 2724 k^2 parameters for 3 channels.
 
 Source: Lobacheva et al. 2021, arXiv:2106.15739; Kodryan et al. 2022, arXiv:2209.03695; their code.
 """

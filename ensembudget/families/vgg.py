@@ -1,11 +1,11 @@
 """VGG as in "On Power Laws in Deep Ensembles": stages of k, 2k, 4k, 8k, 8k channels, two hidden 8k.
 
-VGG16 without batch norm has 3719 k^2 + (109 + 8C) k + C parameters for C classes and 3 channels, at
-every image size: a pooling that would shrink below one pixel is left out, and what is larger than
-one pixel at the end is averaged. At 32x32 that is the papers' network.
+VGG16 without batch norm has 3719 k^2 + (109 + 8C) k + C parameters for C classes and 3 channels at every
+image size: a pooling that would leave less than one pixel is omitted, and more than one pixel at the end
+is averaged. At 32x32 it is the papers' network.
 
-With batch norm its convolutions are scale-invariant; with the option `invariance` the hidden linear
-layers are too, each followed by batch norm, and nothing but the last layer has a bias.
+With batch norm the convolutions are scale-invariant. With the option `invariance` batch norm also follows
+the hidden linear layers, which makes them scale-invariant, and only the last layer has a bias.
 
 Source: Lobacheva et al. 2020, arXiv:2007.08483, and its code; Simonyan & Zisserman 2015,
 arXiv:1409.1556.
@@ -21,7 +21,7 @@ from ._base import Family, OptionValue
 from ._invariance import DEGREES, FILTER, head
 from ._layers import BatchNorm1d, BatchNorm2d, Conv2d, Dropout, Linear, he_fan_out
 
-# Convolutions in each stage.
+# Depth to the number of convolutions in each stage.
 STAGES = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
 
 
@@ -85,8 +85,8 @@ def _fault(options: Mapping[str, OptionValue]) -> str | None:
     if depth in STAGES:
         if "invariance" in options and not options["batch_norm"]:
             return (
-                f"invariance {options['invariance']!r} of family 'vgg' rests on batch norm, which batch_norm"
-                " = false leaves out. Set batch_norm = true."
+                f"invariance {options['invariance']!r} of family 'vgg' needs batch norm, and it is left out."
+                " Set batch_norm = true."
             )
         return None
     near = min(STAGES, key=lambda known: abs(known - depth))

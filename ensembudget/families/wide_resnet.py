@@ -1,14 +1,14 @@
 """Wide residual networks as in "On Power Laws in Deep Ensembles": stages of k, 2k and 4k channels.
 
-Depth is 6n+4 with n pre-activation blocks a stage. Unlike the usual WRN-d-k the first convolution
-scales too, convolutions have biases, and a biased 1x1 shortcut stands only where shapes change.
-WRN-28 has 1432 k^2 + (204 + 4C) k + C parameters for C classes and 3 channels.
+Depth is 6n+4 with n pre-activation blocks a stage. Unlike in the usual WRN-d-k, the first convolution
+widens too, convolutions have biases, and a 1x1 convolution with bias is the shortcut only where shapes
+change. WRN-28 has 1432 k^2 + (204 + 4C) k + C parameters for C classes and 3 channels.
 
-With the option `invariance` all convolutions are scale-invariant: none has a bias, and batch norm
-stands before a shortcut's convolution too.
+With the option `invariance` all convolutions are scale-invariant: none has a bias, and batch norm precedes
+the convolution of a shortcut too.
 
 Source: Lobacheva et al. 2020, arXiv:2007.08483, and its code; Zagoruyko & Komodakis 2016,
-arXiv:1605.07146. The code's momentum of 0.9 in the last batch norm is not copied: a fault.
+arXiv:1605.07146. The code's momentum of 0.9 in the last batch norm, a mistake, is not copied.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ from ._residual import InvariantBlock, PreActivation, activate
 
 
 class Block(nn.Module):
-    """Batch norm, ReLU, convolution, twice, beside a shortcut; the second convolution strides."""
+    """Twice batch norm, ReLU and convolution, with a shortcut; the second convolution has the stride."""
 
     def __init__(self, c_in: int, c_out: int, stride: int, members: int) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class Block(nn.Module):
         self.shortcut = nn.Identity() if same else Conv2d(c_in, c_out, 1, members=members, stride=stride)
 
     def forward(self, x: Tensor) -> Tensor:
-        # Nested, so that nothing outlives its use.
+        # Nested, so that no intermediate result outlives its use.
         inner = self.conv2(activate(self.bn2, self.dropout(self.conv1(activate(self.bn1, x)))))
         out: Tensor = inner + self.shortcut(x)
         return out

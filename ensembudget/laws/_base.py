@@ -1,4 +1,4 @@
-"""What a law is: a function fitted to points, with a status that can say no."""
+"""What a law is: a function that is fitted to points, or a reason why it does not fit."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ class Law:
     """One form of law.
 
     Attributes:
-        fit: `fit(m, y, objective)` for points sorted by m; never raises for points that `check`
-            lets through, but says in the status what is wrong.
-        value: `value(fit, m)` is the law's y at m, (point,), of a fit whose parameters are there.
-        objectives: What it can minimise, the default first.
-        formula: As people write it.
+        fit: `fit(m, y, objective)` fits points that are positive and sorted by m, (point,). It does not
+            raise: where no law fits, the status says why.
+        value: `value(fit, m)` is the fitted law at m, (point,); only of a fit that has parameters.
+        objectives: The objectives it can minimise, the default first.
+        formula: The law as people write it.
     """
 
     fit: Callable[[Array, Array, str], Fit]

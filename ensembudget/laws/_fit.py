@@ -12,16 +12,16 @@ def fit_points(m: Array, y: Array, law: str = "power_law", objective: str | None
     """Fits a law to anybody's points.
 
     Args:
-        m: What the law goes along (members, width, budget), (point,), positive, all different.
-        y: What falls, (point,), positive, in any unit.
+        m: The variable (members, width, budget), (point,), positive, all different.
+        y: The value that falls with m, (point,), positive, in any unit.
         law: A law's name.
-        objective: What is minimised; the law's default when None.
+        objective: The objective to minimise; None for the law's default.
 
     Returns:
-        Parameters with 95% intervals, residual and status: "ok", or a sentence that refuses.
+        Parameters with 95% intervals, the residual, and a status: "ok", or why the law is refused.
 
     Raises:
-        FitError: Numbers that are no points of such a law; names the first.
+        FitError: Numbers that are not positive and finite, or an m that occurs twice.
 
     Example:
         >>> m = np.array([1, 2, 4, 8, 16.0])
@@ -43,7 +43,7 @@ def fit_points(m: Array, y: Array, law: str = "power_law", objective: str | None
     values, counts = np.unique(m, return_counts=True)
     if len(values) < len(m):
         raise FitError(
-            f"x = {values[counts > 1][0]:g} stands {counts.max()} times; give each x once, say the mean."
+            f"x = {values[counts > 1][0]:g} occurs {counts.max()} times. Give each x once, with the mean y."
         )
     order = np.argsort(m)
     return part.fit(m[order], y[order], objective)

@@ -1,8 +1,8 @@
 """y = c + b m^a: a power law with an asymptote, by variable projection.
 
-For a given exponent the asymptote and the factor follow by linear least squares, so only a is
-searched. The papers' objective, squared errors of log2(y - c), is the alternative: it amplifies
-noise near the asymptote and on real columns it collapses to c near 0, which plain squares do not.
+For a given exponent, linear least squares give the asymptote and the factor, so only a is searched for.
+The papers' objective, squared errors of log2(y - c), is the alternative. It amplifies noise near the
+asymptote, and on real data it collapses to c near 0, which plain squares do not.
 
 Source: form and log2 objective, Lobacheva et al. 2020, arXiv:2007.08483; variable projection,
 Golub & Pereyra 1973.
@@ -19,15 +19,15 @@ from ..arrays import Array
 from ..records import Fit, Interval
 from ._base import Law
 
-STEEPEST, FLATTEST = -4.0, -0.02  # exponents between which a law is sought
+STEEPEST, FLATTEST = -4.0, -0.02  # the range of exponents that is searched
 LEVEL = 0.95
-LEAST_POINTS = 4  # three parameters pass through any three points
-LARGEST_RESIDUAL = 0.1  # of the fall from the first point to the last: more is no law
+LEAST_POINTS = 4  # a law of three parameters passes through any three points
+LARGEST_RESIDUAL = 0.1  # as a fraction of the fall from the first point to the last
 _GRID = np.linspace(STEEPEST, FLATTEST, 400)
 
 
 class _Linear(NamedTuple):
-    """Least squares for a given exponent: c and b, the squares left, and (X^T X)^-1."""
+    """Least squares for a given exponent: c and b, the residual sum of squares, and (X^T X)^-1."""
 
     c: float
     b: float
@@ -36,7 +36,7 @@ class _Linear(NamedTuple):
 
 
 def _linear(m: Array, y: Array, a: float) -> _Linear:
-    """With c >= 0 and b >= 0."""
+    """Least squares with c >= 0 and b >= 0."""
     z = m**a
     mean, about = z.mean(), z - z.mean()
     spread = about @ about
@@ -71,7 +71,7 @@ def _log2(x: Array, y: Array) -> tuple[float, float, float]:
         (a, log_b), *_ = np.linalg.lstsq(design, target, rcond=None)
         return float(a), float(log_b), float(((design @ [a, log_b] - target) ** 2).sum())
 
-    # Asymptotes crowd below the smallest y, where the logarithm moves fast: the gap is searched.
+    # The logarithm changes fast as c nears the smallest y, so the gap between them is searched.
     gaps = np.log(least) + np.linspace(np.log(1e-9), 0, 400)
     coarse = int(np.argmin([line(gap)[2] for gap in gaps]))
     gap = _refine(lambda gap: line(gap)[2], gaps[max(0, coarse - 1)], gaps[min(len(gaps) - 1, coarse + 1)])
@@ -84,9 +84,9 @@ def _log2(x: Array, y: Array) -> tuple[float, float, float]:
 
 
 def _region(m: Array, y: Array) -> Iterator[tuple[float, _Linear, float]]:
-    """Every exponent that Student's t cannot tell from the best, and the squares left to its b, c.
+    """Every exponent within the 95% confidence region, and how many squares it leaves for b and c to vary.
 
-    For a given exponent the squares are a parabola in c and in b, so the region needs no search.
+    For a given exponent the squares are a parabola in c and b, so the region needs no search.
     """
     a, _, _ = _least_squares(m, y)
     squares, freedom = _linear(m, y, a).squares, len(m) - 3
@@ -100,7 +100,7 @@ def _region(m: Array, y: Array) -> Iterator[tuple[float, _Linear, float]]:
 
 
 def _intervals(m: Array, y: Array, a: float, b: float, c: float) -> tuple[Interval, ...]:
-    """Profile intervals of the three parameters about the values that are reported."""
+    """Profile intervals of the three parameters around the reported values."""
     ends: tuple[list[float], ...] = ([a], [b], [c])
     for exponent, at, room in _region(m / m[0], y):
         c_room, b_room = np.sqrt(room * np.diag(at.inverse))
@@ -115,11 +115,11 @@ def _intervals(m: Array, y: Array, a: float, b: float, c: float) -> tuple[Interv
 
 
 def band(m: Array, y: Array, at: Array) -> tuple[Array, Array]:
-    """Profile interval of the law's value at other places.
+    """Profile interval of the law's value anywhere.
 
     Args:
         m: Where the law was fitted, (point,).
-        y: To what, (point,).
+        y: The fitted values, (point,).
         at: Where the interval is wanted, (place,).
 
     Returns:
@@ -167,7 +167,7 @@ def fit(m: Array, y: Array, objective: str) -> Fit:
 def _in_units(
     solve: Callable[[Array, Array], tuple[float, float, float]], m: Array, y: Array
 ) -> tuple[float, float, float]:
-    """Solved with the first point at 1, so that budgets in FLOP are as well conditioned as members."""
+    """Solves with m in units of its first point: then budgets in FLOP are as well conditioned as members."""
     a, b, c = solve(m / m[0], y)
     return a, b * float(m[0] ** -a), c
 

@@ -1,4 +1,4 @@
-"""What a mode is: the optimiser that its update step runs on, and what it asks of a network."""
+"""What a mode is: a way to update weights, and what it requires of a network and a recipe."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,18 +13,18 @@ from ..records import Recipe
 
 @dataclass(frozen=True)
 class Mode:
-    """One meaning of an update step.
+    """One way to update weights.
 
     Attributes:
-        optimizer: `optimizer(network, recipe, invariant)` steps every member of a packed network as
-            it would step that member alone. The trainer multiplies the `lr` of its groups by the
-            schedule's factor; the first group's rate is that of the scale-invariant weights.
-        effective: The effective learning rate of the invariant weights, from the first group's rate
-            and their squared norm, (member,).
-        faults: Why a network with these invariant weights cannot be trained so by this recipe, a
-            sentence each; none where it can.
-        norm: Of the invariant weights: "free" where gradients raise it and weight decay lowers it, as
-            the law of periods assumes; "fixed" where every step restores it.
+        optimizer: `optimizer(network, recipe, invariant)` returns an optimiser that steps every member of
+            a packed network as it would step that member alone. The trainer multiplies the `lr` of its
+            groups by the schedule's factor. The first group's rate is that of the scale-invariant weights.
+        effective: `effective(rate, squared)` is the effective learning rate of the invariant weights,
+            (member,), from the first group's rate and their squared norm, (member,).
+        faults: `faults(recipe, invariant)` says why this recipe cannot train a network with these
+            invariant weights, one sentence a reason.
+        norm: The norm of the invariant weights is "free" where gradients raise it and weight decay lowers
+            it, as the law of periods assumes, and "fixed" where every step restores it.
     """
 
     optimizer: Callable[[nn.Module, Recipe, Invariant], Optimizer]

@@ -10,12 +10,12 @@ from torch.optim import Optimizer
 from ..families._invariance import Invariant
 from ..records import Recipe
 
-# Squared norms that are kept, one tensor each, in a shape that multiplies it.
+# The squared norms that a step restores: one tensor for each weight, of a shape that broadcasts to it.
 Squares = Callable[[Invariant, Sequence[Tensor]], list[Tensor]]
 
 
 def squares_in_all(invariant: Invariant, tensors: Sequence[Tensor]) -> list[Tensor]:
-    """Of all tensors of a member together."""
+    """The squared norm of all of a member's tensors together."""
     total = invariant.squares(tensors).sum(0)
     return [
         total.repeat_interleave(len(tensor) // invariant.members).view(-1, *[1] * (tensor.ndim - 1))
@@ -24,16 +24,16 @@ def squares_in_all(invariant: Invariant, tensors: Sequence[Tensor]) -> list[Tens
 
 
 def squares_of_filters(invariant: Invariant, tensors: Sequence[Tensor]) -> list[Tensor]:
-    """Of each filter by itself."""
+    """The squared norm of each filter."""
     return [tensor.square().sum(tuple(range(1, tensor.ndim)), keepdim=True) for tensor in tensors]
 
 
 class Sphere(Optimizer):
-    """Gradient descent by lr times the squared norm, then back to the norm; plain for the others.
+    """Gradient descent that scales the invariant weights back to their norm after every step.
 
-    The first group holds the invariant weights and its `lr` is the effective learning rate. A
-    gradient at right angles to the weights is then a step of lr on the unit sphere, whatever the
-    norm. The second group holds what else is trained.
+    The first group holds the invariant weights, and its `lr` is the effective learning rate: their step
+    is `lr` times their squared norm, which equals a step of `lr` on the unit sphere, whatever the norm.
+    The second group holds all other trained parameters, which take plain steps.
     """
 
     def __init__(self, network: nn.Module, recipe: Recipe, invariant: Invariant, squares: Squares) -> None:
@@ -66,23 +66,23 @@ class Sphere(Optimizer):
 
 
 def effective(rate: float, squared: Tensor) -> Tensor:
-    """On a sphere the rate is effective as it is."""
+    """On a sphere the first group's rate is the effective learning rate."""
     return torch.full_like(squared, rate)
 
 
 def faults(recipe: Recipe, invariant: Invariant) -> list[str]:
-    """Why this cannot be trained on a sphere, a sentence each."""
+    """Why this recipe cannot train such a network on a sphere, one sentence a reason."""
     found = []
     if not invariant.names:
         found.append(
-            "a sphere is for scale-invariant weights, and this network has none: no batch norm follows any."
-            " Give the family an option that brings some (vgg: batch_norm = true), or use mode 'bn_wd'."
+            "a sphere needs scale-invariant weights, and this network has none: batch norm follows no layer."
+            " Choose options with batch norm (for vgg, batch_norm = true), or use mode 'bn_wd'."
         )
     if recipe.effective_learning_rate is None:
         found.append("a sphere needs recipe.effective_learning_rate, say 1e-3, and none is given.")
     return found + [
-        f"recipe.{name} = {value:g} together with a sphere: the norm is fixed, and its step has none."
-        f" Set {name} = 0, or recipe.base = \"kodryan2022\", or use mode 'bn_wd'."
+        f"recipe.{name} = {value:g}: a step on a sphere has no {name.replace('_', ' ')}, for the norm is"
+        f" fixed. Set {name} = 0, or recipe.base = \"kodryan2022\", or use mode 'bn_wd'."
         for name, value in (("weight_decay", recipe.weight_decay), ("momentum", recipe.momentum))
         if value
     ]

@@ -1,7 +1,8 @@
-"""Conventional training: stochastic gradient descent, momentum, weight decay on all parameters.
+"""Conventional training: SGD with momentum, and weight decay on all parameters.
 
-Source: the papers' recipe, Lobacheva et al. 2020, arXiv:2007.08483. Every operation is elementwise,
-so a packed network's members are stepped as if alone.
+Every operation is elementwise, so each member of a packed network takes the step it would take alone.
+
+Source: the recipe of Lobacheva et al. 2020, arXiv:2007.08483.
 """
 
 from torch import nn
@@ -26,8 +27,9 @@ def faults(recipe: Recipe, invariant: Invariant) -> list[str]:
     if recipe.effective_learning_rate is None:
         return []
     return [
-        f"effective_learning_rate {recipe.effective_learning_rate:g} is of mode 'sphere'; 'bn_wd' has a"
-        " learning_rate, and the weights' norm decides the effective one. Leave it out, or change the mode."
+        f"effective_learning_rate {recipe.effective_learning_rate:g} belongs to mode 'sphere'. Mode 'bn_wd'"
+        " takes a learning_rate, and the weights' norm decides the effective one. Leave it out, or change"
+        " the mode."
     ]
 
 

@@ -1,7 +1,7 @@
-"""Training on the sphere: all scale-invariant weights kept jointly at their total norm.
+"""Training on the sphere: the total norm of all scale-invariant weights is fixed.
 
-A step of SGD at a fixed effective learning rate, then all invariant tensors are scaled by one factor
-back to the norm they started from. Groups of tensors may drift; only the total is fixed.
+After each step of SGD at a fixed effective learning rate, one factor scales all invariant tensors back to
+their initial total norm. The norms of single tensors may drift.
 
 Source: Kodryan et al. 2022, arXiv:2209.03695, and its code.
 """

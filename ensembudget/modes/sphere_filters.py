@@ -1,7 +1,7 @@
-"""Training on many spheres: every filter kept at its own norm, all at one effective learning rate.
+"""Training on many spheres: the norm of every filter is fixed, at one effective learning rate for all.
 
-Source: the variant `fix_all_elr` in the code of Kodryan et al. 2022, arXiv:2209.03695, which gives all
-filters one common norm; here each keeps its own, which a scale-invariant function cannot tell.
+Source: the variant `fix_all_elr` in the code of Kodryan et al. 2022, arXiv:2209.03695. It gives all filters
+one common norm; here each keeps its own, which makes no difference to a scale-invariant function.
 """
 
 from torch import nn
@@ -22,9 +22,9 @@ def faults(recipe: Recipe, invariant: Invariant) -> list[str]:
     found = _sphere.faults(recipe, invariant)
     if together:
         found.append(
-            f"mode 'sphere_filters' normalises each filter, and {len(together)} of the {len(invariant.names)}"
-            f" invariant tensors are invariant only with others (as {together[0]}, of a residual stream)."
-            " Use mode 'sphere'."
+            f"mode 'sphere_filters' fixes the norm of each filter, and {len(together)} of the"
+            f" {len(invariant.names)} invariant tensors may be scaled only together with others, as"
+            f" {together[0]} in a residual stream. Use mode 'sphere'."
         )
     return found
 

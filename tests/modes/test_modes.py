@@ -336,14 +336,18 @@ def test_members_of_a_pack_train_as_alone(make_cell, digits, mode, family, optio
 PLAIN_VGG = ("vgg", {"depth": 11})
 CONVNET = ("convnet", {})
 ON_SPHERES = [
-    pytest.param(PLAIN_VGG, {}, "no batch norm follows any.*batch_norm = true", id="no-batch-norm"),
-    pytest.param(CONVNET, {"weight_decay": 1e-4}, r"recipe\.weight_decay = 0\.0001 .* 0,", id="weight-decay"),
-    pytest.param(CONVNET, {"momentum": 0.9}, r"recipe\.momentum = 0\.9 .*momentum = 0,", id="momentum"),
+    pytest.param(PLAIN_VGG, {}, "batch norm follows no layer.*batch_norm = true", id="no-batch-norm"),
+    pytest.param(
+        CONVNET, {"weight_decay": 1e-4}, r"recipe\.weight_decay = 0\.0001: .* 0,", id="weight-decay"
+    ),
+    pytest.param(CONVNET, {"momentum": 0.9}, r"recipe\.momentum = 0\.9: .*momentum = 0,", id="momentum"),
     pytest.param(CONVNET, {"effective_learning_rate": None}, r"needs recipe\.effective_l", id="no-rate"),
 ]
 TOGETHER = [
     pytest.param(("resnet18", {}), r"12 of the 20 .*layers\.0\.weight.*mode 'sphere'", id="resnet18"),
-    pytest.param(("wide_resnet", {"depth": 10, "invariance": "full"}), "only with others", id="wide_resnet"),
+    pytest.param(
+        ("wide_resnet", {"depth": 10, "invariance": "full"}), "only together with others", id="wide_resnet"
+    ),
 ]
 
 
@@ -376,7 +380,7 @@ def test_filters_that_are_invariant_only_with_others_have_no_spheres_of_their_ow
 
 def test_conventional_training_refuses_an_effective_rate():
     (found,) = faults_of("bn_wd", CONVNET)
-    assert re.search(r"effective_learning_rate 0\.02 is of mode 'sphere'", found)
+    assert re.search(r"effective_learning_rate 0\.02 belongs to mode 'sphere'", found)
 
 
 @pytest.mark.parametrize(("family", "options"), EVERY)
