@@ -170,3 +170,12 @@ def test_the_table_is_in_the_report_in_every_format(site):
         assert row["lowest"] == pytest.approx(min(losses))
         assert row["average"] == pytest.approx(sum(losses) / 2)
     assert "Members of every pool" in (site.folder / "printed.txt").read_text()
+
+
+def test_the_metric_is_in_every_table_of_scores(site):
+    report = site.folder / "report"
+    for name in ("scores", "members", "memory_split"):
+        for row in from_csv((report / f"{name}.csv").read_text()):
+            # Two guesses are right at least as often as one.
+            assert row["accuracy"] <= row["top_two"] <= 1
+    assert "top two" in (report / "memory_split.md").read_text()
