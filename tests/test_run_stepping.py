@@ -11,7 +11,7 @@ import torch
 
 from ensembudget import studies
 from ensembudget.datasets._load import load
-from ensembudget.errors import PlanError
+from ensembudget.errors import SteppingError
 from ensembudget.executors._base import Executor
 from ensembudget.executors._worker import device_name
 from ensembudget.records import Environment, Stepping, SteppingChoice
@@ -354,7 +354,7 @@ def test_what_a_user_writes_is_what_is_fixed(text, fixed):
 
 
 def test_a_field_that_is_given_twice_is_refused():
-    with pytest.raises(PlanError):
+    with pytest.raises(SteppingError):
         parse_stepping("pack=8,pack=4")
 
 
@@ -433,7 +433,8 @@ def test_the_place_is_that_of_the_cell_that_the_run_waits_for(study, autotuned_a
 
 
 def test_what_is_measured_here_says_nothing_of_other_machines(study, tmp_path, plug_in):
-    executor = Executor(lambda *arguments: iter(()), lambda device: 4, here=False)
+    elsewhere = [Place(device="cpu", workers=4, threads=1)]
+    executor = Executor(lambda *jobs: iter(()), lambda *asked: elsewhere, here=False)
     plug_in("executors", "elsewhere", executor=executor)
     planned = plan_study(studies.load_study(study(stepping="{ pack = 3 }")))
     long = [cell.model_copy(update={"flops_per_sample": 10**15}) for cell in planned.cells]

@@ -1,10 +1,11 @@
-"""What an executor is handed, what it reports, and the work itself: train a pack and publish it."""
+"""What an executor is handed, what it reports, and what it must say of itself."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from ..records import Record, Run, Stepping
+from ..stepping.place import Place, places
 
 
 class Job(Record):
@@ -35,11 +36,13 @@ class Executor:
 
     Attributes:
         execute: `execute(jobs, workers, on_epoch)` yields (job number, outcomes) as jobs end, in
-            any order. A job that raises is outcomes with a reason, never an exception.
-        workers: How many it uses when nobody says, given a device.
-        here: Whether its workers are on this machine, so that trials here tell of them.
+            any order, at most `workers` of them at one time. A job that raises is outcomes with a
+            reason, never an exception.
+        places: `places(device, workers, threads)` is where jobs may run, the usual place first; None
+            leaves a number to the executor. Raises `DeviceError` where such a job could never start.
+        here: Whether its workers are on this machine, so that timings here tell of them.
     """
 
     execute: Callable[[Sequence[Job], int, EpochReport], Iterator[tuple[int, list[Outcome]]]]
-    workers: Callable[[str], int] = lambda device: 1
+    places: Callable[[str, int | None, int | None], list[Place]] = places
     here: bool = True

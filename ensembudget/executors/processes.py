@@ -13,8 +13,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
-import torch
-
+from ..stepping.place import Place
+from ..stepping.place import places as places_here
 from ._base import EpochReport, Executor, Job, Outcome
 from ._worker import work
 
@@ -78,10 +78,10 @@ def _outcomes(future: Future[list[Outcome]], job: Job) -> list[Outcome]:
         return [Outcome(key=run.key, status="failed", reason=reason) for run in job.runs]
 
 
-def _workers(device: str) -> int:
-    if torch.device(device).type == "cuda":
-        return 1  # one process feeds a GPU
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def places(device: str, workers: int | None, threads: int | None) -> list[Place]:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    # One process feeds a GPU.
+    return places_here(device, workers, threads, usual=1 if device.startswith("cuda") else cores)
 
 
-executor = Executor(execute, _workers)
+executor = Executor(execute, places)

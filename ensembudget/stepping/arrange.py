@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from ..errors import PlanError
+from ..errors import SteppingError
 from ..records import PlannedCell, Stepping, SteppingChoice, Task
 from .autotune import BENCH, Bench, Chosen, Request, choose_all, choose_place, is_worth
 from .check import faults
@@ -23,7 +23,7 @@ def check_stepping(cells: Sequence[PlannedCell], fixed: SteppingChoice, device: 
     for cell in cells:
         recorded = cell.cell.record is not None
         if wrong := faults(stepping, cell.cell.recipe, device, recorded=recorded):
-            raise PlanError(f"cannot step so: {' '.join(wrong)}")
+            raise SteppingError(f"cannot step so: {' '.join(wrong)}")
 
 
 def as_given(cells: Sequence[PlannedCell], fixed: SteppingChoice, place: Place) -> Arrangement:

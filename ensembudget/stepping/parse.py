@@ -3,7 +3,7 @@
 from typing import get_args
 
 from ..catalog import WAYS
-from ..errors import PlanError, UnknownPartError
+from ..errors import SteppingError, UnknownPartError
 from ..records import MemoryLayout, SteppingChoice
 
 
@@ -11,7 +11,7 @@ def parse_stepping(text: str) -> SteppingChoice:
     """What `--stepping` says.
 
     Raises:
-        PlanError: It cannot be read.
+        SteppingError: It cannot be read.
         UnknownPartError: No such way.
 
     Example:
@@ -24,7 +24,7 @@ def parse_stepping(text: str) -> SteppingChoice:
             raise ValueError("a field twice")
         choice = SteppingChoice.model_validate_strings(dict(pairs))
     except ValueError:
-        raise PlanError(
+        raise SteppingError(
             f"--stepping {text!r} cannot be read. Write the fields to fix, as in pack=8,way=grouped,"
             "layout=channels_last,compiled=no,captured=no,threads=1. Ways:"
             f" {', '.join(WAYS)}; layouts: {', '.join(get_args(MemoryLayout))}."

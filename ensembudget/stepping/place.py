@@ -2,7 +2,7 @@
 
 import torch
 
-from ..errors import PlanError
+from ..errors import DeviceError
 from ..records import Record
 
 
@@ -14,8 +14,8 @@ class Place(Record):
     threads: int
 
 
-def places(device: str, workers: int | None, threads: int | None, *, usual: int) -> list[Place]:
-    """What may be tried of processes and threads, the usual first.
+def places(device: str, workers: int | None, threads: int | None, *, usual: int = 1) -> list[Place]:
+    """What may be tried of processes and threads on this machine, the usual first.
 
     Args:
         device: A torch device.
@@ -24,15 +24,14 @@ def places(device: str, workers: int | None, threads: int | None, *, usual: int)
         usual: How many processes there are where nobody says.
 
     Raises:
-        PlanError: Fewer than one worker or thread.
+        DeviceError: torch cannot use the device here, or there is less than one worker or thread.
 
     Example:
         >>> [(place.workers, place.threads) for place in places("cpu", None, None, usual=4)]
         [(4, 1), (1, 4)]
     """
-    for name, number in (("workers", workers), ("threads", threads)):
-        if number is not None and number < 1:
-            raise PlanError(f"{name} {number} is below 1, the least that can work.")
+    check_device(device)
+    check_numbers(workers, threads)
     count = usual if workers is None else workers
     # Each of several workers on a CPU gets one thread; a lone one gets torch's own number.
     each = threads or (1 if count > 1 else torch.get_num_threads())
@@ -42,10 +41,17 @@ def places(device: str, workers: int | None, threads: int | None, *, usual: int)
     return found
 
 
+def check_numbers(workers: int | None, threads: int | None) -> None:
+    """Refuses less than one worker or thread."""
+    for name, number in (("workers", workers), ("threads", threads)):
+        if number is not None and number < 1:
+            raise DeviceError(f"{name} {number} is below 1, the least that can work.")
+
+
 def check_device(device: str) -> None:
     """Refuses a device that torch cannot use on this machine."""
     try:
         torch.zeros(1, device=device).cpu()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
-        raise PlanError(f"device {device!r} cannot be used here: {reason}. Use --device cpu.") from None
+        raise DeviceError(f"device {device!r} cannot be used here: {reason}. Use --device cpu.") from None

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ..catalog import MODES
 from ..datasets._data import Data
 from ..datasets._order import permutation
-from ..errors import PlanError
+from ..errors import SteppingError
 from ..families._build import member_state
 from ..families._layers import set_dropout
 from ..packing.batches import Scale, epoch_batches, pack_images, still_draw, unpack_logits
@@ -84,13 +84,13 @@ def train(
         One result a run, in order. A member that diverges is one of them, with its step.
 
     Raises:
-        PlanError: They cannot be stepped so.
+        SteppingError: They cannot be stepped so.
     """
     began = time.perf_counter()
     cell, recipe = runs[0].cell, runs[0].cell.recipe
     stepping = stepping or Stepping(pack=len(runs))
     if wrong := faults(stepping, recipe, device, recorded=cell.record is not None):
-        raise PlanError(" ".join(wrong))
+        raise SteppingError(" ".join(wrong))
     parts = parts_of(cell, data.arrays)
     pack = assemble(runs, parts, data.task, device, stepping)
     network, optimizer = pack.network, pack.optimizer

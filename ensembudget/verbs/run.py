@@ -7,7 +7,6 @@ from ..datasets._cache import open_cached
 from ..executors._base import Outcome
 from ..records import Plan, SteppingChoice
 from ..stepping.arrange import Arrangement, as_given, autotuned, check_stepping
-from ..stepping.place import check_device, places
 from ..store import Store
 from .jobs import missing_cells, missing_jobs
 from .progress import Follower, Progress
@@ -36,14 +35,14 @@ def arrange(
 
     Raises:
         UnknownPartError: No such executor or way to step.
-        PlanError: No such device, fewer than one worker or thread, or members that cannot be
-            stepped as it was given.
+        DeviceError: The executor's machines have no such device, or too few threads; fewer than one
+            worker or thread.
+        SteppingError: Members cannot be stepped as it was given.
     """
     part = EXECUTORS[executor]
-    check_device(device)
     fixed = (stepping or SteppingChoice()).over(planned.study.stepping)
     each = fixed.threads if threads is None else threads
-    possible = places(device, workers, each, usual=part.workers(device))
+    possible = part.places(device, workers, each)
     missing = missing_cells(planned, store)
     check_stepping(missing, fixed, device)
     if not missing or not part.here:
@@ -78,7 +77,7 @@ def run(
 
     Raises:
         UnknownPartError: No such executor.
-        PlanError: No such device, or fewer than one worker.
+        DeviceError: The executor's machines have no such device; fewer than one worker.
         StoreError: The store cannot be written.
     """
     if arrangement is None:

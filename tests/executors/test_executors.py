@@ -10,10 +10,12 @@ import torch
 
 from ensembudget import studies
 from ensembudget.catalog import EXECUTORS
-from ensembudget.executors import _worker
+from ensembudget.errors import DeviceError
 from ensembudget.executors._base import Job, Outcome
-from ensembudget.executors._worker import work
-from ensembudget.records import Plan
+from ensembudget.executors._worker import LEASE_SECONDS, work
+from ensembudget.records import Plan, SteppingChoice
+from ensembudget.stepping.place import Place
+from ensembudget.stepping.ways._base import Way
 from ensembudget.store import Store
 from ensembudget.verbs.jobs import missing_jobs
 from ensembudget.verbs.plan import plan_study
@@ -84,13 +86,6 @@ def test_several_processes_train_to_the_same_logits_as_one(serial, store):
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning", "ignore::FutureWarning")
-def test_ray_trains_to_the_same_logits_as_one_process(serial, store):
-    pytest.importorskip("ray")
-    assert_same_as_serial(store, serial, "ray", [])
-
-
-@pytest.mark.slow
 def test_a_killed_worker_is_a_failure_with_a_reason_and_the_same_command_goes_on(serial, store):
     long = planned(epochs=400)
 
@@ -138,7 +133,7 @@ def test_a_claim_of_a_killed_process_is_overtaken(store, jobs):
     assert claim.exists()
     began = time.monotonic()
     assert {one.status for one in work(jobs[0], lambda epoch: None)} == {"done"}
-    assert time.monotonic() - began < 10 * _worker.LEASE_SECONDS
+    assert time.monotonic() - began < 10 * LEASE_SECONDS
 
 
 def _hold(job: str) -> None:
@@ -150,17 +145,16 @@ def test_no_jobs_are_no_outcomes(name):
     assert list(EXECUTORS[name].execute([], 2, lambda job, epoch: None)) == []
 
 
-def test_ray_is_not_started_for_no_jobs(monkeypatch):
-    ray = pytest.importorskip("ray")
-    monkeypatch.setattr(ray, "init", lambda *args, **options: pytest.fail("ray was started"))
-    assert list(EXECUTORS["ray"].execute([], 2, lambda job, epoch: None)) == []
-
-
-def test_every_executor_says_how_many_workers_it_uses():
-    for name in EXECUTORS:
-        assert EXECUTORS[name].workers("cpu") >= 1
-    assert EXECUTORS["serial"].workers("cpu") == 1
-    assert EXECUTORS["processes"].workers("cuda") == 1
+@pytest.mark.parametrize("name", ["serial", "processes"])
+def test_an_executor_says_where_its_jobs_run(name):
+    places = EXECUTORS[name].places
+    assert places("cpu", None, None)[0].workers == {"serial": 1, "processes": os.cpu_count()}[name]
+    assert places("cpu", 3, 2) == [Place(device="cpu", workers=3, threads=2)]
+    with pytest.raises(DeviceError, match="threads 0 is below 1"):
+        places("cpu", None, 0)
+    if not torch.cuda.is_available():
+        with pytest.raises(DeviceError, match="'cuda' cannot be used here"):
+            places("cuda", None, None)
 
 
 def test_serial_ends_jobs_in_their_order_and_reports_every_epoch(jobs):
@@ -175,12 +169,17 @@ def test_a_job_crosses_processes_as_text(jobs):
     assert all(Job.from_json(job.to_json()) == job for job in jobs)
 
 
-def test_a_job_that_raises_is_outcomes_with_its_reason(jobs, store, monkeypatch):
-    def failing(*arguments, **options):
-        raise ZeroDivisionError("no reason at all")
+def failing(network, single, members):
+    raise ZeroDivisionError("no reason at all")
 
-    monkeypatch.setattr(_worker, "train", failing)
-    outcomes = work(jobs[0], lambda epoch: None)
+
+def stepped(job, way) -> Job:
+    return job.model_copy(update={"stepping": job.stepping.model_copy(update={"way": way})})
+
+
+def test_a_job_that_raises_is_outcomes_with_its_reason(jobs, plug_in):
+    plug_in("ways", "failing", way=Way(failing))
+    outcomes = work(stepped(jobs[0], "failing"), lambda epoch: None)
     assert [one.key for one in outcomes] == [r.key for r in jobs[0].runs]
     assert {(one.status, one.reason) for one in outcomes} == {
         ("failed", "ZeroDivisionError: no reason at all")
@@ -195,11 +194,11 @@ def test_a_job_whose_data_are_not_in_the_cache_says_so(jobs):
     assert all("'digits' are not in the cache" in one.reason for one in outcomes)
 
 
-def test_a_job_whose_members_are_there_trains_nothing(jobs, store, monkeypatch):
+def test_a_job_whose_members_are_there_trains_nothing(jobs, store, plug_in):
+    plug_in("ways", "failing", way=Way(failing))
     first = work(jobs[0], lambda epoch: None)
     before = logits(store)
-    monkeypatch.setattr(_worker, "train", lambda *arguments, **options: pytest.fail("it trained"))
-    assert work(jobs[0], lambda epoch: None) == first
+    assert work(stepped(jobs[0], "failing"), lambda epoch: None) == first
     assert logits(store) == before
     assert first == [Outcome(key=r.key, status="done") for r in jobs[0].runs]
 
@@ -215,16 +214,17 @@ def test_a_store_that_cannot_be_written_is_a_failure_with_its_reason(jobs, tmp_p
     assert all("file" in one.reason for one in outcomes)
 
 
-def test_a_caller_has_its_threads_back(store, monkeypatch):
+def test_a_caller_has_its_threads_back(store, plug_in):
     """And the work had those of its place."""
     found = []
 
-    def seen(*arguments, **named):
+    def seen(network, single, members):
         found.append(torch.get_num_threads())
-        return []  # members that train with two threads beside other tests take half a minute
+        raise RuntimeError("members that train with two threads beside other tests take half a minute")
 
-    monkeypatch.setattr(_worker, "train", seen)
-    arrangement = arrange(planned(), store, executor="serial", threads=2)
+    plug_in("ways", "seen", way=Way(seen))
+    choice = SteppingChoice(way="seen")
+    arrangement = arrange(planned(), store, executor="serial", threads=2, stepping=choice)
     run(planned(), store, executor="serial", arrangement=arrangement)
     assert set(found) == {2}
     assert torch.get_num_threads() == 1

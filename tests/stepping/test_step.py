@@ -11,7 +11,7 @@ import torch
 from ensembudget.catalog import WAYS
 from ensembudget.datasets._base import Arrays
 from ensembudget.datasets._data import Data
-from ensembudget.errors import PlanError
+from ensembudget.errors import SteppingError
 from ensembudget.families._build import describe
 from ensembudget.packing.batches import scale_of
 from ensembudget.packing.network import build_network
@@ -390,5 +390,5 @@ def test_all_faults_are_named_at_once():
     ids=str,
 )
 def test_training_refuses_what_cannot_be(how, changes, word, make_cell, few):
-    with pytest.raises(PlanError, match=word):
+    with pytest.raises(SteppingError, match=word):
         train([Run(cell=make_cell(**changes), seed=0)], few, stepping=how)
