@@ -6,7 +6,7 @@ import numpy as np
 
 from ensembudget.arrays import Array
 from ensembudget.laws._fit import fit_points
-from ensembudget.laws.power_law import predict
+from ensembudget.laws.power_law import value
 from ensembudget.prediction.forms import ALONG_MEMBERS, ALONG_WIDTH, INTERACTING, Exponent, Form
 from ensembudget.prediction.plane import Plane
 
@@ -56,7 +56,7 @@ def one_at_a_time(plane: Plane, members: Array, parameters: Array) -> Array:
             seen = dict(zip(curve.sizes, curve.cnll, strict=True))
             law = fit_points(curve.sizes, curve.cnll)
             known = law.a is not None and law.status == "ok"
-            found.append(seen.get(size, predict(law, np.array([size]))[0] if known else np.nan))
+            found.append(seen.get(size, value(law, np.array([size]))[0] if known else np.nan))
         return np.array(found)
 
     widths = np.array([float(curve.parameters) for curve in plane.curves])
@@ -69,6 +69,6 @@ def one_at_a_time(plane: Plane, members: Array, parameters: Array) -> Array:
         good = np.isfinite(y)
         law = fit_points(widths[good], y[good])
         values.append(
-            predict(law, np.array([each]))[0] if law.a is not None and law.status == "ok" else np.nan
+            value(law, np.array([each]))[0] if law.a is not None and law.status == "ok" else np.nan
         )
     return np.array(values)
