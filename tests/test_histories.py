@@ -18,7 +18,6 @@ import pytest
 import safetensors.numpy
 from scipy.special import log_softmax, logsumexp
 
-from ensembudget import store as store_module
 from ensembudget import studies
 from ensembudget.cli import main
 from ensembudget.cli.values import read_costs
@@ -529,7 +528,7 @@ def test_a_disk_that_fills_while_a_history_is_published_leaves_no_member(name, w
         return really(source, target, *arguments, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(store_module.shutil, "copyfile", limited)
+        patch.setattr(shutil, "copyfile", limited)
         outcomes = run(plan, store, executor="serial")
     assert {one.status for one in outcomes} == {"failed"}
     for one in outcomes:

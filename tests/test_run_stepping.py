@@ -21,7 +21,8 @@ from ensembudget.stepping.autotune import Bench, Chosen
 from ensembudget.stepping.measured import Timing
 from ensembudget.stepping.parse import parse_stepping
 from ensembudget.stepping.place import Place, places
-from ensembudget.store import Store, _canonical, _sha256
+from ensembudget.store import Store
+from ensembudget.store.documents import canonical, sha256
 from ensembudget.training.loop import train
 from ensembudget.verbs.jobs import missing_jobs
 from ensembudget.verbs.plan import plan_study
@@ -156,7 +157,7 @@ def aged(folder: Path) -> None:
     environment = document["member"]["environment"]
     document["member"]["environment"] = {name: environment[name] for name in OLD}
     document.pop("sha256")
-    sealed = document | {"sha256": _sha256(_canonical(document))}
+    sealed = document | {"sha256": sha256(canonical(document))}
     (folder / "member.json").write_bytes(json.dumps(sealed).encode())
 
 

@@ -4,7 +4,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from ensembudget import studies
-from ensembudget.errors import IncompleteError
+from ensembudget.errors import IncompleteError, StoreError
 from ensembudget.prediction.search import state_of
 from ensembudget.store import Store
 from ensembudget.verbs.search import TrainingSource, space_of
@@ -246,6 +246,14 @@ def test_members_that_diverged_can_neither_be_used_nor_trained(space, store):
 # What it keeps.
 
 
+def test_a_search_that_cannot_be_read_does_not_start_again_at_0(store, making):
+    searched(making, 0.5, **NEVER_SURE)
+    (path,) = (store.root / "searches").iterdir()
+    path.write_bytes(b"not json")
+    with pytest.raises(StoreError, match=f"search '{path}' is damaged"):
+        searched(making, 0.5, **NEVER_SURE)
+
+
 def test_searches_of_other_budgets_have_rounds_of_their_own(study, space, store, making):
     found = searched(making, 0.5, **NEVER_SURE)
     other = space_of(study, "5178")
@@ -263,4 +271,5 @@ def test_rounds_that_an_older_version_wrote_are_read(space, store, making):
         f'{{"best":null,"confidence":0,"flops":{int(first.flops)},"keys":["{first.keys[0]}"],"loss":null,'
         f'"reason":"{first.reason}","seeds":[0],"width":2}}'
     )
+    path.write_text(store.saved_search(space.search).to_json())  # format 1: the record alone
     assert written in path.read_text()

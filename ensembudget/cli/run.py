@@ -30,6 +30,7 @@ def act(args: argparse.Namespace) -> int:
     from ..rendering import steppings
     from ..stepping.parse import parse_stepping
     from ..store import Store
+    from ..verbs.missing import missing_runs, repeated_runs
     from ..verbs.plan import plan_study
     from ..verbs.run import arrange
     from ..verbs.status import seconds_left, status
@@ -51,7 +52,7 @@ def act(args: argparse.Namespace) -> int:
     )
     if not args.dry_run:
         return train(planned, store, arrangement, args.executor)
-    runs = [run for run in planned.runs if run.key not in store]
+    runs, again = missing_runs(planned, store), len(repeated_runs(planned, store))
     print_rows(SPLITS, SPLITS.rows(planned.splits))
     if runs:
         print_rows(steppings.table, steppings.rows(planned.cells, arrangement))
@@ -59,6 +60,7 @@ def act(args: argparse.Namespace) -> int:
     print(
         f"{len(planned.runs)} members planned, {len(planned.runs) - len(runs)} in the store,"
         f" {len(runs)} to train: {planned.training_flops(runs):.3g} FLOP"
+        + (f" ({again} of them again, because their weights were not kept)" if again else "")
         + (f", about {duration(left)} one after another" if left is not None else "")
         + ". Nothing was trained."
     )
@@ -67,10 +69,16 @@ def act(args: argparse.Namespace) -> int:
 
 def train(planned: "Plan", store: "Store", arrangement: "Arrangement", executor: str) -> int:
     """Trains with progress shown, says how it ended, and returns the exit code."""
+    from ..verbs.missing import repeated_runs
     from ..verbs.run import run
     from .progress import shown
 
     name = planned.study.name
+    if again := len(repeated_runs(planned, store)):
+        print(
+            f"{name}: {again} members are trained again, because their weights were not kept.",
+            file=sys.stderr,
+        )
     with shown(name) as on_progress:
         outcomes = run(planned, store, executor=executor, arrangement=arrangement, on_progress=on_progress)
     failed = [one for one in outcomes if one.status == "failed"]

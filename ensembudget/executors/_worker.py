@@ -5,11 +5,10 @@ import platform
 from collections.abc import Callable
 
 import torch
-from filelock import SoftFileLease
 
 from .. import __version__
 from ..datasets._cache import open_cached
-from ..errors import EnsembudgetError
+from ..errors import EnsembudgetError, StoreError
 from ..packing.parts import parts_of
 from ..records import Environment, Run
 from ..stepping.memory import keep_freed
@@ -17,9 +16,6 @@ from ..store import Store
 from ..threads import torch_threads
 from ..training.loop import train
 from ._base import Job, Outcome
-
-# Another process that trains the same pack renews its claim; one that died stops, and is overtaken.
-LEASE_SECONDS = 5.0
 
 
 def work(job: Job, on_epoch: Callable[[int], None]) -> list[Outcome]:
@@ -30,19 +26,22 @@ def work(job: Job, on_epoch: Callable[[int], None]) -> list[Outcome]:
     """
     keep_freed()
     store = Store(job.store)
-    claim = store.root / "claims" / f"{job.runs[0].key}.lock"
+    refused: dict[str, StoreError] = {}
     try:
-        claim.parent.mkdir(parents=True, exist_ok=True)
-        with SoftFileLease(claim, lease_duration=LEASE_SECONDS, heartbeat_interval=1.0, timeout=-1):
-            if not all(run.key in store for run in job.runs):
+        with store.claim(job.runs[0].key):
+            if any(store.lacks(run, keep_weights=job.keep_weights) for run in job.runs):
                 with torch_threads(job.threads):
-                    _train_and_publish(job, store, on_epoch)
-        return [_published(store, run) for run in job.runs]
+                    refused = _train_and_publish(job, store, on_epoch)
+        return [
+            _failed(run, refused[run.key]) if run.key in refused else _published(store, run)
+            for run in job.runs
+        ]
     except Exception as error:  # a worker must come back with an answer, whatever happened
         return [_failed(run, error) for run in job.runs]
 
 
-def _train_and_publish(job: Job, store: Store, on_epoch: Callable[[int], None]) -> None:
+def _train_and_publish(job: Job, store: Store, on_epoch: Callable[[int], None]) -> dict[str, StoreError]:
+    """Trains a pack, and says by key why weights of stored members were refused."""
     cell = job.runs[0].cell
     data = open_cached(cell.dataset_digest, cell.dataset)
     parts = parts_of(cell, data.arrays)
@@ -54,12 +53,18 @@ def _train_and_publish(job: Job, store: Store, on_epoch: Callable[[int], None]) 
         threads=job.threads,
         **job.stepping.model_copy(update={"pack": len(job.runs)}).model_dump(),
     )
+    refused = {}
     with store.staging() as histories:
         for trained in train(
             job.runs, data, device=job.device, stepping=job.stepping, keep_weights=job.keep_weights,
             on_epoch=on_epoch, histories=histories if cell.record else None,
         ):  # fmt: skip
-            store.publish(trained, labels, environment)
+            if not store.publish(trained, labels, environment) and job.keep_weights:
+                try:
+                    store.publish_weights(trained, environment)
+                except StoreError as error:
+                    refused[trained.run.key] = error
+    return refused
 
 
 def _published(store: Store, run: Run) -> Outcome:

@@ -9,6 +9,7 @@ from ..records import Plan, SteppingChoice
 from ..stepping.arrange import Arrangement, as_given, autotuned, check_stepping
 from ..store import Store
 from .jobs import missing_cells, missing_jobs
+from .missing import missing_runs
 from .progress import Follower, Progress
 
 
@@ -61,7 +62,7 @@ def run(
     arrangement: Arrangement | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> list[Outcome]:
-    """Trains every planned member that the store lacks, and saves the plan.
+    """Trains every planned member that the store lacks, or lacks weights of, and saves the plan.
 
     Args:
         planned: What to train.
@@ -92,13 +93,19 @@ def train_missing(
     arrangement: Arrangement,
     executor: str = "processes",
     on_progress: Callable[[Progress], None] = lambda progress: None,
+    *,
+    repeat: bool = True,
 ) -> list[Outcome]:
-    """Like `run`, without saving the plan: for a part of a study's."""
-    jobs = missing_jobs(planned, store, arrangement)
+    """Like `run`, without saving the plan: for a part of a study's.
+
+    Unless `repeat`, stored members are not trained again for weights that were not kept.
+    """
+    store.sweep()
+    jobs = missing_jobs(planned, store, arrangement, repeat=repeat)
     if not jobs:
         return []
     follower = Follower(jobs, [planned.training_flops(job.runs) for job in jobs], on_progress)
-    before, found = {run.key for run in planned.runs if run.key in store}, []
+    before, found = {run.key for run in planned.runs} - {run.key for run in missing_runs(planned, store)}, []
     for number, outcomes in EXECUTORS[executor].execute(jobs, arrangement.place.workers, follower):
         follower(number, jobs[number].runs[0].cell.recipe.epochs)
         new = [one for one in outcomes if one.key not in before]

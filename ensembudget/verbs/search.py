@@ -134,7 +134,7 @@ class TrainingSource:
         return [one.reason or "no reason given" for one in outcomes if one.status == "failed"]
 
     def _train_here(self, part: Plan) -> list[Outcome]:
-        return train_missing(part, self.store, self._arrangement, self.executor)
+        return train_missing(part, self.store, self._arrangement, self.executor, repeat=False)
 
     @cached_property
     def _arrangement(self) -> Arrangement:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from ..records import Plan, PlannedCell
 from ..store import Store
+from .missing import missing_runs
 
 
 @dataclass(frozen=True)
@@ -24,11 +25,12 @@ class CellStatus:
 
 def status(planned: Plan, store: Store) -> list[CellStatus]:
     """How far each cell of a plan is, from the store alone."""
-    rows = []
+    rows, missing = [], {run.key for run in missing_runs(planned, store)}
     for cell in planned.cells:
-        found = [store.read(run.key).member for run in cell.runs if run.key in store]
-        reasons = [why for run in cell.runs if run.key not in store and (why := store.failure(run.key))]
-        seconds = sum(member.seconds for member in found) / len(found) if found else None
+        stored = [store.read(run.key).member for run in cell.runs if run.key in store]
+        found = [member for member in stored if member.run.key not in missing]
+        reasons = [why for run in cell.runs if run.key in missing and (why := store.failure(run.key))]
+        seconds = sum(member.seconds for member in stored) / len(stored) if stored else None
         rows.append(
             CellStatus(
                 planned=cell,

@@ -1,0 +1,23 @@
+"""Members on disk: one immutable folder each, under a content hash, published by renaming.
+
+    store.json                        the format
+    members/ab/<key>/                 member.json, logits.safetensors, perhaps weights.safetensors, and
+                                      epochs.parquet, steps.parquet where a history was asked for
+    artefacts/weights/ab/<key>/       artefact.json and weights.safetensors of a member that was
+                                      published without them and trained again later
+    plans/<key>.json                  what a study came to, so that a report needs no dataset
+    searches/<key>.json               the rounds of a search
+    failures/<key>.json               the last exception of a run that raised one; a success removes it
+    claims/<key>.lock                 who trains what now: saves work, decides nothing
+    quarantine/<key>-<n>/             what did not match its digests; never used, never overwritten
+    tmp/<machine>.<process>.<uuid>/   staging; anything in it was never published
+
+A member is written to tmp/, synced, and renamed into place. Renaming onto a folder that is there
+fails, so of two who trained the same member the first wins. Its digests are checked at every read.
+"""
+
+from .artefacts import Artefact, wanted
+from .members import Stored
+from .store import Store
+
+__all__ = ["Artefact", "Store", "Stored", "wanted"]

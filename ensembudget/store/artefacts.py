@@ -1,0 +1,98 @@
+"""What a member is made of, what a study wants of it, and weights that were published after it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from numpy.typing import NDArray
+
+from ..errors import StoreError
+from ..records import Cell, Environment, Record
+from .documents import DamageError, record, seal
+from .members import LOGITS, WEIGHTS, Stored, arrays, check_files, description, listing, serialise
+from .publishing import Files
+
+if TYPE_CHECKING:
+    from ..training.loop import Trained
+
+Artefact = Literal["logits", "weights", "history"]
+
+DESCRIPTION = "artefact.json"
+
+
+def wanted(cell: Cell, *, keep_weights: bool) -> frozenset[Artefact]:
+    """What a study wants of a cell's members.
+
+    Args:
+        cell: Which members; those that record have a history.
+        keep_weights: As the study says.
+    """
+    found: set[Artefact] = {"logits"}
+    if keep_weights:
+        found.add("weights")
+    if cell.record is not None:
+        found.add("history")
+    return frozenset(found)
+
+
+class LaterWeights(Record):
+    """How weights came to be that were published after their member.
+
+    `logits` is the digest of the member's file of logits, which training gave again to the byte.
+    """
+
+    key: str
+    logits: str
+    environment: Environment
+    seconds: float
+
+
+def logits_digest(member: Path) -> str:
+    """The digest of the logits of a member's folder, as its description lists it."""
+    document, _ = description(member / "member.json")
+    return str(document["files"][LOGITS]["sha256"])
+
+
+def later_files(trained: "Trained", environment: Environment, logits: str) -> Files:
+    """What the folder of a member's later weights holds, by name."""
+    assert trained.weights is not None
+    files: Files = {WEIGHTS: serialise(trained.weights)}
+    later = LaterWeights(key=trained.run.key, logits=logits, environment=environment, seconds=trained.seconds)
+    return {**files, DESCRIPTION: seal({"weights": later.model_dump(mode="json"), "files": listing(files)})}
+
+
+def read_later(folder: Path, key: str, logits: str) -> dict[str, NDArray[Any]]:
+    """Weights that were published after their member.
+
+    Raises:
+        DamageError: They are not what was published, or give other logits than the member's.
+        UnknownError: They are intact, but not known to this version.
+        OSError: A file is missing, or the disk fails.
+    """
+    document, _ = description(folder / DESCRIPTION)
+    later, _ = record(LaterWeights, document.get("weights"))
+    if later.key != key:
+        raise DamageError("they are another member's")
+    if later.logits != logits:
+        raise DamageError("they give other logits than the member has")
+    return arrays(check_files(folder, document, DESCRIPTION, WEIGHTS))
+
+
+def check_same_logits(stored: Stored, trained: "Trained", environment: Environment) -> None:
+    """Refuses weights that are not the stored member's.
+
+    Raises:
+        StoreError: They give other logits.
+    """
+    pairs = (
+        (stored.validation_logits, trained.validation_logits),
+        (stored.test_logits, trained.test_logits),
+    )
+    if all(one.shape == other.shape and one.tobytes() == other.tobytes() for one, other in pairs):
+        return
+    before, now = stored.member.environment.model_dump(), environment.model_dump()
+    changed = [f"{name} {before[name]} then, {now[name]} now" for name in now if before[name] != now[name]]
+    raise StoreError(
+        "the member was trained again for its weights and gave other logits than those stored"
+        f" ({'; '.join(changed) or 'in the same environment'}). Nothing was changed. Train it as it was"
+        " trained then, with --threads and --stepping, or into another --store."
+    )

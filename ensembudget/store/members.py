@@ -1,0 +1,182 @@
+"""A member's folder: what lies in it, and how it is checked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import safetensors.numpy
+from numpy.typing import NDArray
+
+from ..records import TRAINING_ABI, Environment, Member
+from .documents import DamageError, Document, UnknownError, facts, parse, record, seal, unseal
+from .publishing import Files
+
+if TYPE_CHECKING:
+    from ..training.loop import Trained
+
+DESCRIPTION, LOGITS, WEIGHTS = "member.json", "logits.safetensors", "weights.safetensors"
+
+# Of the logits' file.
+ARRAYS = ("validation_logits", "validation_labels", "test_logits", "test_labels", "train_loss")
+
+Tensors = Mapping[str, NDArray[Any]]
+Labels = tuple[NDArray[np.int64], NDArray[np.int64]]
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A member with its arrays, as they were published.
+
+    Attributes:
+        member: What it is and how it went.
+        validation_logits: (sample, class), float32.
+        validation_labels: (sample,).
+        test_logits: (sample, class), float32.
+        test_labels: (sample,).
+        train_loss: (epoch,), nats.
+        digest: Of everything published.
+    """
+
+    member: Member
+    validation_logits: NDArray[np.float32]
+    validation_labels: NDArray[np.int64]
+    test_logits: NDArray[np.float32]
+    test_labels: NDArray[np.int64]
+    train_loss: NDArray[np.float32]
+    digest: str
+
+
+def files_of(trained: "Trained", labels: Labels, environment: Environment) -> Files:
+    """What a member's folder holds, by name."""
+    member = Member(
+        run=trained.run,
+        status="done" if trained.diverged_at is None else "diverged",
+        diverged_at=trained.diverged_at,
+        parameters=trained.parameters,
+        seconds=trained.seconds,
+        environment=environment,
+    )
+    files: dict[str, bytes | Path] = {
+        LOGITS: serialise(
+            {
+                "validation_logits": trained.validation_logits,
+                "validation_labels": labels[0],
+                "test_logits": trained.test_logits,
+                "test_labels": labels[1],
+                "train_loss": trained.train_loss,
+            }
+        )
+    }
+    if trained.weights is not None:
+        files[WEIGHTS] = serialise(trained.weights)
+    if trained.history is not None:
+        files |= {path.name: path for path in sorted(trained.history.iterdir())}
+    body = {"training_abi": TRAINING_ABI, "member": member.model_dump(mode="json"), "files": listing(files)}
+    return files | {DESCRIPTION: seal(body)}
+
+
+def listing(files: Files) -> dict[str, dict[str, int | str]]:
+    """Sizes and digests, as a description lists them."""
+    return {name: facts(content) for name, content in files.items()}
+
+
+def checked(folder: Path, key: str) -> Stored:
+    """A member, read and compared with what it says of itself.
+
+    Raises:
+        DamageError: It is not what was published.
+        UnknownError: It is intact, but not all of it is known to this version.
+        OSError: A file is missing, or the disk fails.
+    """
+    member, document, digest = described(folder, key)
+    found = arrays(check_files(folder, document, DESCRIPTION, LOGITS))
+    try:
+        return Stored(member, **{name: found[name] for name in ARRAYS}, digest=digest)
+    except KeyError as error:
+        raise UnknownError(f"no array {error}") from None
+
+
+def described(folder: Path, key: str) -> tuple[Member, Document, str]:
+    """A member as it describes itself, the whole description, and its digest.
+
+    Raises:
+        DamageError: It is not what was published.
+        UnknownError: It is intact, but not all of it is known to this version.
+        OSError: It is missing, or the disk fails.
+    """
+    document, digest = description(folder / DESCRIPTION)
+    member, unknown = record(Member, document.get("member"))
+    abi = document.get("training_abi", 1)
+    if abi != TRAINING_ABI:
+        raise UnknownError(f"training ABI {abi}; this version's is {TRAINING_ABI}")
+    if member.run.key != key and unknown:  # what else is unknown decides nothing
+        raise UnknownError(f"field {unknown[0]!r}")
+    if member.run.key != key:
+        raise DamageError("it is another member's")
+    return member, document, digest
+
+
+def description(path: Path) -> tuple[Document, str]:
+    """A folder's sealed document, and its digest.
+
+    Raises:
+        DamageError: A byte of it has changed.
+        UnknownError: A newer version wrote it.
+        OSError: It is missing, or the disk fails.
+    """
+    raw = path.read_bytes()
+    return unseal(raw), str(parse(raw)["sha256"])
+
+
+def check_files(folder: Path, document: Document, own: str, asked: str) -> bytes:
+    """Compares a folder's files with their description, and returns what one of them holds.
+
+    Args:
+        folder: What is checked.
+        document: As `description` read it.
+        own: The description's own name, which it does not list.
+        asked: The file whose content is asked for.
+
+    Raises:
+        DamageError: A file is missing, changed or too many.
+        UnknownError: It lists no such file.
+        OSError: A file is missing, or the disk fails.
+    """
+    present, listed = {path.name for path in folder.iterdir()} - {own}, _listed(document)
+    if asked not in listed:
+        raise UnknownError(f"it lists no {asked}")
+    if set(listed) != present:
+        raise DamageError(f"files {sorted(present)}, but {sorted(listed)} were published")
+    content = (folder / asked).read_bytes()
+    for name, (size, digest) in listed.items():
+        found = facts(content if name == asked else folder / name)
+        if found["bytes"] != size:
+            raise DamageError(f"{name} has {found['bytes']} bytes instead of {size}")
+        if found["sha256"] != digest:
+            raise DamageError(f"{name} does not match its digest")
+    return content
+
+
+def _listed(document: Document) -> dict[str, tuple[int, str]]:
+    try:
+        return {name: (one["bytes"], one["sha256"]) for name, one in document["files"].items()}
+    except (KeyError, TypeError, AttributeError):
+        raise UnknownError("it lists no files") from None
+
+
+def serialise(tensors: Tensors) -> bytes:
+    return safetensors.numpy.save({k: np.ascontiguousarray(v) for k, v in tensors.items()})
+
+
+def arrays(content: bytes) -> dict[str, NDArray[Any]]:
+    """Arrays out of bytes whose digest was right.
+
+    Raises:
+        UnknownError: They are no safetensors.
+    """
+    try:
+        return safetensors.numpy.load(content)
+    except safetensors.SafetensorError as error:
+        raise UnknownError(f"arrays that cannot be read: {error}") from None

@@ -1,0 +1,81 @@
+"""Removes what killed runs left behind, safely beside runs that go on."""
+
+import contextlib
+import hashlib
+import os
+import shutil
+import socket
+import time
+import uuid
+from pathlib import Path
+
+from .paths import Paths
+
+HOUR = 3600.0
+WEEK = 7 * 24 * HOUR
+
+
+def staging_name() -> str:
+    """A name that says which process of which machine stages here."""
+    return f"{machine()}.{os.getpid()}.{uuid.uuid4().hex}"
+
+
+def machine() -> str:
+    """What process numbers are counted by: a machine since it started, and a container of it."""
+    told = [socket.gethostname()]
+    with contextlib.suppress(OSError):
+        told.append(Path("/proc/sys/kernel/random/boot_id").read_text())
+        told.append(str(Path("/proc/self/ns/pid").stat().st_ino))
+    return hashlib.sha256(" ".join(told).encode()).hexdigest()[:12]
+
+
+def sweep(paths: Paths) -> None:
+    """Removes staging whose process has ended, and claims that nobody renews.
+
+    Staging of another machine, whose processes cannot be asked, goes when nothing in it has changed
+    for a week. A claim is renewed every second; one that was not for an hour may be overtaken anyway.
+    What cannot be removed is left for the next time.
+    """
+    for folder in _entries(paths.tmp):
+        if _is_abandoned(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+    files = _entries(paths.claims)
+    for place in (paths.root, *(paths.root / name for name in ("plans", "searches", "failures"))):
+        files += [path for path in _entries(place) if path.name.startswith(".")]  # being written
+    for path in files:
+        if path.is_file() and _age(path) > HOUR:
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
+def _is_abandoned(folder: Path) -> bool:
+    where, _, rest = folder.name.partition(".")
+    process = rest.partition(".")[0]
+    if where == machine() and process.isdecimal() and os.name == "posix":
+        return not _is_running(int(process))
+    return min(map(_age, [folder, *folder.rglob("*")])) > WEEK
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)  # asks, and does nothing
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # it is there, and another user's
+    return True
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError:
+        return []
+
+
+def _age(path: Path) -> float:
+    """Seconds since it changed; 0 where it is gone."""
+    try:
+        return time.time() - path.stat().st_mtime
+    except OSError:
+        return 0.0
