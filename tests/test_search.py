@@ -40,7 +40,7 @@ def making(space, store) -> Making:
     return Making(space, store)
 
 
-def look(making, share=1.0, **more):
+def state_now(making, share=1.0, **more):
     """Where a search is, from its store."""
     return state_of(policy_of(making.space, share, **more), making.source.observe())
 
@@ -118,7 +118,7 @@ def test_a_search_that_was_interrupted_ends_as_one_that_was_not(space, store, ma
 
     with pytest.raises(KeyboardInterrupt):
         searched(making, 0.5, **NEVER_SURE, on_state=leave)
-    assert len(look(making).rounds) == 3
+    assert len(state_now(making).rounds) == 3
     found = searched(Making(space, Store(store.root)), 0.5, **NEVER_SURE)
     assert found.prediction == expected.prediction
     assert found.state.rounds == expected.state.rounds
@@ -147,7 +147,7 @@ def test_a_round_that_was_not_trained_is_not_spent(space, store):
     with pytest.raises(KeyboardInterrupt):
         searched(leaving, 0.5, **NEVER_SURE)
     assert len(store.saved_search(space.search).rounds) == 3
-    state = look(leaving, 0.5)
+    state = state_now(leaving, 0.5)
     assert len(state.rounds) == 2
     assert state.spent == pytest.approx(flops_of(store, space))
     found = searched(leaving, 0.5, **NEVER_SURE)
@@ -159,7 +159,7 @@ def test_of_a_round_that_was_broken_off_what_was_trained_is_spent(space, store):
     leaving = Leaving(space, store, enough=0, kept=1)
     with pytest.raises(KeyboardInterrupt):
         searched(leaving, 0.8, **NEVER_SURE)
-    state, (*_, last) = look(leaving, 0.8), store.saved_search(space.search).rounds
+    state, (*_, last) = state_now(leaving, 0.8), store.saved_search(space.search).rounds
     assert state.spent == pytest.approx(flops_of(store, space))
     assert last.seeds == [run.seed for run in leaving.left]
     kept = state.rounds[-1]
@@ -257,9 +257,9 @@ def test_a_search_that_cannot_be_read_does_not_start_again_at_0(store, making):
 def test_searches_of_other_budgets_have_rounds_of_their_own(study, space, store, making):
     found = searched(making, 0.5, **NEVER_SURE)
     other = space_of(study, "5178")
-    assert look(Making(other, store)).rounds == ()
+    assert state_now(Making(other, store)).rounds == ()
     assert store.saved_search(other.search) == other.search
-    assert look(Making(space_of(study, "11.338k"), store)).rounds == found.state.rounds
+    assert state_now(Making(space_of(study, "11.338k"), store)).rounds == found.state.rounds
 
 
 def test_rounds_that_an_older_version_wrote_are_read(space, store, making):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: Parser) -> None:
-    from ..prediction.policy import CONFIDENCE, TOLERANCE
+    from ..records.search import CONFIDENCE, TOLERANCE
 
     add_study(parser)
     parser.add_argument("--budget", required=True, help="like 36.8M, 250k")

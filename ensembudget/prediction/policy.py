@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import ArgumentError
+from ..records.search import CONFIDENCE, TOLERANCE
 from .budgets import Budgeted, Candidate
 from .forms import INTERACTING, Form
 from .law import fit_plane
@@ -15,7 +16,6 @@ from .pools import ScoredPool, curves_of
 from .posterior import DRAWS, Posterior
 from .proposals import SLICE, Proposal, TrainableWidth, affordable, proposals
 
-TOLERANCE, CONFIDENCE = 0.01, 0.95
 START = 2  # members of a width before a law is tried
 GONE = "the spend is gone before there is a law"
 

@@ -7,7 +7,7 @@ from .interval import Interval
 
 
 class Extrapolation(Record):
-    """How many times beyond the largest that was measured; 1 is within."""
+    """How many times a split lies beyond the largest value measured; 1 is within."""
 
     width: float
     members: float
@@ -30,9 +30,9 @@ class PredictedSplit(Record):
 
 
 class Prediction(Record):
-    """The splits of one budget and which is expected to be the best.
+    """The splits of one budget, and which is expected to be the best.
 
-    `status` is "ok", or says why the data do not carry the answer.
+    `status` is "ok", or says why the data cannot carry the answer.
     """
 
     budget: PositiveInt

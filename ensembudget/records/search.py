@@ -5,9 +5,12 @@ from pydantic import NonNegativeInt, PositiveInt
 from ._base import Record
 from .study import Study
 
+# What a search is content with where nobody says: a split within 1% of the best, with probability 0.95.
+TOLERANCE, CONFIDENCE = 0.01, 0.95
+
 
 class Round(Record):
-    """What a search trained at one time, and why: what it knew before is beside it."""
+    """What a search trained in one round, why, and what it knew before."""
 
     width: PositiveInt
     seeds: list[NonNegativeInt]
@@ -20,7 +23,7 @@ class Round(Record):
 
 
 class Search(Record):
-    """The rounds that went before, of one study, arm and budget."""
+    """A search of one study, arm and budget, with its rounds so far."""
 
     study: Study
     arm: str
