@@ -68,7 +68,5 @@ def one_at_a_time(plane: Plane, members: Array, parameters: Array) -> Array:
             continue
         good = np.isfinite(y)
         law = fit_points(widths[good], y[good])
-        values.append(
-            value(law, np.array([each]))[0] if law.a is not None and law.status == "ok" else np.nan
-        )
+        values.append(value(law, np.array([each]))[0] if law.a is not None and law.status == "ok" else np.nan)
     return np.array(values)

@@ -1,5 +1,6 @@
 """The benchmark harness runs a study of its own and joins what it costs to what it is worth."""
 
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -31,6 +32,12 @@ epochs = 1
 crop_padding = 0
 flip = false
 """
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "benchmarks").rglob("*.py")), ids=lambda path: path.stem)
+def test_every_benchmark_can_be_imported(path):
+    """Types are not checked here, and most benchmarks take minutes: a renamed name would be found late."""
+    importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
 
 
 @pytest.mark.slow
