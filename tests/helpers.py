@@ -1,7 +1,10 @@
-"""What tests of several folders use: one command and what it said, and members made without training."""
+"""What tests of several folders use: commands and what they said, plug-ins, members made untrained."""
 
 import contextlib
 import io
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +15,7 @@ from ensembudget.records import Environment, Run
 from ensembudget.store import Store
 from ensembudget.training.loop import Trained
 
+ROOT = Path(__file__).parents[1]
 HERE = Environment(ensembudget="0", torch="0", device="cpu", threads=1, pack=1)
 
 
@@ -32,6 +36,43 @@ def command(*arguments: str | Path | float) -> Said:
         except SystemExit as left:
             code = left.code
     return Said(code, out.getvalue(), err.getvalue())
+
+
+class Site(NamedTuple):
+    """A folder of installed packages, and the folder in which commands are run with them."""
+
+    packages: Path
+    folder: Path
+
+    def __call__(self, *arguments: str | Path | float) -> Said:
+        """One command in a Python of its own."""
+        path = os.pathsep.join([str(self.packages), str(ROOT)])
+        done = subprocess.run(
+            [sys.executable, "-m", "ensembudget", *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=self.folder,
+            env={**os.environ, "PYTHONPATH": path},
+        )
+        return Said(done.returncode, done.stdout, done.stderr)
+
+    def install(self, kind: str, name: str, module: str, source: str) -> None:
+        """Puts in one file and its entry point, as pip would."""
+        *packages, file = module.split(".")
+        folder = self.packages.joinpath(*packages)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{file}.py").write_text(source)
+        info = self.packages / f"{module.replace('.', '_')}-0.1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {info.stem[:-6]}\nVersion: 0.1.0\n")
+        (info / "entry_points.txt").write_text(f"[ensembudget.{kind}]\n{name} = {module}\n")
+
+
+def make_site(folder: Path) -> Site:
+    for name in ("packages", "cwd"):
+        (folder / name).mkdir(parents=True)
+    return Site(folder / "packages", folder / "cwd")
 
 
 def trained_as(

@@ -7,7 +7,6 @@ network of width 4, and 11,338 one of width 6.
 import csv
 import hashlib
 import html.parser
-import importlib
 import json
 import shutil
 from pathlib import Path
@@ -19,16 +18,14 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, logsumexp
 
 from ensembudget import studies
-from ensembudget.executors import _worker as work
 from ensembudget.executors._base import Outcome
 from ensembudget.rendering.render import from_csv, render
 from ensembudget.store import Store
 from ensembudget.tables import memory_split, power_laws
 from ensembudget.training.loop import Trained
 from ensembudget.verbs.plan import plan_study
-from ensembudget.verbs.progress import Follower
 from ensembudget.verbs.run import run
-from helpers import Said, command
+from helpers import Said, command, make_site
 
 STUDY = """
 name = "tiny"
@@ -197,14 +194,16 @@ def test_a_second_report_is_the_same_to_the_byte(first, tmp_path):
     assert files(tmp_path / "again") == files(out)
 
 
-def test_a_report_needs_neither_dataset_nor_training(first, tmp_path, monkeypatch):
-    def refuse(*arguments):
-        raise AssertionError("the dataset was read")
-
-    # The package has a function of that name too.
-    monkeypatch.setattr(importlib.import_module("ensembudget.verbs.plan"), "load", refuse)
-    assert first[0].report(tmp_path / "again").code == 0
-    assert first[0]("status").code == 0
+def test_a_report_needs_neither_dataset_nor_training(first, tmp_path):
+    """The package that the dataset comes with cannot be imported, and nothing is cached."""
+    site = make_site(tmp_path / "site")
+    (site.packages / "sklearn.py").write_text("raise ImportError('the dataset was read')")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ENSEMBUDGET_CACHE", str(tmp_path / "empty"))
+        asked = (first[0].study, "--store", first[0].store)
+        assert site("run", *asked).code == 1
+        assert site("report", *asked).code == 0
+        assert site("status", *asked).code == 0
 
 
 def test_the_memory_split_table_has_every_budget_and_size(first):
@@ -557,54 +556,78 @@ def test_a_damaged_member_is_named_then_trained_anew_to_the_same_logits(trained,
     assert trained.report(tmp_path / "report").code == 0
 
 
-def test_an_exception_in_training_is_exit_1_and_the_same_command_goes_on(place, monkeypatch):
-    train = work.train
+IMPATIENT = """
+from pathlib import Path
+from ensembudget.modes.bn_wd import mode as usual
+from ensembudget.modes._base import Mode
 
-    def failing(runs, *arguments, **options):
-        if runs[0].cell.width == 3:
-            raise RuntimeError("out of patience\nwith width 3")
-        return train(runs, *arguments, **options)
+def optimizer(network, recipe, invariant):
+    width = len(next(network.parameters())) // invariant.members
+    if width == 3 and not Path("patience").exists():
+        raise RuntimeError("out of patience\\nwith width 3")
+    return usual.optimizer(network, recipe, invariant)
 
-    monkeypatch.setattr(work, "train", failing)
-    said = place.train()
+mode = Mode(optimizer, usual.effective, usual.faults, usual.norm)
+"""
+
+
+def test_an_exception_in_training_is_exit_1_and_the_same_command_resumes(tmp_path):
+    site = make_site(tmp_path / "site")
+    site.install("modes", "impatient", "impatient", IMPATIENT)
+    study = a_study(tmp_path, "[recipe]", "mode = 'impatient'\n[recipe]").study
+    said = site("run", study, "--executor", "serial")
     assert said.code == 1
     assert "Traceback" not in said.err
     assert "4 failed: RuntimeError: out of patience" in said.err
     assert f"tiny: {PLANNED - 4} members" in said.err
     assert "100%" in said.err  # nothing of the run is left, although some of it failed
-    status = place("status")
+    status = site("status", study)
     assert status.code == 0
     assert "failed: RuntimeError: out of patience" in status.out
     assert to_train(status).startswith(f"4 of {PLANNED} members to train; time left: about")
     line = next(line.split() for line in status.out.splitlines() if line.split()[1:2] == ["3"])
     assert line[3:7] == ["4", "0", "0", "4"]
 
-    monkeypatch.setattr(work, "train", train)
-    assert place.train().code == 0
-    status = place("status")
+    (site.folder / "patience").touch()
+    assert site("run", study, "--executor", "serial").code == 0
+    status = site("status", study)
     assert "patience" not in status.out
     assert to_train(status) == f"0 of {PLANNED} members to train; time left: none."
 
 
-def test_an_interrupted_run_is_exit_130_and_the_same_command_goes_on(place, first, monkeypatch):
-    follow, epochs = Follower.__call__, []
+INTERRUPTED = """
+import os, signal
+from pathlib import Path
+from ensembudget.stepping.ways._base import Way
 
-    def interrupting(self, job, epoch):
-        follow(self, job, epoch)
-        epochs.append(epoch)
-        if len(epochs) == 3:  # the first of the second pack
-            raise KeyboardInterrupt
+def forward(network, single, members):
+    marker = Path("packs")
+    begun = int(marker.read_text()) if marker.exists() else 0
+    marker.write_text(str(begun + 1))
+    if begun == 1:
+        os.kill(os.getpid(), signal.SIGINT)
+    return network
 
-    monkeypatch.setattr(Follower, "__call__", interrupting)
-    said = place.train()
+way = Way(forward)
+"""
+
+
+def test_an_interrupted_run_is_exit_130_and_the_same_command_resumes(first, tmp_path):
+    """Ctrl-C as the second pack begins."""
+    site = make_site(tmp_path / "site")
+    site.install("ways", "interrupted", "interrupted", INTERRUPTED)
+    place = a_study(tmp_path, "pack = 2", 'pack = 2, way = "interrupted"')
+    ask = ("run", place.study, "--store", place.store, "--executor", "serial", "--threads", 1)
+    said = site(*ask)
     assert said.code == 130
     assert "Traceback" not in said.err
-    assert "the same command" in said.err
+    assert "rerun the same command to resume" in said.err
     moments = times(place.store / "members")
-    assert to_train(place("status")).startswith(f"{PLANNED - 2} of {PLANNED} members to train")
+    assert len(moments) == 2 * 2  # two files a member
+    status = site("status", place.study, "--store", place.store)
+    assert to_train(status).startswith(f"{PLANNED - 2} of {PLANNED} members to train")
 
-    monkeypatch.setattr(Follower, "__call__", follow)
-    said = place.train()
+    said = site(*ask)
     assert said.code == 0
     assert f"tiny: {PLANNED - 2} members" in said.err
     after = times(place.store / "members")

@@ -4,12 +4,7 @@ The package is examples/plugin, laid out as pip would: its modules on the path, 
 """
 
 import json
-import os
-import subprocess
-import sys
 import tomllib
-from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
@@ -17,8 +12,8 @@ from ensembudget.catalog import CATALOGS
 from ensembudget.records import Member
 from ensembudget.rendering.render import from_csv
 from ensembudget.store import Store
+from helpers import ROOT, Site, make_site
 
-ROOT = Path(__file__).parents[2]
 PLUGIN = ROOT / "examples" / "plugin"
 GROUPS: dict[str, dict[str, str]] = tomllib.loads((PLUGIN / "pyproject.toml").read_text())["project"][
     "entry-points"
@@ -47,42 +42,8 @@ flip = false
 """
 
 
-class Site(NamedTuple):
-    """A folder with packages, and where commands are run."""
-
-    packages: Path
-    folder: Path
-
-    def __call__(self, *arguments: object) -> str:
-        """What a command prints in a Python that has the packages."""
-        found = subprocess.run(
-            [sys.executable, "-m", "ensembudget", *map(str, arguments)],
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=self.folder,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(self.packages), str(ROOT)])},
-        )
-        assert found.returncode == 0, found.stderr
-        return found.stdout
-
-    def install(self, kind: str, name: str, module: str) -> None:
-        """Puts one file in, and one entry point."""
-        package, file = module.split(".")
-        (self.packages / package).mkdir(exist_ok=True)
-        (self.packages / package / "__init__.py").touch()
-        source = (PLUGIN / package / f"{file}.py").read_text()
-        (self.packages / package / f"{file}.py").write_text(source)
-        info = self.packages / f"{package}_{file}-0.1.0.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}-{file}\nVersion: 0.1.0\n")
-        (info / "entry_points.txt").write_text(f"[ensembudget.{kind}]\n{name} = {module}\n")
-
-
-def make_site(folder: Path) -> Site:
-    for name in ("packages", "cwd"):
-        (folder / name).mkdir()
-    return Site(folder / "packages", folder / "cwd")
+def source_of(module: str) -> str:
+    return (PLUGIN / f"{module.replace('.', '/')}.py").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -90,10 +51,12 @@ def site(tmp_path_factory, cache) -> Site:
     """All parts of the example, and a study of them that is trained and reported."""
     made = make_site(tmp_path_factory.mktemp("plugin"))
     for kind, name, module in PARTS:
-        made.install(kind, name, module)
+        made.install(kind, name, module, source_of(module))
     (made.folder / "foreign.toml").write_text(STUDY)
-    made("run", "foreign.toml", "--executor", "narrow_first")
-    (made.folder / "printed.txt").write_text(made("report", "foreign.toml", "--out", "report"))
+    assert made("run", "foreign.toml", "--executor", "narrow_first").code == 0
+    reported = made("report", "foreign.toml", "--out", "report")
+    assert (reported.code, reported.err) == (0, "")
+    (made.folder / "printed.txt").write_text(reported.out)
     return made
 
 
@@ -104,9 +67,9 @@ def test_the_example_has_a_part_of_every_kind():
 @pytest.mark.parametrize(("kind", "name", "module"), PARTS, ids=[kind for kind, _, _ in PARTS])
 def test_a_single_file_is_a_part_and_ls_says_what_it_is(kind, name, module, tmp_path):
     site = make_site(tmp_path)
-    site.install(kind, name, module)
-    lines = dict(line.split(maxsplit=1) for line in site("ls", kind).splitlines())
-    about = (site.packages / f"{module.replace('.', '/')}.py").read_text().splitlines()[0].strip('"')
+    site.install(kind, name, module, source_of(module))
+    lines = dict(line.split(maxsplit=1) for line in site("ls", kind).out.splitlines())
+    about = source_of(module).splitlines()[0].strip('"')
     assert lines[name] == about
     assert set(lines) == {*CATALOGS[kind], name}
 
@@ -114,7 +77,7 @@ def test_a_single_file_is_a_part_and_ls_says_what_it_is(kind, name, module, tmp_
 def test_family_dataset_and_budget_kind_are_planned(site):
     (row,) = json.loads(
         site("plan", "--family", "perceptron", "--dataset", "stripes", "--budget", "20kMAC", "--members", "2",
-             "--format", "json")
+             "--format", "json").out
     )  # fmt: skip
     assert row["budget_kind"] == "macs"
     assert row["budget"] == 20_000
@@ -152,7 +115,7 @@ def test_the_law_is_fitted(site):
     points = [f"{m},{0.5 + 0.25 / m}" for m in (1, 2, 4, 8)]
     (site.folder / "points.csv").write_text("\n".join(["m,y", *points]))
     found = json.loads(
-        site("fit", "points.csv", "--x", "m", "--y", "y", "--law", "inverse", "--format", "json")
+        site("fit", "points.csv", "--x", "m", "--y", "y", "--law", "inverse", "--format", "json").out
     )
     assert found["law"] == "inverse"
     assert found["b"]["value"] == pytest.approx(0.25)
