@@ -35,7 +35,6 @@ from ensembudget.tables._base import Column, Row, Table
 from ensembudget.training.loop import train
 
 MINUTES = 9.0
-SEEDS = 8  # a side, where precisions are compared
 CLOSE = 1e-4  # nats: how far a way's losses may lie from the ordinary step's, in float64
 
 CHECKS = Table(
@@ -83,10 +82,11 @@ class Scale:
     product: int  # rows of the square matrices of the peak
     plain_size: int
     check_width: int
+    seeds: int  # a side, where precisions are compared
 
 
-FULL = Scale({"depth": 28}, ((1, 160), (16, 40), (4, 80)), 128, 8192, 2048, 16)
-TOY = Scale({"depth": 10}, ((1, 4), (4, 2)), 8, 64, 16, 2)
+FULL = Scale({"depth": 28}, ((1, 160), (16, 40), (4, 80)), 128, 8192, 2048, 16, 8)
+TOY = Scale({"depth": 10}, ((1, 4), (4, 2)), 8, 64, 16, 2, 2)
 
 
 def workload(scale: Scale, width: int, members: int, device: str, **changes: object) -> Workload:
@@ -183,7 +183,7 @@ def check_rows(scale: Scale, device: str, left: Callable[[], float]) -> Iterator
 def precision_rows(scale: Scale, device: str) -> Iterator[Row]:
     """Test loss of bfloat16 beside float32 on digits, over seeds."""
     spec = workload(
-        scale, scale.check_width, SEEDS, device,
+        scale, scale.check_width, scale.seeds, device,
         options={"depth": 10}, size=8, train_size=448, batch_size=64, augmented=False, epochs=20,
         test_size=1000,
     )  # fmt: skip
@@ -192,15 +192,15 @@ def precision_rows(scale: Scale, device: str) -> Iterator[Row]:
     for precision in ("float32", "bfloat16"):
         cell = spec.cell()
         cell = cell.model_copy(update={"recipe": cell.recipe.model_copy(update={"precision": precision})})
-        members = train([Run(cell=cell, seed=seed) for seed in range(SEEDS)], data, device=device)
+        members = train([Run(cell=cell, seed=seed) for seed in range(scale.seeds)], data, device=device)
         logits = torch.from_numpy(np.stack([one.test_logits for one in members]))
         labels = torch.from_numpy(data.arrays.test_labels).expand(len(logits), -1)
         each = torch.nn.functional.cross_entropy(logits.transpose(1, 2), labels, reduction="none").mean(1)
         losses[precision] = each.double().numpy()
     difference = losses["bfloat16"].mean() - losses["float32"].mean()
-    error = float(np.hypot(*(one.std(ddof=1) / SEEDS**0.5 for one in losses.values())))
+    error = float(np.hypot(*(one.std(ddof=1) / scale.seeds**0.5 for one in losses.values())))
     yield {
-        "check": f"test NLL, bfloat16 minus float32, {SEEDS} seeds a side",
+        "check": f"test NLL, bfloat16 minus float32, {scale.seeds} seeds a side",
         "value": float(difference),
         "bound": 2 * error,
         "verdict": "within two standard errors" if abs(difference) <= 2 * error else "DIFFERS",

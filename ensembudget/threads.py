@@ -1,4 +1,4 @@
-"""How many threads torch, NumPy and SciPy work with, for a while."""
+"""Sets how many threads torch, NumPy and SciPy use, for the length of a block or a function."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_limits
 
 @contextmanager
 def torch_threads(number: int) -> Iterator[None]:
-    """Torch works with this many in here, and with those it had when it is left; also a decorator."""
+    """Torch uses this many threads inside, and as many as before afterwards; also a decorator."""
     before = torch.get_num_threads()
     torch.set_num_threads(number)
     try:
@@ -20,6 +20,6 @@ def torch_threads(number: int) -> Iterator[None]:
 
 @contextmanager
 def blas_threads(number: int) -> Iterator[None]:
-    """NumPy's and SciPy's matrix products work with this many in here; also a decorator."""
+    """NumPy's and SciPy's matrix products use at most this many threads inside; also a decorator."""
     with threadpool_limits(limits=number):
         yield

@@ -115,8 +115,7 @@ def test_growth_is_of_seconds_and_memory(what):
 
 
 @pytest.mark.slow
-def test_the_gpu_script_runs_whole_at_toy_size(tmp_path, monkeypatch):
-    monkeypatch.setattr(gpu, "SEEDS", 2)
+def test_the_gpu_script_runs_whole_at_toy_size(tmp_path):
     gpu.main(["--out", str(tmp_path), "--device", "cpu", "--toy", "--minutes", "4"])
     steps, checks = (from_csv((tmp_path / f"gpu_{name}.csv").read_text()) for name in ("steps", "checks"))
     assert {row["members"] for row in steps} == {1, 4}

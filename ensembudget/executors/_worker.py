@@ -36,7 +36,7 @@ def work(job: Job, on_epoch: Callable[[int], None]) -> list[Outcome]:
             _failed(run, refused[run.key]) if run.key in refused else _published(store, run)
             for run in job.runs
         ]
-    except Exception as error:  # a worker must come back with an answer, whatever happened
+    except Exception as error:  # a worker always answers
         return [_failed(run, error) for run in job.runs]
 
 

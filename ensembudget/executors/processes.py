@@ -28,7 +28,7 @@ def _start(reports: Any) -> None:
 
 
 def _end_with_parent() -> None:
-    """A killed parent takes its workers along: nobody would stop them, and they hold claims."""
+    """Ends a worker whose parent was killed: nobody else would stop it, and it holds claims."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
@@ -55,7 +55,7 @@ def execute(jobs: Sequence[Job], workers: int, on_epoch: EpochReport) -> Iterato
                     number = waiting.pop(future)
                     yield number, _outcomes(future, jobs[number])
         except BaseException:
-            # Interrupted: what runs is stopped at once, and its work is done again next time.
+            # Interrupted: running jobs are stopped at once, and done again next time.
             for process in list(pool._processes.values()):
                 process.terminate()
             pool.shutdown(wait=False, cancel_futures=True)

@@ -1,4 +1,4 @@
-"""Batches cut from one uint8 tensor on the device: no file, no worker, no Python a sample."""
+"""Batches cut from one uint8 tensor on the device: no files, no worker processes, no loop over samples."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Scale:
     std: Tensor
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Bytes (..., channel) to numbers of zero mean and unit deviation, of the type they are in."""
+        """Bytes (..., channel), normalised to zero mean and unit deviation, in the dtype of the mean."""
         return (images.to(self.mean.dtype) / 255 - self.mean) / self.std
 
     def to(self, device: torch.device, dtype: torch.dtype = torch.float32) -> "Scale":
@@ -29,7 +29,7 @@ class Scale:
 
 
 def scale_of(normalisation: str, images: Tensor) -> Scale:
-    """The named constants, or for "dataset" what the training images themselves have.
+    """The named constants, or for "dataset" the statistics of the training images.
 
     Args:
         normalisation: `dataset`, `cifar10` or `imagenet`.
@@ -67,7 +67,7 @@ def draw(count: int, padding: int, flip: bool, generator: Generator) -> EpochDra
 
 
 def still_draw(count: int) -> EpochDraws:
-    """No choice at all: the samples in order, uncropped and unflipped."""
+    """No augmentation: the samples in order, uncropped and unflipped."""
     zeros = torch.zeros(count, 2, dtype=torch.int64)
     return EpochDraws(torch.arange(count), zeros, torch.zeros(count, dtype=torch.bool))
 
@@ -114,10 +114,10 @@ def epoch_batches(
         images: uint8, (sample, row, column, channel), on the device.
         labels: int64, (sample,).
         draws: One a member.
-        batch_size: Samples a member and step; the last batch is smaller, and left out if single
-            (batch norm has no statistics of one).
-        padding: Of the crop; 0 with no flip leaves images as they are.
-        scale: Normalises.
+        batch_size: Samples of each member in a step. The last batch may be smaller; a last batch of one
+            sample is left out, since batch norm has no statistics of one.
+        padding: Of the crop; without padding and flips, images stay as they are.
+        scale: Normalises the images.
 
     Yields:
         Images, of the scale's type, (sample, members x channel, row, column) and labels (member, sample).
@@ -139,7 +139,7 @@ def epoch_batches(
 
 def pack_images(images: Tensor) -> Tensor:
     """(member, sample, row, column, channel) to (sample, members x channel, row, column)."""
-    together = images.permute(1, 2, 3, 0, 4).flatten(3)  # channels last, as convolutions like them
+    together = images.permute(1, 2, 3, 0, 4).flatten(3)  # channels last, which convolutions are fastest on
     packed: Tensor = together.permute(0, 3, 1, 2)
     return packed
 

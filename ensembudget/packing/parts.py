@@ -23,7 +23,7 @@ class Parts:
 
 
 def parts_of(cell: Cell, arrays: Arrays) -> Parts:
-    """What a cell trains, validates and tests on.
+    """The images and labels that a cell trains, validates and tests on.
 
     Validation is the last `validation_size` training images, as in the papers' code; training is
     the first `train_size` of a fixed random order of the others, so smaller sets nest in larger.

@@ -18,12 +18,17 @@ class Arrangement(NamedTuple):
 
 
 def check_stepping(cells: Sequence[PlannedCell], fixed: SteppingChoice, device: str) -> None:
-    """Refuses what is fixed where some cell cannot be stepped so."""
+    """Refuses what is fixed where some cell cannot be stepped in that way.
+
+    Raises:
+        SteppingError: It says why.
+        UnknownPartError: No such way.
+    """
     stepping = Stepping(**fixed.fixed)
     for cell in cells:
         recorded = cell.cell.record is not None
         if wrong := faults(stepping, cell.cell.recipe, device, recorded=recorded):
-            raise SteppingError(f"cannot step so: {' '.join(wrong)}")
+            raise SteppingError(f"members cannot be stepped as asked: {' '.join(wrong)}")
 
 
 def as_given(cells: Sequence[PlannedCell], fixed: SteppingChoice, place: Place) -> Arrangement:

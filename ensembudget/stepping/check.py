@@ -1,4 +1,4 @@
-"""Whether members can be stepped as somebody asks."""
+"""Whether members can be stepped in the way asked for."""
 
 import torch
 

@@ -19,11 +19,11 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..families._invariance import invariant_of
 
-VECTORS = 5  # random directions a trace
+VECTORS = 5  # random directions for each trace
 
 
 def columns(eigenvalues: int) -> list[str]:
-    """What `curvature` gives, by name.
+    """The names of what `curvature` gives.
 
     >>> columns(2)
     ['hessian_trace', 'fisher_trace', 'hessian_1', 'hessian_2']
@@ -32,7 +32,13 @@ def columns(eigenvalues: int) -> list[str]:
 
 
 def curvature(
-    network: nn.Module, images: Tensor, labels: Tensor, *, eigenvalues: int, generator: Generator
+    network: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    eigenvalues: int,
+    generator: Generator,
+    vectors: int = VECTORS,
 ) -> dict[str, float]:
     """Traces of the Hessian and the Fisher matrix, and the Hessian's largest eigenvalues.
 
@@ -42,11 +48,12 @@ def curvature(
         labels: (sample,).
         eigenvalues: How many of the largest.
         generator: Draws the directions.
+        vectors: Random directions for each trace.
 
     Returns:
-        The `columns`: both traces over the number of parameters, eigenvalues largest first; all times
-        the squared norm, so that scale drops out. Not a number where the weights are not finite, or
-        where Lanczos finds none.
+        The `columns`: both traces divided by the number of parameters, then the eigenvalues, largest
+        first; all multiplied by the squared norm, so that scale drops out. NaN where the weights are
+        not finite, or where Lanczos finds none.
     """
     network = _without_memory(network)
     tensors = list(invariant_of(network).tensors)
@@ -72,21 +79,21 @@ def curvature(
         variance = (probs * pushed.square()).sum(1) - (probs * pushed).sum(1).square()
         return float(variance.mean())
 
-    drawn = torch.randn(VECTORS, count, generator=generator).to(logits)
+    drawn = torch.randn(vectors, count, generator=generator).to(logits)
     units = drawn / drawn.norm(dim=1, keepdim=True)
     products = [hessian(v) for v in units]
     traces = [
-        sum(float(v @ p) for v, p in zip(units, products, strict=True)) / VECTORS,
-        sum(fisher(v) for v in units) / VECTORS,
+        sum(float(v @ p) for v, p in zip(units, products, strict=True)) / vectors,
+        sum(fisher(v) for v in units) / vectors,
     ]
-    # A Hessian of nothing has no start for Lanczos.
+    # Lanczos cannot start on a Hessian of zeros.
     flat = not any(bool(product.any()) for product in products)
     largest = np.zeros(eigenvalues) if flat else _largest(hessian, units[0], eigenvalues)
     return dict(zip(columns(eigenvalues), [squared * float(v) for v in (*traces, *largest)], strict=True))
 
 
 def _largest(hessian: Callable[[Tensor], Tensor], start: Tensor, count: int) -> NDArray[np.float64]:
-    """The largest eigenvalues of a symmetric operator, largest first; not a number where none are found."""
+    """The largest eigenvalues of a symmetric operator, largest first; NaN where none are found."""
     if not count:
         return np.empty(0)
     operator = LinearOperator(

@@ -1,7 +1,7 @@
-"""What is written down while members train: norms, gradients, losses and angles, a column store each.
+"""Records norms, gradients, losses and angles while members train, in Parquet files of each member.
 
-Rows go to Parquet files as they come, so a long history is never in memory. Nothing that is measured
-draws a number or changes a tensor that training uses: a member is the same with a history and without.
+Rows go to disk as they come, so a long history is never in memory. Recording draws no random number and
+changes no tensor that training uses: a member is the same with a history and without.
 
 Along an epoch the gradients are those that train, so their norms cost next to nothing; with
 `fixed_pass` they are measured in a pass of their own at fixed weights, as the papers do.
@@ -27,7 +27,7 @@ EPOCHS, STEPS = "epochs.parquet", "steps.parquet"
 
 
 class Log:
-    """A table on disk that grows by rows of numbers; its columns are the first row's."""
+    """A table on disk that grows by rows of numbers; the first row names its columns."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -68,7 +68,7 @@ class Gradients:
         self._sum: list[Tensor] = []
 
     def add(self, losses: Tensor) -> None:
-        """After a backward pass: each member's loss, (member,), and what lies in the gradients."""
+        """Adds the gradients after a backward pass, and each member's loss, (member,)."""
         gradients = self._invariant.gradients
         self._losses.append(losses.detach())
         self._norms += self._invariant.norms([*gradients, *self._invariant.tensors])
@@ -78,7 +78,7 @@ class Gradients:
             self._sum = [gradient.clone() for gradient in gradients]
 
     def means(self) -> dict[str, Tensor]:
-        """Each (member,): what the minibatches come to.
+        """Means over the minibatches, each (member,).
 
         The effective norm is the gradient's times the weights'; the relative one, a root mean square,
         is the gradient's over the weights'.
@@ -97,7 +97,7 @@ class Gradients:
 
 
 class Recorder:
-    """Watches the members of a pack train and writes each its history.
+    """Watches the members of a pack train and writes one history for each.
 
     Args:
         spec: What to record, and when.
@@ -151,7 +151,7 @@ class Recorder:
                 "effective_learning_rate": self._effective(rate, squared),
                 "squared_norm": squared,
                 "squared_gradient_norm": self._invariant.squares(gradients).sum(0),
-                # Nothing where the network is exactly invariant; batch norm's eps leaves a little.
+                # Zero where the network is exactly invariant; batch norm's eps leaves a little.
                 "weights_dot_gradient": self._invariant.dots(tensors, gradients).sum(0),
             }
 
@@ -166,7 +166,7 @@ class Recorder:
         self._rows.append(row)
 
     def end_epoch(self, epoch: int, rate: float) -> None:
-        """After the epoch of that number, counted from 1."""
+        """Called after each epoch; epochs are counted from 1."""
         rows, self._rows = self._rows, []
         _write(self._steps, rows)
         if epoch % self._spec.every:
@@ -204,7 +204,7 @@ class Recorder:
         }
 
     def _curved(self, member: int, epoch: int) -> dict[str, float]:
-        """The curvature where it is due; no number where it is not."""
+        """The curvature where it is due; NaN where it is not."""
         if not self._spec.curvature:
             return {}
         if epoch % self._spec.curvature == 0:
@@ -222,7 +222,7 @@ class Recorder:
 def _write(
     logs: Sequence[Log], rows: Sequence[dict[str, Tensor]], more: Sequence[dict[str, float]] = ()
 ) -> None:
-    """Rows of one value a member, to each member's log; the only place where numbers leave the device."""
+    """Writes rows of values (member,) to the members' logs; only here do numbers leave the device."""
     if not rows:
         return
     values = {name: torch.stack([row[name].double() for row in rows]).tolist() for name in rows[0]}

@@ -84,7 +84,7 @@ def train(
         One result a run, in order. A member that diverges is one of them, with its step.
 
     Raises:
-        SteppingError: They cannot be stepped so.
+        SteppingError: The members cannot be stepped in the way asked for.
     """
     began = time.perf_counter()
     cell, recipe = runs[0].cell, runs[0].cell.recipe
@@ -113,7 +113,7 @@ def train(
             recorder.end_epoch(epoch + 1, optimizer.param_groups[0]["lr"])
         on_epoch(epoch + 1)
         if not losses[-1][-1].isfinite().any():
-            break  # nobody is left to train
+            break  # every member has diverged
     if recorder:
         recorder.close()
     logits = [
@@ -195,7 +195,7 @@ def evaluate_logits(
     Args:
         network: A packed network of `members`.
         images: uint8, (sample, row, column, channel), anywhere.
-        scale: Normalises; where it lies is where the network does.
+        scale: Normalises the images; on the device of the network.
         members: How many are packed.
         pixels: Evaluated at one time, of all members together.
 
@@ -216,7 +216,7 @@ def evaluate_logits(
 
 
 def _by_epoch(losses: list[Tensor], member: int, epochs: int) -> NDArray[np.float32]:
-    """Mean losses; NaN for epochs that were not trained because nobody was left."""
+    """Mean losses; NaN for epochs that were not trained, every member having diverged."""
     means = [float(epoch[:, member].mean()) for epoch in losses]
     return np.array(means + [np.nan] * (epochs - len(means)), np.float32)
 

@@ -11,7 +11,6 @@ from torch import Generator
 from ensembudget.families._build import describe, materialise
 from ensembudget.families._invariance import DEGREES, invariant_of
 from ensembudget.records import Task
-from ensembudget.training import curvature as module
 from ensembudget.training.curvature import VECTORS, curvature
 
 TASK = Task(4, 1, 8)
@@ -43,9 +42,9 @@ def batch(seed=0):
 IMAGES, LABELS = batch()
 
 
-def estimate(network, eigenvalues=3, seed=1):
+def estimate(network, eigenvalues=3, seed=1, **options):
     generator = Generator().manual_seed(seed)
-    return curvature(network, IMAGES, LABELS, eigenvalues=eigenvalues, generator=generator)
+    return curvature(network, IMAGES, LABELS, eigenvalues=eigenvalues, generator=generator, **options)
 
 
 def flat(network):
@@ -126,12 +125,9 @@ def test_traces_are_means_over_the_drawn_directions(matrices, degree, steps):
 
 
 @cases
-def test_many_directions_come_to_the_trace_over_the_number_of_parameters(
-    matrices, monkeypatch, degree, steps
-):
+def test_many_directions_come_to_the_trace_over_the_number_of_parameters(matrices, degree, steps):
     network, hessian, fisher = matrices[degree, steps]
-    monkeypatch.setattr(module, "VECTORS", 200)
-    found = estimate(network, eigenvalues=0)
+    found = estimate(network, eigenvalues=0, vectors=200)
     for name, matrix in (("hessian_trace", hessian), ("fisher_trace", fisher)):
         count = len(matrix)
         # Of v'Av over random unit vectors.

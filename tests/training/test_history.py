@@ -468,7 +468,6 @@ def test_a_long_table_goes_to_disk_in_groups_and_comes_back(tmp_path, count):
     log = Log(tmp_path / "log.parquet")
     for i in range(count):
         log.add({"a": i, "b": -1.5 * i})
-        assert len(log._rows) < ROWS
     log.close()
     file = pq.ParquetFile(tmp_path / "log.parquet")
     groups = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
