@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .datasets._base import Dataset
     from .executors._base import Executor
     from .families._base import Family
+    from .figures._base import Drawing
     from .laws._base import Law
     from .metrics._base import Metric
     from .modes._base import Mode
@@ -156,8 +157,10 @@ METRICS: Catalog["Metric"] = Catalog("metrics", "metric")
 EXECUTORS: Catalog["Executor"] = Catalog("executors", "executor")
 WAYS: Catalog["Way"] = Catalog("stepping/ways", "way")
 TABLES: Catalog["Table"] = Catalog("tables", "table")
+FIGURES: Catalog["Drawing"] = Catalog("figures", "figure")
 
 # What `ls` can list, by kind.
 CATALOGS: dict[str, Catalog[Any]] = {
-    one.kind: one for one in (FAMILIES, DATASETS, MODES, BUDGETS, LAWS, METRICS, EXECUTORS, WAYS, TABLES)
+    one.kind: one
+    for one in (FAMILIES, DATASETS, MODES, BUDGETS, LAWS, METRICS, EXECUTORS, WAYS, TABLES, FIGURES)
 }

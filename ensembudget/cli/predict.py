@@ -22,10 +22,11 @@ def add_arguments(parser: Parser) -> None:
 
 
 def act(args: argparse.Namespace) -> int:
+    from ..figures._style import styled
+    from ..figures.predictions import Predicted, figure
     from ..prediction.budgets import plane_budget
     from ..prediction.law import fit_plane
     from ..prediction.predict import predict
-    from ..rendering.figures import predictions_figure
     from ..rendering.write import open_folder, write_figure, write_rows
     from ..tables.predictions import law_note, table, verdicts
     from .show import print_rows
@@ -40,7 +41,8 @@ def act(args: argparse.Namespace) -> int:
     rows, said = table.rows(found), [*verdicts(found), law_note(posterior)]
     if folder:
         write_rows(folder, table, rows, said)
-        write_figure(folder, "predictions", predictions_figure(rows, plane.measured))
+        if drawn := styled(figure, Predicted(found, plane.measured)):
+            write_figure(folder, "predictions", drawn)
     if args.format == "json":
         print(json.dumps([one.model_dump(mode="json") for one in found], indent=1))
         return 0

@@ -31,6 +31,7 @@ from ..records import Interval
 
 FACTOR = 10.0
 PERIODIC, EQUILIBRIUM, SETTLING = "periodic", "equilibrium", "settling"
+PRODUCT = "learning rate x weight decay"  # what a period goes along
 LEAST = 3  # destabilisations, to speak of periods
 FLOOR = 1e-8  # nats: below it float32 has no loss but zero
 SPREAD = 1e-6  # of logarithms: less is one value, rounded
@@ -182,7 +183,7 @@ def log_slopes(learning_rates: Array, weight_decays: Array, periods: Array) -> l
     rates, decays, y = np.log(learning_rates), np.log(weight_decays), np.log(periods)
     found = []
     if len(y) > 2 and np.ptp(rates + decays) > SPREAD:
-        found.append(_log_slope("learning rate x weight decay", (rates + decays)[:, None], y, 0))
+        found.append(_log_slope(PRODUCT, (rates + decays)[:, None], y, 0))
     both = np.stack([rates, decays], 1)
     # Points along one line of the grid do not tell the two apart.
     if len(y) > 3 and np.linalg.matrix_rank(both - both.mean(0), tol=SPREAD) == 2:

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 from matplotlib.figure import Figure
 
 from ..errors import OutputError
+from ..figures._style import STYLE
 from ..files import write_whole
 from ..tables._base import Row, Table
 from .render import from_csv, render, to_csv
@@ -51,7 +53,8 @@ def write_figure(folder: Path, name: str, figure: Figure) -> None:
     for kind in ("svg", "png"):
         buffer = io.BytesIO()
         metadata = {"Date": None} if kind == "svg" else None
-        figure.savefig(buffer, format=kind, dpi=160, metadata=metadata)
+        with matplotlib.rc_context(STYLE):
+            figure.savefig(buffer, format=kind, dpi=160, metadata=metadata)
         write(folder, f"{name}.{kind}", buffer.getvalue())
 
 

@@ -7,10 +7,9 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from ..analysis import Analysis
-from ..catalog import TABLES
+from ..catalog import FIGURES, TABLES
+from ..figures._style import styled
 from ..prediction.sidecar import plane_document
-from ..rendering.dynamics_figures import dynamics_figures
-from ..rendering.figures import figures
 from ..rendering.manifest import manifest
 from ..rendering.notes import result_notes
 from ..rendering.write import open_folder, write, write_figure, write_table
@@ -54,9 +53,7 @@ def analysis_tables() -> list[Table]:
 
 
 def drawn(analysis: Analysis) -> Iterator[tuple[str, Figure]]:
-    rows = {name: TABLES[name].rows(analysis) for name in ("memory_split", "plane")}
-    if analysis.plane:
-        yield from figures(rows["memory_split"], analysis.laws, rows["plane"])
-    if analysis.histories:
-        names = ("history", "regimes", "periods", "period_laws")
-        yield from dynamics_figures(*(TABLES[name].rows(analysis) for name in names))
+    """Every figure that is about an analysis and has something to show, by name."""
+    for name, one in FIGURES.usable().items():
+        if one.about == "analysis" and (figure := styled(one, analysis)):
+            yield name, figure

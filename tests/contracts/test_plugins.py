@@ -142,3 +142,9 @@ def test_the_metric_is_in_every_table_of_scores(site):
             # Two guesses are right at least as often as one.
             assert row["accuracy"] <= row["top_two"] <= 1
     assert "top two" in (report / "memory_split.md").read_text()
+
+
+def test_the_figure_is_in_the_report(site):
+    report = site.folder / "report"
+    assert (report / "calibration.png").read_bytes().startswith(b"\x89PNG")
+    assert "CNLL, nats per sample" in (report / "calibration.svg").read_text()

@@ -11,10 +11,10 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
-import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from scipy import stats
 
 from ensembudget import studies
@@ -24,8 +24,6 @@ from ensembudget.dynamics.periods import course, log_slopes
 from ensembudget.dynamics.regimes import REGIMES, boundaries, classify
 from ensembudget.errors import IncompleteError
 from ensembudget.records import Plan
-from ensembudget.rendering.dynamics_figures import dynamics_figures
-from ensembudget.rendering.figures import STYLE
 from ensembudget.rendering.manifest import manifest
 from ensembudget.rendering.render import from_csv, render
 from ensembudget.rendering.write import write_rows
@@ -35,7 +33,7 @@ from ensembudget.tables import history, period_laws, periods, regime_boundaries,
 from ensembudget.verbs.analyse import analyse
 from ensembudget.verbs.evaluate import evaluate
 from ensembudget.verbs.plan import plan_study, stored_plan
-from ensembudget.verbs.report import report
+from ensembudget.verbs.report import drawn, report
 from ensembudget.verbs.run import run
 
 STUDY = """
@@ -560,58 +558,39 @@ def test_a_run_that_was_lost_has_no_course(with_decay):
     ] == [1] * 4
 
 
-def test_figures_are_drawn_as_far_as_there_is_something_to_draw(on_sphere, with_decay):
-    def names(histories, *tables):
-        with matplotlib.rc_context(STYLE):
-            return [name for name, _ in dynamics_figures(histories, *tables)]
+def figures_of(results: Results) -> dict[str, Figure]:
+    return dict(drawn(analyse(results)))
 
-    sphere = on_sphere.results
-    assert names(history.table.rows(analyse(sphere)), regimes.table.rows(analyse(sphere)), [], []) == [
-        "regimes",
-        "regimes_phase",
-    ]
+
+def test_figures_are_drawn_as_far_as_there_is_something_to_draw(on_sphere, with_decay):
+    assert list(figures_of(on_sphere.results)) == ["regimes", "regimes_phase"]
     grid = made_up(with_decay, {point: periodic(point) for point in GRID})
-    rows, found = periods.table.rows(analyse(grid)), period_laws.table.rows(analyse(grid))
-    assert names(history.table.rows(analyse(grid)), [], rows, found) == [
-        "periods",
-        "periods_phase",
-        "period_laws",
-    ]
-    assert names(history.table.rows(analyse(grid)), [], rows, []) == ["periods", "periods_phase"]
-    assert names(history.table.rows(analyse(grid)), [], [], []) == []
+    assert list(figures_of(grid)) == ["period_laws", "periods", "periods_phase"]
+    assert list(figures_of(with_decay.results)) == ["periods", "periods_phase"]  # settling: no law
+    assert figures_of(made_up(with_decay, {point: [None, None] for point in GRID})) == {}
 
 
 def test_a_figure_shows_every_rate_and_period(on_sphere, with_decay):
-    sphere = on_sphere.results
     grid = made_up(with_decay, {point: periodic(point) for point in GRID})
-    tables = (
-        regimes.table.rows(analyse(sphere)),
-        periods.table.rows(analyse(grid)),
-        period_laws.table.rows(analyse(grid)),
-    )
-    drawn = dict(
-        dynamics_figures([*history.table.rows(analyse(sphere)), *history.table.rows(analyse(grid))], *tables)
-    )
-    for axes in drawn["regimes"].axes:
+    shown = figures_of(on_sphere.results) | figures_of(grid)
+    for axes in shown["regimes"].axes:
         assert [line.get_label() for line in axes.lines] == [f"{rate:g}" for rate in RATES]
         assert all(len(line.get_xdata()) == 24 for line in axes.lines)
-    assert len(drawn["periods"].axes) == 4
-    (axes,) = drawn["period_laws"].axes
+    assert len(shown["periods"].axes) == 4
+    (axes,) = shown["period_laws"].axes
     (bars,) = axes.containers
-    assert sorted(bars[0].get_ydata()) == pytest.approx(sorted(row["period"] for row in tables[1]))
+    expected = [row["period"] for row in periods.table.rows(analyse(grid))]
+    assert sorted(bars[0].get_ydata()) == pytest.approx(sorted(expected))
 
 
 @pytest.mark.parametrize("rate", [1e-3, 1.4e-2, 0.0123456, 0.100049, 1 / 3])
 def test_a_rate_of_however_many_digits_has_its_line(rate, on_sphere):
-    """Histories are written with a few digits, and are found by their rate."""
+    """Histories are drawn with a few digits; rates keep all of theirs."""
     runs = [frame(1 / T, effective_learning_rate=np.full(len(T), np.float32(rate)))] * 2
     results = made_up(on_sphere, {(swept_rate,): runs for swept_rate in RATES})
     results = with_recipe(dataclasses.replace(results, pools=results.pools[:1]), effective_learning_rate=rate)
-    rows = regimes.table.rows(analyse(results))
-    assert [row["effective_learning_rate"] for row in rows] == [rate]
-    name, figure = next(dynamics_figures(history.table.rows(analyse(results)), rows, [], []))
-    assert name == "regimes"
-    assert [len(axes.lines) for axes in figure.axes] == [1, 1]
+    assert [row["effective_learning_rate"] for row in regimes.table.rows(analyse(results))] == [rate]
+    assert [len(axes.lines) for axes in figures_of(results)["regimes"].axes] == [1, 1]
 
 
 @pytest.mark.parametrize("name", ["effective_gradient_norm", "norm", "train_loss"])
