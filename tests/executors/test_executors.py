@@ -12,11 +12,12 @@ from ensembudget import studies
 from ensembudget.catalog import EXECUTORS
 from ensembudget.errors import DeviceError
 from ensembudget.executors._base import Job, Outcome
-from ensembudget.executors._worker import LEASE_SECONDS, work
+from ensembudget.executors._worker import work
 from ensembudget.records import Plan, SteppingChoice
 from ensembudget.stepping.place import Place
 from ensembudget.stepping.ways._base import Way
 from ensembudget.store import Store
+from ensembudget.store.store import LEASE_SECONDS
 from ensembudget.verbs.jobs import missing_jobs
 from ensembudget.verbs.plan import plan_study
 from ensembudget.verbs.run import arrange, run
