@@ -1,4 +1,4 @@
-"""Decoded datasets on disk, under a digest."""
+"""Decoded datasets on disk, each under the digest of its arrays."""
 
 import hashlib
 import os
@@ -11,7 +11,7 @@ from ..errors import DatasetError
 from ._base import Arrays
 from ._data import Data
 
-DECODER = 1  # raised when the same files would decode to other arrays
+DECODER = 1  # to be raised when the same files decode to other arrays than before
 
 
 def cache_folder() -> Path:
@@ -21,10 +21,10 @@ def cache_folder() -> Path:
 
 
 def open_cached(digest: str, name: str) -> Data:
-    """The dataset of a digest out of the cache.
+    """Reads a dataset from the cache by its digest.
 
     Raises:
-        DatasetError: It is not there, or not what the digest says.
+        DatasetError: It is missing, or its arrays have another digest.
     """
     path = cache_folder() / "arrays" / f"{digest}.safetensors"
     try:
@@ -49,5 +49,6 @@ def digest_of(arrays: Arrays) -> str:
 
 
 def to_bytes(arrays: Arrays) -> bytes:
+    """The arrays as a safetensors file, which `open_cached` reads."""
     tensors = {k: np.ascontiguousarray(v) for k, v in arrays._asdict().items() if k != "classes"}
     return safetensors.numpy.save(tensors | {"classes": np.array([arrays.classes])})

@@ -1,4 +1,4 @@
-"""Compressed images to uint8 arrays, with the file's name in every complaint."""
+"""Decodes compressed images to uint8 arrays; every error names the file."""
 
 import io
 from collections.abc import Iterable
@@ -9,11 +9,11 @@ from PIL import Image
 from ..errors import DatasetError
 from ._base import Images
 
-MOST_PIXELS = 2**20  # a byte's worth of header must not ask for gigabytes of memory
+MOST_PIXELS = 2**20  # a small file with a false header must not take gigabytes of memory
 
 
 def decode_image(content: bytes, name: str) -> Images:
-    """An image as (row, column, channel) in uint8: grey stays grey, all else becomes RGB.
+    """Decodes an image to (row, column, channel), uint8. Grey images keep one channel, others become RGB.
 
     Raises:
         DatasetError: Not an image, cut short, or larger than 2^20 pixels.
@@ -34,10 +34,10 @@ def decode_image(content: bytes, name: str) -> Images:
 
 
 def stack(images: Iterable[tuple[str, Images]], spec: str) -> Images:
-    """Decoded images as one array; all must be of one size.
+    """Stacks decoded images of one size into (sample, row, column, channel).
 
     Raises:
-        DatasetError: Two images differ in size or channels; names both.
+        DatasetError: Two images differ in size or channels; the message names both.
     """
     kept: list[Images] = []
     first = ""

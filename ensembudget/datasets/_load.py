@@ -1,4 +1,4 @@
-"""A dataset by its name: decoded the first time, from the cache after that."""
+"""Loads a dataset by name: decodes it the first time, then reads it from the cache."""
 
 import hashlib
 import json
@@ -20,10 +20,10 @@ from ._data import Data
 
 
 def split_name(spec: str) -> tuple[str, str]:
-    """`parquet:DIR` as its part's name and its place, checked against each other.
+    """Splits `parquet:DIR` into the dataset's name and its folder, "" where there is none.
 
     Raises:
-        DatasetError: A folder is missing, or given where none belongs.
+        DatasetError: A folder is missing where one is needed, or given where none is.
     """
     name, colon, place = spec.partition(":")
     part = DATASETS[name]
@@ -35,13 +35,13 @@ def split_name(spec: str) -> tuple[str, str]:
 
 
 def task_of(spec: str) -> Task:
-    """Classes, channels and image size of a dataset, reading it only where there is no other way."""
+    """Classes, channels and image size of a dataset, which is read only where they are not known."""
     name, _ = split_name(spec)
     return DATASETS[name].task or load(spec).task
 
 
 def label(spec: str) -> str:
-    """What tables call a dataset: the part's name, or the folder's where one is given."""
+    """What tables call a dataset: its folder's name, or its own where it has no folder."""
     name, place = split_name(spec)
     if not place:
         return name
@@ -49,7 +49,7 @@ def label(spec: str) -> str:
 
 
 def load(spec: str) -> Data:
-    """A dataset, decoded the first time and from the cache after that.
+    """Loads a dataset: decodes it the first time, then reads it from the cache.
 
     Raises:
         DatasetError: Missing, empty or damaged files, fewer than two classes, labels out of
@@ -68,7 +68,7 @@ def load(spec: str) -> Data:
         try:
             return open_cached(pointer.read_text(), label(spec))
         except (DatasetError, OSError, ValueError):
-            pass  # the cache is disposable: a damaged entry is decoded anew
+            pass  # the cache may be deleted or damaged at any time: decode again
     arrays = part.decode(place)
     check(arrays, spec)
     digest = digest_of(arrays)
@@ -84,7 +84,7 @@ def load(spec: str) -> Data:
 
 
 def check(arrays: Arrays, spec: str) -> None:
-    """Refuses arrays that no network here could be trained on."""
+    """Refuses arrays that networks cannot be trained on."""
     for part, images, labels in (
         ("training", arrays.train_images, arrays.train_labels),
         ("test", arrays.test_images, arrays.test_labels),
@@ -116,7 +116,7 @@ def check(arrays: Arrays, spec: str) -> None:
 
 
 def _fingerprint(files: list[Path]) -> Iterator[str]:
-    # Relative to the folder they have in common: which part a file is of counts, where it lies does not.
+    # Paths are relative to the common folder: moving the dataset changes nothing, moving a file within does.
     root = os.path.commonpath([path.parent for path in files]) if files else ""
     for path in files:
         try:

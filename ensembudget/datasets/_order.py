@@ -1,9 +1,9 @@
-"""The fixed random order in which datasets are cut."""
+"""The fixed random order by which datasets are split."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 
 def permutation(count: int) -> NDArray[np.int64]:
-    """The one order in which sources without an order of their own are cut; the same everywhere."""
+    """The same random order of `count` samples on every machine."""
     return np.random.default_rng(0).permutation(count)

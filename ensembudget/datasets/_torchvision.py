@@ -1,4 +1,4 @@
-"""Datasets that torchvision knows how to download and read; on disk they are used as they are."""
+"""Datasets that torchvision downloads and reads. Files that are there already are used."""
 
 import os
 from collections.abc import Callable
@@ -21,13 +21,13 @@ def data_folder() -> Path:
 def torchvision_dataset(
     task: Task, make: Callable[..., Any], *, splits: tuple[dict[str, Any], dict[str, Any]], files: str
 ) -> Dataset:
-    """A dataset of torchvision's as one of ours.
+    """A `Dataset` of a torchvision class.
 
     Args:
         task: Classes, channels and image size.
-        make: Returns torchvision's class; a function, so that nothing is imported before its use.
-        splits: The arguments that choose the training and the test images.
-        files: A pattern of its files below the data folder, as torchvision places them.
+        make: Returns the class; a function, so that torchvision is imported only when it is needed.
+        splits: The class's arguments for training and for test images.
+        files: A glob pattern of its files below the data folder.
     """
 
     def open_split(arguments: dict[str, Any]) -> Any:
@@ -35,7 +35,7 @@ def torchvision_dataset(
         try:
             return cls(root, download=False, **arguments)
         except (RuntimeError, ValueError, AssertionError):
-            pass  # not there, or damaged: torchvision checks before it reads
+            pass  # missing or damaged: torchvision checks its files before it reads them
         try:
             root.mkdir(parents=True, exist_ok=True)
             return cls(root, download=True, **arguments)
@@ -57,7 +57,7 @@ def torchvision_dataset(
 
 
 def _arrays(source: Any) -> tuple[Images, Labels]:
-    """Images (sample, row, column, channel) and labels, whichever way the class keeps them."""
+    """Images (sample, row, column, channel) and labels of a torchvision dataset, whatever its layout."""
     images = np.asarray(source.data)
     labels = np.asarray(source.targets if hasattr(source, "targets") else source.labels)
     if images.ndim == 3:  # grey, without a channel dimension

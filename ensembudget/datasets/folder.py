@@ -1,7 +1,7 @@
 """A folder of image files, one folder a class: `folder:DIR`.
 
-`DIR/train/CLASS/*` and `DIR/test/CLASS/*`, or `DIR/CLASS/*`, of which a fixed random fifth is then
-the test set. Classes are numbered in the order of their names.
+Images lie in `DIR/train/CLASS/*` and `DIR/test/CLASS/*`, or in `DIR/CLASS/*`: then a fixed random fifth
+is the test set. Classes are numbered in the order of their names.
 """
 
 from pathlib import Path
@@ -14,7 +14,7 @@ from ._decode import decode_image, stack
 from ._order import permutation
 
 KINDS = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".pgm", ".tif", ".tiff"}
-TEST_SHARE = 5  # one image in five, where there is no test folder
+TEST_SHARE = 5  # one image in five is tested on, where there is no test folder
 
 
 def files(place: str) -> list[Path]:
@@ -63,7 +63,7 @@ def _read(root: Path, names: list[str], place: str) -> tuple[Images, Labels]:
         found = _images(folder)
         if not found:
             raise DatasetError(
-                f"dataset 'folder:{place}': no images in {str(folder)!r}. Read are"
+                f"dataset 'folder:{place}': no images in {str(folder)!r}. Files that are read end in"
                 f" {', '.join(sorted(KINDS))}."
             )
         paths += found

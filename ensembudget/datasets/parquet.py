@@ -1,7 +1,7 @@
-"""A folder of Parquet files in the hub's image layout: `parquet:DIR`.
+"""A folder of Parquet files as the Hugging Face hub lays out images: `parquet:DIR`.
 
-`train*.parquet` and `test*.parquet` (or `validation*`, where there is no test), with a column of
-images, each a struct of `bytes` and `path`, and an integer column `label` (or `fine_label`).
+The files are `train*.parquet` and `test*.parquet` (or `validation*.parquet`), with a column of images, each a
+struct of `bytes` and `path`, and an integer column `label` (or `fine_label`).
 """
 
 import json
@@ -68,7 +68,7 @@ def _table(path: Path, place: str) -> tuple[Iterator[tuple[str, Images]], Labels
     label_columns = [name for name in LABELS if name in table.column_names]
     if not image_columns or not label_columns:
         raise DatasetError(
-            f"{str(path)!r} has columns {', '.join(table.column_names)}; needed are one of images (a"
+            f"{str(path)!r} has columns {', '.join(table.column_names)}; it needs a column of images (a"
             f" struct of bytes and path) and one named {' or '.join(LABELS)}."
         )
     column, labels = table[image_columns[0]], table[label_columns[0]]
@@ -91,7 +91,7 @@ def _is_image(kind: Any) -> bool:
 
 
 def _named_classes(path: Path) -> int | None:
-    """The number of classes that the hub's own metadata names, if it does."""
+    """The number of classes according to the hub's metadata, None where it does not say."""
     metadata = pq.read_schema(path).metadata or {}
     try:
         features = json.loads(metadata[b"huggingface"])["info"]["features"]

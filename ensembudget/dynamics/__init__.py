@@ -1,1 +1,1 @@
-"""How scale-invariant networks train: regimes on the sphere, periods with weight decay, the exact toy."""
+"""How scale-invariant networks train: regimes on the sphere, periods with weight decay, their norm."""

@@ -1,19 +1,19 @@
-"""Periods of training with batch norm and weight decay: destabilisations, what lies between, and the law.
+"""Periods of training with batch norm and weight decay: destabilisations, the time between them, and its law.
 
-The rule for a destabilisation: the training loss has risen to ten times its lowest since the last one
-ended; that one ends when the loss has fallen to a tenth of its peak. A run begins inside one, so the
-first descent is none. A period is from one rise to the next.
+A destabilisation begins when the training loss has risen to ten times its lowest value since the last one
+ended, and ends when the loss has fallen to a tenth of its peak. A run counts as starting inside one, so the
+first descent is not a destabilisation. A period lasts from one rise to the next.
 
-Two presumptions about the long run are told apart by the balance B = g s / sqrt(2 r d), with s the
-effective learning rate, g the root mean square of the effective gradient norm, r the learning rate and d
-the weight decay. A step changes the squared norm by the factor (1 - r d)^2 + s^2 g^2, so in an equilibrium
-B stays near 1. Where training is unstable B is far below 1 most of the time, the norm shrinks as
-(1 - r d)^t, and short bursts make up for it; over a stationary run the mean of B^2 is then above 1, the
-more so the larger the bursts (its logarithm averages to nothing).
+The balance B = g s / sqrt(2 r d) tells two hypotheses about the long run apart, with s the effective learning
+rate, g the root mean square of the effective gradient norm, r the learning rate and d the weight decay. A
+step multiplies the squared norm by (1 - r d)^2 + s^2 g^2, so in an equilibrium B stays near 1. Where training
+is unstable, B is far below 1 most of the time, the norm shrinks as (1 - r d)^t, and short bursts make up for
+it. The mean of B^2 over a stationary run is then above 1, and the larger the bursts, the further above,
+since the mean logarithm of that factor is zero.
 
-    periodic      at least 3 destabilisations, and the median of B over the second half below 1/2
-    equilibrium   the median of B within [1/2, 2]
-    settling      neither: the norm is still on its way
+    periodic      at least 3 destabilisations, and the median of B over the second half is below 1/2
+    equilibrium   the median of B is within [1/2, 2]
+    settling      neither: the norm has not settled
 
 Source: Lobacheva et al. 2021, arXiv:2106.15739; the rules are this project's.
 """
@@ -31,18 +31,18 @@ from ..records import Interval
 
 FACTOR = 10.0
 PERIODIC, EQUILIBRIUM, SETTLING = "periodic", "equilibrium", "settling"
-PRODUCT = "learning rate x weight decay"  # what a period goes along
-LEAST = 3  # destabilisations, to speak of periods
-FLOOR = 1e-8  # nats: below it float32 has no loss but zero
-SPREAD = 1e-6  # of logarithms: less is one value, rounded
+PRODUCT = "learning rate x weight decay"  # what the period depends on, in theory
+LEAST = 3  # destabilisations that make a run periodic
+FLOOR = 1e-8  # nats: the smallest loss that float32 tells from zero
+SPREAD = 1e-6  # of logarithms: values closer than this are equal up to rounding
 
 
 class Destabilisation(NamedTuple):
-    """One rise of the training loss: rows of the history, losses and norms."""
+    """One destabilisation: its rows in the history, its losses and norms."""
 
-    calm: int  # where the loss was lowest before
-    onset: int  # where it had risen tenfold
-    peak: int  # where it was highest
+    calm: int  # the row of the lowest loss before it
+    onset: int  # the row at which the loss had risen tenfold
+    peak: int  # the row of the highest loss
     loss_before: float
     loss_peak: float
     norm_before: float  # lowest since the last one
@@ -50,12 +50,12 @@ class Destabilisation(NamedTuple):
 
 
 def destabilisations(losses: Array, norms: Array, *, factor: float = FACTOR) -> list[Destabilisation]:
-    """Every destabilisation of a run.
+    """The destabilisations of a run.
 
     Args:
-        losses: Training loss at equal intervals, (row,); less than 1e-8 nats counts as that.
+        losses: Training loss at equal intervals, (row,); values below 1e-8 nats count as 1e-8.
         norms: Norm of the invariant weights at the same times, (row,).
-        factor: How many times the loss must rise, and fall again.
+        factor: By what factor the loss must rise, and then fall.
 
     Example:
         >>> losses = np.array([2, 0.1, 0.01, 0.5, 1, 0.05, 0.02, 3, 0.1])
@@ -92,10 +92,11 @@ def _event(
 
 
 class Course(NamedTuple):
-    """What a run of constant learning rate and weight decay comes to.
+    """A run at constant learning rate and weight decay, summarised.
 
-    `periods` are in steps, onset to onset. `decay` is how fast log norm falls between destabilisations,
-    as a multiple of log(1 - r d), its fall without gradients; None where there is no stretch to see it.
+    `periods` are in steps, from onset to onset. `decay` is the slope of the log norm between
+    destabilisations as a multiple of log(1 - r d), its slope without gradients; None where no stretch
+    between two destabilisations is long enough.
     """
 
     kind: str
@@ -118,12 +119,12 @@ def course(
     """Periods, decay and balance of one run.
 
     Args:
-        steps: When a row was recorded, (row,), at equal intervals.
-        losses: Training loss, (row,).
-        norms: Of the invariant weights, (row,).
+        steps: The step of each row, at equal intervals, (row,).
+        losses: Training loss, nats, (row,).
+        norms: Norm of the invariant weights, (row,).
         relative_gradients: Root mean square of minibatch gradient norm over weight norm, (row,).
-        learning_rate: Constant throughout.
-        weight_decay: Likewise, coupled to the learning rate.
+        learning_rate: Of the whole run.
+        weight_decay: Of the whole run, coupled to the learning rate.
     """
     events = destabilisations(losses, norms)
     product = learning_rate * weight_decay
@@ -156,7 +157,7 @@ def _decay(steps: Array, norms: Array, events: Sequence[Destabilisation], rate: 
 
 
 class LogSlope(NamedTuple):
-    """Slope of log period against the logarithm of something, with the theory's."""
+    """The slope of the log period against the logarithm of a quantity, and the slope that theory predicts."""
 
     along: str
     slope: Interval
@@ -165,15 +166,16 @@ class LogSlope(NamedTuple):
 
 
 def log_slopes(learning_rates: Array, weight_decays: Array, periods: Array) -> list[LogSlope]:
-    """How the period goes with learning rate and weight decay, by least squares in logarithms.
+    """How the period depends on learning rate and weight decay, by least squares in logarithms.
 
-    Without gradients the norm falls as (1 - r d)^t, so the time to shrink by a given factor goes as
-    1 / (r d): slope -1 along the product, and along each at fixed other. Intervals are 95%, Student's t.
+    Without gradients the norm falls as (1 - r d)^t, so the time to shrink by a given factor is
+    proportional to 1 / (r d): the slope is -1 along the product, and along each factor with the other fixed.
+    Intervals are 95%, by Student's t.
 
     Args:
-        learning_rates: Of each point, (point,).
-        weight_decays: Likewise.
-        periods: Mean period, steps, (point,).
+        learning_rates: The learning rate of each point, (point,).
+        weight_decays: The weight decay of each point, (point,).
+        periods: The mean period of each point, steps, (point,).
 
     Example:
         >>> r, d = np.array([0.1, 0.1, 1, 1]), np.array([1e-3, 1e-2, 1e-3, 1e-2])
@@ -185,7 +187,7 @@ def log_slopes(learning_rates: Array, weight_decays: Array, periods: Array) -> l
     if len(y) > 2 and np.ptp(rates + decays) > SPREAD:
         found.append(_log_slope(PRODUCT, (rates + decays)[:, None], y, 0))
     both = np.stack([rates, decays], 1)
-    # Points along one line of the grid do not tell the two apart.
+    # Points on one line of the grid do not separate the two factors.
     if len(y) > 3 and np.linalg.matrix_rank(both - both.mean(0), tol=SPREAD) == 2:
         found.append(_log_slope("learning rate", both, y, 0))
         found.append(_log_slope("weight decay", both, y, 1))

@@ -1,17 +1,20 @@
-"""Which of three regimes a run on the sphere is in, and between which effective learning rates they change.
+"""Classifies runs on the sphere into three regimes, and finds the effective learning rates between them.
 
 The rule, on the training loss in the second half of a run:
 
-    divergence            its mean is not below ln C: no better than guessing among C classes
-    convergence           its median is below a hundredth of ln C; or it falls at least as fast as t^(-1/2),
-                          by least squares in log-log through its medians over ten parts, and that line
-                          explains at least 7/10 of their variance
-    chaotic equilibrium   neither: it stays, noisily, above what a smaller rate would reach
+    divergence            its mean is ln C or more: no better than guessing among C classes
+    convergence           its median is below a hundredth of ln C; or it falls at least as fast as t^(-1/2):
+                          a line by least squares, in log-log, through its medians over ten parts is at
+                          least that steep and explains at least 7/10 of their variance
+    chaotic equilibrium   neither: it fluctuates about a level above what a smaller rate would reach
 
-Source: the regimes are those of Kodryan et al. 2022, arXiv:2209.03695, who tell them apart by eye; the rule
-is this project's. Convergence falls about as 1/t there and here, an equilibrium not at all, so the exponent
--1/2 stands between; the variance keeps a noisy equilibrium from passing for a fall. Near the boundary a
-run that has fitted its data is shaken by bursts and falls no longer: the level is for those.
+Why this rule: a convergent loss falls about as 1/t, in the paper and here, and an equilibrium does not
+fall, so the exponent -1/2 lies between. The variance keeps a noisy equilibrium from passing as a fall. Near
+the boundary, bursts disturb runs that have fitted their data, and their loss no longer falls: the level is
+for those.
+
+Source: the regimes are those of Kodryan et al. 2022, arXiv:2209.03695, who distinguish them by eye; the rule
+is this project's.
 """
 
 import math
@@ -43,12 +46,12 @@ def classify(epochs: Array, losses: Array, classes: int) -> Classified | None:
     """The regime of one run.
 
     Args:
-        epochs: When the losses were recorded, ascending, (row,).
-        losses: Training loss, nats, (row,); not finite where the run had diverged.
-        classes: Among how many a guess is made.
+        epochs: The epochs of the records, ascending, (row,).
+        losses: Training loss, nats, (row,); not finite where the run diverged.
+        classes: The number of classes.
 
     Returns:
-        None where fewer than 20 rows say too little.
+        The regime, or None where there are fewer than 20 rows.
 
     Example:
         >>> t = np.arange(1.0, 101.0)
@@ -75,7 +78,7 @@ def classify(epochs: Array, losses: Array, classes: int) -> Classified | None:
 
 
 class Boundary(NamedTuple):
-    """Where one regime gives way to the next: an interval of rates, or why there is none."""
+    """Where one regime changes to the next: an interval of rates, or why there is none."""
 
     between: str
     rate: Interval | None
@@ -85,9 +88,9 @@ class Boundary(NamedTuple):
 def boundaries(sweep: Mapping[float, Sequence[str]]) -> list[Boundary]:
     """Both boundaries of a sweep.
 
-    An interval reaches from the largest rate up to which all runs are below the boundary to the
-    smallest from which all are above it; the value is the geometric mean of the two neighbouring
-    rates between which most runs change sides.
+    The interval reaches from the largest rate at and below which all runs are in the lower regime to the
+    smallest rate at and above which none is. The value is the geometric mean of the two neighbouring
+    rates between which the majority of runs changes.
 
     Args:
         sweep: The regimes of the runs at each effective learning rate.

@@ -1,1 +1,1 @@
-"""From a study to the runs that it needs."""
+"""From a study to the widths, variants and members that it needs."""

@@ -9,9 +9,9 @@ from ..families._base import OptionValue
 from ..families._build import describe, resolve_options
 from ..records import Split, Task
 
-WIDEST = 2**16  # wider than anything trained; above it torch's own counts overflow
+WIDEST = 2**16  # wider than anyone trains; torch's own counts overflow above it
 
-TOLERANCE = 0.05  # a split that misses its budget by more than this fraction is not that budget's
+TOLERANCE = 0.05  # the fraction by which a split may exceed its budget
 
 
 @lru_cache(maxsize=4096, typed=True)
@@ -31,18 +31,19 @@ def cost(
     options: Mapping[str, OptionValue] | None = None,
     dtype: str = "float32",
 ) -> int:
-    """What one network costs, measured on the network built without memory.
+    """What one network costs, measured on a network without memory.
 
     Args:
         family: A family's name.
         width: Its width, at least 1.
         task: Classes, channels, image size.
         kind: `parameters`, `bytes`, `flops` (forward, per sample) or `activations` (per sample).
-        options: Over the family's defaults.
-        dtype: How a number is stored; only `bytes` depends on it.
+        options: Replace the family's defaults.
+        dtype: How numbers are stored; only `bytes` depends on it.
 
     Raises:
-        PlanError: An unknown family or kind, or a network that cannot be.
+        PlanError: A width or option that cannot be.
+        UnknownPartError: No such family or kind of budget.
 
     Example:
         >>> cost("vgg", 64, Task(100, 3, 32))
@@ -65,20 +66,20 @@ def split(
     multiple_of: int = 1,
     dtype: str = "float32",
 ) -> Split:
-    """The width whose `members` networks together come nearest to a budget.
+    """The width at which `members` networks together come nearest to a budget.
 
     Args:
         family: A family's name.
         task: Classes, channels, image size.
         budget: What all members may cost together, in the unit of `kind`.
-        members: How many, at least 1.
-        kind: Of the budget: `parameters`, `bytes`, `flops` or `activations`.
-        options: Over the family's defaults, say `{"depth": 28}`.
-        multiple_of: Only widths that are a multiple of this, at least 1.
-        dtype: How a number is stored; only `bytes` depends on it.
+        members: The size of the ensemble, at least 1.
+        kind: The kind of budget: `parameters`, `bytes`, `flops` or `activations`.
+        options: Replace the family's defaults, say `{"depth": 28}`.
+        multiple_of: Widths are multiples of this, at least 1.
+        dtype: How numbers are stored; only `bytes` depends on it.
 
     Raises:
-        PlanError: The budget cannot hold so many members even at the narrowest width.
+        PlanError: The budget cannot hold so many members at the narrowest width.
 
     Example:
         >>> split("wide_resnet", Task(100, 3, 32), 36_755_940, 16, options={"depth": 28}).width
@@ -86,7 +87,7 @@ def split(
     """
     for name, value in (("members", members), ("multiple_of", multiple_of), ("budget", budget)):
         if value < 1:
-            raise PlanError(f"{name} {value} is below 1, the least that can be.")
+            raise PlanError(f"{name} {value} is below 1, the smallest possible.")
 
     def total(width: int) -> int:
         return members * cost(family, width, task, kind, options=options, dtype=dtype)

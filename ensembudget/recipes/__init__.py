@@ -1,4 +1,4 @@
-"""Published hyperparameters as versioned data, one TOML a source, and how a cell finds its own."""
+"""Published hyperparameters, one TOML file a source, and the lookup of a cell's own."""
 
 import math
 import tomllib
@@ -15,10 +15,10 @@ Origin = Literal["tuned", "transferred", "default"]
 
 
 class Resolved(NamedTuple):
-    """A cell's recipe and where it comes from.
+    """A cell's recipe and where its hyperparameters come from.
 
-    `origin` is "tuned" for this family, dataset and width, "transferred" from the nearest of them,
-    or "default" where the source tuned nothing like it.
+    `origin` is "tuned" where the source tuned this family, dataset and width, "transferred" where the
+    values are those of the nearest dataset and width, and "default" where it did not tune the family.
     """
 
     recipe: Recipe
@@ -26,7 +26,7 @@ class Resolved(NamedTuple):
 
 
 def names() -> list[str]:
-    """The recipes that can be a study's `recipe.base`."""
+    """The recipes that a study can name as `recipe.base`."""
     found = (path.name for path in files(__package__).iterdir())
     return sorted(name.removesuffix(".toml") for name in found if name.endswith(".toml"))
 
@@ -44,7 +44,7 @@ def resolve(base: str, overrides: Mapping[str, Any], *, family: str, dataset: st
     """The recipe of one cell: the source's defaults, its row for this cell, then the overrides.
 
     Raises:
-        StudyError: No recipe of that name, or fields that cannot be together.
+        StudyError: No recipe of that name, or fields that contradict each other.
 
     Example:
         >>> found = resolve("lobacheva2020", {}, family="vgg", dataset="cifar100", width=64)
@@ -73,7 +73,7 @@ def _sentence(fault: Any) -> str:
 def _nearest_row(
     rows: list[dict[str, Any]], family: str, dataset: str, width: int
 ) -> tuple[dict[str, Any], Origin]:
-    """The tuned row nearest in dataset, then in log width; no widths means all of them."""
+    """The tuned row nearest in dataset, then in log width; a row without widths is for all widths."""
 
     def distance(row: dict[str, Any]) -> tuple[bool, float]:
         return row["dataset"] != dataset, min(

@@ -1,4 +1,4 @@
-"""What determines a member: its cell, and its seed."""
+"""What determines a member: its cell and its seed."""
 
 from functools import cached_property
 from typing import Annotated, Any, ClassVar
@@ -12,12 +12,12 @@ Options = dict[str, int | bool | str]
 
 
 class Recording(KeyedRecord):
-    """What is written down while a member trains: a row at every `every`-th epoch.
+    """What is recorded while a member trains: one row every `every` epochs.
 
-    Gradients and training loss are means along that epoch; with `fixed_pass` they are measured in a
-    pass of their own at fixed weights in training mode, as the papers do, at the price of most of
-    an epoch. `steps` adds a row at every so many steps, 0 none. `curvature` is how many epochs lie
-    between estimates of the Hessian and the Fisher matrix, 0 none.
+    Gradients and training loss are means over the epoch. With `fixed_pass` they are measured in a separate
+    pass at fixed weights in training mode, as in the papers, which takes almost as long as an epoch.
+    `steps` adds a row every so many steps, and `curvature` estimates the Hessian and the Fisher matrix every
+    so many epochs; 0 means never.
     """
 
     always_keyed: ClassVar = frozenset(
@@ -34,7 +34,7 @@ class Recording(KeyedRecord):
 
 
 class Cell(KeyedRecord):
-    """Everything that determines a member but its seed."""
+    """Everything that determines a member except its seed."""
 
     always_keyed: ClassVar = frozenset(
         "family options width dataset_digest train_size validation_size mode recipe record".split()
@@ -69,7 +69,7 @@ class Cell(KeyedRecord):
 
 
 class Run(Record):
-    """One member to be trained: a cell and a seed. Cache key, remote payload and provenance."""
+    """One member to train: a cell and a seed. It serves as cache key, job for a worker and provenance."""
 
     cell: Cell
     seed: NonNegativeInt
@@ -81,5 +81,5 @@ class Run(Record):
 
     @cached_property
     def stream_key(self) -> str:
-        """What its random streams follow from: a member is the same with a history and without."""
+        """Seeds the member's random streams; recording a history does not change it."""
         return content_key({"cell": self.cell.training_key, "seed": self.seed})

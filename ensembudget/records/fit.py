@@ -7,7 +7,7 @@ from .interval import Interval
 class Fit(Record):
     """A law y = c + b m^a fitted to points, or the reason why there is none.
 
-    `status` is "ok" or a sentence; the parameters are absent where it is a sentence that says so.
+    `status` is "ok", or why the law is refused. Parameters are absent where nothing could be fitted.
     """
 
     law: str

@@ -4,7 +4,7 @@ from ._base import Record
 
 
 class Interval(Record):
-    """A value and the ends of its interval, absent where one value is all there is."""
+    """A value and the ends of its interval, which are absent where there is only the value."""
 
     value: float
     low: float | None = None

@@ -10,7 +10,7 @@ from .stepping import Stepping
 
 
 class Environment(Stepping):
-    """Where and how a member was trained: recorded with it, not part of its key."""
+    """Where and how a member was trained. It is stored with the member and is not part of its key."""
 
     ensembudget: str
     torch: str
@@ -23,7 +23,7 @@ class Environment(Stepping):
 
 
 class Member(Record):
-    """A trained network as the store describes it; its arrays lie beside."""
+    """A trained network as the store describes it; its arrays are files beside the description."""
 
     run: Run
     status: Literal["done", "diverged"]

@@ -1,4 +1,4 @@
-"""What a study comes to: splits, and the pools that serve them."""
+"""What a study needs: its splits, and the pools of members that serve them."""
 
 from collections.abc import Iterable
 from typing import Literal
@@ -12,7 +12,7 @@ from .task import Task
 
 
 class Split(Record):
-    """One way to spend a budget: `members` networks of one `width`, with what they cost."""
+    """One way to spend a budget: `members` networks of one `width`, and what they cost."""
 
     arm: str = ""
     budget: PositiveInt
@@ -28,7 +28,7 @@ class Split(Record):
 
 
 class PlannedCell(Record):
-    """A cell, how many members its pool holds, and where its hyperparameters come from."""
+    """A cell, the size of its pool, and where its hyperparameters come from."""
 
     arm: str = ""
     cell: Cell
@@ -42,14 +42,14 @@ class PlannedCell(Record):
 
     @property
     def training_flops(self) -> float:
-        """Operations to train one member: forward, and twice that for backward."""
+        """Floating-point operations to train one member, a backward pass counted as two forward passes."""
         return 3.0 * self.flops_per_sample * self.cell.train_size * self.cell.recipe.epochs
 
 
 class Plan(Record):
-    """What a study comes to: the splits of its budgets, and the pools that serve them.
+    """The splits of a study's budgets, and the pools of members that serve them.
 
-    `task` is what the dataset asks of a network; None in plans that older versions saved.
+    `task` is None in plans that older versions saved.
     """
 
     study: Study
@@ -66,7 +66,7 @@ class Plan(Record):
         return list(dict.fromkeys(planned.arm for planned in self.cells))
 
     def training_flops(self, runs: Iterable[Run]) -> float:
-        """Operations to train these runs of the plan."""
+        """Floating-point operations to train these runs of the plan."""
         each = {planned.cell.key: planned.training_flops for planned in self.cells}
         return sum(each[run.cell.key] for run in runs)
 

@@ -12,11 +12,11 @@ Precision = Literal["float32", "float64", "bfloat16"]
 
 
 class Recipe(KeyedRecord):
-    """How a member is trained; rates are per step, `weight_decay` acts on all parameters.
+    """How a member is trained. `weight_decay` acts on all parameters and is coupled to the learning rate.
 
-    On the sphere `effective_learning_rate` moves the scale-invariant weights and `learning_rate` the
-    others. The schedule `two_stage` multiplies rates by `drop_factor` from `drop_epoch` on. With
-    precision `bfloat16` weights stay float32, and convolutions and products are rounded (autocast).
+    On the sphere, `effective_learning_rate` is for the scale-invariant weights and `learning_rate` for the
+    others. The schedule `two_stage` multiplies the rates by `drop_factor` from epoch `drop_epoch` on. With
+    precision `bfloat16` weights stay float32, and convolutions and matrix products run in bfloat16.
     """
 
     always_keyed: ClassVar = frozenset(
@@ -25,7 +25,7 @@ class Recipe(KeyedRecord):
     )
 
     epochs: PositiveInt
-    batch_size: Annotated[int, Field(ge=2)] = 128  # batch norm has no statistics of one
+    batch_size: Annotated[int, Field(ge=2)] = 128  # batch norm needs at least two samples
     learning_rate: Positive
     effective_learning_rate: Positive | None = None
     weight_decay: Annotated[float, Field(ge=0)]
@@ -45,7 +45,8 @@ class Recipe(KeyedRecord):
         if self.schedule != "two_stage":
             if stages != (None, None):
                 raise ValueError(
-                    f"drop_epoch and drop_factor are of schedule 'two_stage', and this is {self.schedule!r}."
+                    "drop_epoch and drop_factor belong to schedule 'two_stage', and this is"
+                    f" {self.schedule!r}."
                     ' Leave them out, or set schedule = "two_stage".'
                 )
         elif self.drop_epoch is None or self.drop_factor is None:
@@ -62,7 +63,7 @@ class Recipe(KeyedRecord):
 
 
 class RecipeChoice(Record):
-    """A study's recipe: a published table by name, with some fields laid over it."""
+    """A study's recipe: the name of a published one, and the fields that replace its own."""
 
     base: str | None = None
     epochs: PositiveInt | None = None

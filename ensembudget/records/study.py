@@ -1,4 +1,4 @@
-"""What is asked: a grid of splits, of one or several arms."""
+"""A study: a grid of splits, in one or several arms."""
 
 from typing import Annotated, Literal
 
@@ -11,12 +11,12 @@ from .stepping import SteppingChoice
 
 Dtype = Literal["float32", "float16", "bfloat16", "int8"]
 
-# A letter first: in a table it must not be taken for a number.
+# A letter comes first, so that no table reads a name as a number.
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.=, -]*$")]
 
 
 class Arm(Record):
-    """One way to train, side by side with others: laid over what its study says."""
+    """One of several ways to train that a study compares; what it sets replaces what the study says."""
 
     name: Name
     mode: str | None = None
@@ -27,11 +27,10 @@ class Arm(Record):
 class Study(Record):
     """A grid of splits: which networks to train on what, for which budgets and ensemble sizes.
 
-    `pool` members at least are trained of every width, and enough for `replicates` disjoint
-    ensembles of every size; `widths` adds cells beyond those the budgets call for. A split
-    narrower than `narrowest` is left out, and one that misses its budget by more than `tolerance`
-    (a fraction) is refused. All of it is done once for every arm, and for every combination of
-    the recipe fields that `sweep` lists values of.
+    Of every width at least `pool` members are trained, and enough for `replicates` disjoint ensembles of
+    every size. `widths` adds widths that no budget calls for. A split narrower than `narrowest` is left
+    out, and one that misses its budget by more than `tolerance` (a fraction) is refused. All this is done
+    for every arm and for every combination of the values that `sweep` lists.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 
 class Task(NamedTuple):
-    """What a network must fit: number of classes, image channels, and pixels along a side."""
+    """Number of classes, image channels, and pixels along a side of the square images."""
 
     classes: int
     channels: int

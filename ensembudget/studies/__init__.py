@@ -1,4 +1,4 @@
-"""Preset studies, one TOML each, and how a study is read from a preset's name or a path."""
+"""Preset studies, one TOML file each; reads a study by a preset's name or from a path."""
 
 import tomllib
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ from ..records import Study
 
 
 def names() -> list[str]:
-    """The presets, by name."""
+    """The names of the presets."""
     found = (path.name for path in files(__package__).iterdir())
     return sorted(name.removesuffix(".toml") for name in found if name.endswith(".toml"))
 
@@ -24,10 +24,10 @@ def description(name: str) -> str:
 
 
 def load_study(study: str | Path) -> Study:
-    """A study from a preset's name or the path of a TOML file.
+    """Reads a study by a preset's name or from the path of a TOML file.
 
     Raises:
-        StudyError: No such preset or file, not TOML, or faults in it, all of them at once.
+        StudyError: No such preset or file, not TOML, or a study with faults; all of them at once.
 
     Example:
         >>> load_study("digits").family
@@ -49,7 +49,7 @@ def load_study(study: str | Path) -> Study:
 
 
 def parse(text: str, name: str) -> Study:
-    """A study from TOML text; `name` is what messages call it."""
+    """Reads a study from TOML text; messages call it `name`."""
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -67,22 +67,22 @@ def parse(text: str, name: str) -> Study:
 
 
 def _faults_of_the_rest(document: dict[str, Any], error: ValidationError) -> Sequence[str]:
-    """Faults of the fields that are well formed, so that all are told at once."""
+    """Faults of the well-formed fields, so that all faults are reported at once."""
     from ..planning.check import study_faults
 
     wrong = {str(fault["loc"][0]) for fault in error.errors()}
     if "family" in wrong:
-        wrong.add("options")  # whose they are is not known
+        wrong.add("options")  # they cannot be checked without the family
     sound = {k: v for k, v in document.items() if k in Study.model_fields and k not in wrong}
     stand_ins = {"name": "x", "description": "", "family": "vgg", "dataset": "digits", "budgets": [],
                  "members": [1]}  # fmt: skip
-    # What fits what can only be said where none of it is a stand-in.
+    # Whether mode, network and recipe go together can be checked only where none is a stand-in.
     combined = not wrong & {"family", "options", "mode", "recipe", "arms", "sweep", "record"}
     return study_faults(Study.model_validate(stand_ins | sound), combined=combined)
 
 
 def _too_large(value: Any, place: str = "") -> Iterator[str]:
-    """Whole numbers that JSON does not hold exactly, wherever they stand."""
+    """Whole numbers anywhere in the document that JSON does not hold exactly."""
     if isinstance(value, dict):
         for key, inner in value.items():
             yield from _too_large(inner, f"{place}.{key}" if place else str(key))
@@ -90,7 +90,7 @@ def _too_large(value: Any, place: str = "") -> Iterator[str]:
         for inner in value:
             yield from _too_large(inner, place)
     elif isinstance(value, int) and abs(value) >= 2**53:
-        yield f"{place} = {value}: beyond 2^53, which nothing here counts to. Ask for less."
+        yield f"{place} = {value}: above 2^53, the largest that is counted to. Ask for less."
 
 
 def _message(name: str, faults: Sequence[str]) -> str:
@@ -100,7 +100,7 @@ def _message(name: str, faults: Sequence[str]) -> str:
 
 
 def _sentences(errors: Sequence[Any]) -> list[str]:
-    """The faults that pydantic found, one a place, as field, value and what would do."""
+    """The faults that pydantic found, one sentence a field: its value, and what it should be."""
     places: dict[tuple[str, ...], list[Any]] = {}
     for error in errors:
         # A union's alternatives ("str", "int") follow the place itself: they are one fault.
@@ -115,7 +115,7 @@ def _sentence(place: tuple[str, ...], errors: list[Any]) -> str:
         known = _fields(Study, place[:-1])
         return f"{field}: no such key.{did_you_mean(place[-1], known)} Known: {', '.join(known)}."
     if first["type"] == "missing":
-        return f"{field}: missing; every study has it."
+        return f"{field}: missing; every study needs it."
     reasons = " or ".join(dict.fromkeys(e["msg"][0].lower() + e["msg"][1:] for e in errors))
     return f"{field} = {first['input']!r}: {reasons}."
 

@@ -7,7 +7,7 @@ from ..store import Store
 
 
 def plan_study(study: Study) -> Plan:
-    """A study's plan, from its dataset as it is now."""
+    """Plans a study with its dataset as it is now."""
     data = load(study.dataset)
     return plan(
         study,
@@ -19,5 +19,5 @@ def plan_study(study: Study) -> Plan:
 
 
 def stored_plan(study: Study, store: Store) -> Plan:
-    """A study's plan as it was run in this store; planned anew where it was not."""
+    """The plan that a store keeps of a study, or a new one where it keeps none."""
     return store.saved_plan(study) or plan_study(study)

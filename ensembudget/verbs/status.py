@@ -1,4 +1,4 @@
-"""Says how far a study is."""
+"""How much of a study is trained."""
 
 from dataclasses import dataclass, field
 
@@ -9,7 +9,7 @@ from .missing import missing_runs
 
 @dataclass(frozen=True)
 class CellStatus:
-    """How many members of a cell's pool there are, and what the rest would take."""
+    """How many members of a cell's pool there are, and how long one takes."""
 
     planned: PlannedCell
     done: int
@@ -24,7 +24,7 @@ class CellStatus:
 
 
 def status(planned: Plan, store: Store) -> list[CellStatus]:
-    """How far each cell of a plan is, from the store alone."""
+    """How much of each cell of a plan is trained, from the store alone."""
     rows, missing = [], {run.key for run in missing_runs(planned, store)}
     for cell in planned.cells:
         stored = [store.read(run.key).member for run in cell.runs if run.key in store]
@@ -45,10 +45,10 @@ def status(planned: Plan, store: Store) -> list[CellStatus]:
 
 
 def seconds_left(rows: list[CellStatus]) -> float | None:
-    """What the missing members would take one after another, from the members there are.
+    """Seconds to train the missing members one after another, estimated from the members there are.
 
-    A cell without members is taken to cost what the others do, in proportion to its operations;
-    None where there is nothing to judge by.
+    For a cell without members the other cells' time counts, in proportion to operations. None where no
+    cell has members.
     """
     known = [(row.seconds_each, row.planned.training_flops) for row in rows if row.seconds_each]
     if not known:

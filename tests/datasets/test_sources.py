@@ -347,7 +347,7 @@ WIDE = encoded(RNG.integers(256, size=(9, 12, 3), dtype=np.uint8))
     ("images", "labels", "options", "message"),
     [
         pytest.param(
-            [PNG] * 3, [0, 1, 2], {"column": "kind"}, "columns image, kind; needed.*label", id="no labels"
+            [PNG] * 3, [0, 1, 2], {"column": "kind"}, "columns image, kind; it needs.*label", id="no labels"
         ),
         pytest.param([PNG] * 3, [0, 0, 0], {}, "images of 1 class", id="one class"),
         pytest.param(
@@ -400,7 +400,7 @@ def test_parquet_without_images_is_refused(tmp_path):
     spec = hub_folder(tmp_path)
     table = pa.table({"text": ["a", "b"], "label": [0, 1]})
     pq.write_table(table, tmp_path / "data" / "train-00000-of-00001.parquet")
-    with pytest.raises(DatasetError, match="columns text, label; needed are one of images"):
+    with pytest.raises(DatasetError, match="columns text, label; it needs a column of images"):
         load(spec)
 
 

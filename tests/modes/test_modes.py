@@ -443,7 +443,7 @@ def test_a_recipe_may_drop_at_its_last_epoch():
         pytest.param({"drop_epoch": None, "drop_factor": None}, "needs drop_epoch", id="neither"),
         pytest.param({"drop_epoch": 0}, "greater than 0", id="drop-before-the-start"),
         pytest.param({"drop_factor": 1.0}, "less than 1", id="no-drop"),
-        pytest.param({"schedule": "constant"}, "are of schedule 'two_stage'", id="constant"),
+        pytest.param({"schedule": "constant"}, "belong to schedule 'two_stage'", id="constant"),
         pytest.param({"schedule": "cosine", "drop_factor": None}, "and this is 'cosine'", id="only-an-epoch"),
         pytest.param({"schedule": "cosine", "drop_epoch": None}, "and this is 'cosine'", id="only-a-factor"),
     ],
