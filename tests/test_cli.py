@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -479,8 +480,7 @@ def test_help_of_every_verb_has_examples_that_parse(verb, command):
 def test_help_lists_the_verbs_in_the_order_of_the_work(command):
     said = command("--help")
     assert said.code == 0
-    lines = [line.split() for line in said.out.splitlines()]
-    places = [next(i for i, words in enumerate(lines) if words[:1] == [verb]) for verb in VERBS]
+    places = [re.search(rf"^    {verb}\b", said.out, re.MULTILINE).start() for verb in VERBS]
     assert places == sorted(places)
 
 

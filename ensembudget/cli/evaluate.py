@@ -7,9 +7,9 @@ from .parser import Command, Parser, add_format
 
 
 def add_arguments(parser: Parser) -> None:
-    about = "safetensors with logits (member, sample, class) and labels (sample)"
+    about = "a safetensors file with logits (member, sample, class) and labels (sample)"
     parser.add_argument("--logits", required=True, metavar="FILE", help=about)
-    parser.add_argument("--out", help="a folder for the tables scores and sizes, in every format")
+    parser.add_argument("--out", help="a folder for the tables `scores` and `sizes`, in every format")
     add_format(parser, "table", "csv", "json")
 
 
@@ -32,7 +32,7 @@ def act(args: argparse.Namespace) -> int:
 
 
 command = Command(
-    "scores logits that were trained elsewhere",
+    "score logits from elsewhere",
     add_arguments,
     act,
     ("--logits pool.safetensors --out scores",),

@@ -8,8 +8,8 @@ from .parser import Command, Parser, add_format
 
 def add_arguments(parser: Parser) -> None:
     parser.add_argument("points", metavar="POINTS.csv", help="a CSV with a header")
-    parser.add_argument("--x", required=True, metavar="COLUMN", help="what the law goes along")
-    parser.add_argument("--y", required=True, metavar="COLUMN", help="what falls")
+    parser.add_argument("--x", required=True, metavar="COLUMN", help="the column that the law runs along")
+    parser.add_argument("--y", required=True, metavar="COLUMN", help="the column that falls")
     parser.add_argument("--law", default="power_law", help="see ls laws (default: power_law)")
     parser.add_argument("--objective", help="what is minimised (default: the law's own)")
     add_format(parser, "table", "json")
@@ -36,7 +36,7 @@ def act(args: argparse.Namespace) -> int:
 
 
 command = Command(
-    "fits a law to the points of a CSV",
+    "fit a law to the points of a CSV",
     add_arguments,
     act,
     ("points.csv --x members --y cnll", "points.csv --x width --y cnll --format json"),

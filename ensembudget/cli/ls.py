@@ -1,4 +1,4 @@
-"""`ensembudget ls`: the parts, presets and recipes there are."""
+"""`ensembudget ls`: lists parts, preset studies and recipes."""
 
 import argparse
 
@@ -33,4 +33,4 @@ def _lines(what: str) -> list[tuple[str, str]]:
     return [(name, catalog.summary(name)) for name in catalog]
 
 
-command = Command("the parts, presets and recipes there are", add_arguments, act, ("families", "studies"))
+command = Command("list parts, preset studies and recipes", add_arguments, act, ("families", "studies"))

@@ -4,9 +4,10 @@ import argparse
 import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from .. import __version__
+from ..errors import did_you_mean
 
 # In the order of the work; `ensembudget/cli/NAME.py` holds `command`.
 COMMANDS = (
@@ -24,7 +25,13 @@ COMMANDS = (
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that answers a wrong word with one line."""
+    """A parser that answers a wrong word with one line, and the word that may have been meant."""
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            known = list(action.choices)
+            near = did_you_mean(str(value), known)
+            raise argparse.ArgumentError(action, f"no {value!r} here.{near} Known: {', '.join(known)}")
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"ensembudget: {message}. See {self.prog} --help.\n")
@@ -77,19 +84,19 @@ def build_parser(words: Sequence[str]) -> Parser:
 
 def add_study(parser: Parser) -> None:
     """The study and its store."""
-    parser.add_argument("study", metavar="STUDY", help="a preset (see ls studies) or the path of a TOML file")
+    parser.add_argument("study", metavar="STUDY", help="a preset (see ls studies) or a TOML file")
     add_store(parser)
 
 
 def add_store(parser: Parser) -> None:
-    parser.add_argument("--store", help="a folder (default: $ENSEMBUDGET_STORE, else store)")
-
-
-def add_format(parser: Parser, *kinds: str) -> None:
     parser.add_argument(
-        "--format", choices=kinds, default=kinds[0], help=f"{' or '.join(kinds)} (default: {kinds[0]})"
+        "--store", help="the folder of trained members (default: $ENSEMBUDGET_STORE, else store)"
     )
 
 
+def add_format(parser: Parser, *kinds: str) -> None:
+    parser.add_argument("--format", choices=kinds, default=kinds[0], help=f"default: {kinds[0]}")
+
+
 def add_device(parser: Parser) -> None:
-    parser.add_argument("--device", default="cpu", help="a torch device, as cpu or cuda (default: cpu)")
+    parser.add_argument("--device", default="cpu", help="a torch device, such as cpu or cuda (default: cpu)")

@@ -9,17 +9,17 @@ from .parser import Command, Parser, add_format
 def add_arguments(parser: Parser) -> None:
     from ..budgets.bytes import BYTES_PER_VALUE
 
-    about = "see ls datasets; parquet:DIR, folder:DIR read files"
+    about = "see ls datasets; folder:DIR and parquet:DIR read your own"
     parser.add_argument("--family", required=True, help="see ls families")
     parser.add_argument("--dataset", required=True, help=about)
-    about = "like 36.8M, 250k, 40MB, 5.2GFLOP; several with commas"
+    about = "such as 36.8M, 250k, 40MB or 5.2GFLOP; separate several by commas"
     parser.add_argument("--budget", required=True, help=about)
     parser.add_argument("--members", default="1,2,4,8,16", help="ensemble sizes (default: 1,2,4,8,16)")
-    about = "see ls budgets (default: what the unit says, else parameters)"
+    about = "see ls budgets (default: told by the unit, else parameters)"
     parser.add_argument("--budget-kind", help=about)
-    about = "only multiples of M as widths"
+    about = "only widths that are multiples of M"
     parser.add_argument("--multiple-of", type=int, default=1, metavar="M", help=about)
-    about = "how bytes count (default: float32)"
+    about = "what values are stored as, for budgets in bytes (default: float32)"
     parser.add_argument("--dtype", choices=BYTES_PER_VALUE, default="float32", help=about)
     _add_family_options(parser)
     add_format(parser, "table", "csv", "json")
@@ -34,7 +34,7 @@ def _add_family_options(parser: Parser) -> None:
     for name, value in defaults.items():
         owners = ", ".join(family for family, part in families.items() if name in part.options)
         flag = f"--{name.replace('_', '-')}"
-        shared: dict[str, Any] = {"help": f"of {owners}", "dest": f"option_{name}"}
+        shared: dict[str, Any] = {"help": f"an option of {owners}", "dest": f"option_{name}"}
         words = next((part.choices[name] for part in families.values() if name in part.choices), None)
         if words:
             parser.add_argument(flag, choices=words, **shared)
@@ -76,7 +76,7 @@ def act(args: argparse.Namespace) -> int:
 
 
 command = Command(
-    "the widths that spend a budget; trains nothing",
+    "find the widths that spend a budget, without training",
     add_arguments,
     act,
     (

@@ -67,7 +67,7 @@ def _plane(args: argparse.Namespace) -> "Plane":
 
 
 command = Command(
-    "the best split of a budget and its CNLL, from a few small members",
+    "predict the best split of a budget and its CNLL from a few small members",
     add_arguments,
     act,
     ("digits --budget 250k,500k", "plane.csv --budget 15.3M --format json"),

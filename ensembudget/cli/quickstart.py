@@ -6,7 +6,9 @@ from .parser import Command, Parser
 
 
 def add_arguments(parser: Parser) -> None:
-    parser.add_argument("--out", default="quickstart", help="holds store/ and report/ (default: quickstart)")
+    parser.add_argument(
+        "--out", default="quickstart", help="a folder for store/ and report/ (default: quickstart)"
+    )
 
 
 def act(args: argparse.Namespace) -> int:
@@ -29,5 +31,8 @@ def act(args: argparse.Namespace) -> int:
 
 
 command = Command(
-    "the whole flow on handwritten digits, about a minute on two cores", add_arguments, act, ("", "--out try")
+    "run the whole flow on handwritten digits (about a minute on two cores)",
+    add_arguments,
+    act,
+    ("", "--out try"),
 )

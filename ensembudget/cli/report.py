@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: Parser) -> None:
     add_study(parser)
-    parser.add_argument("--out", help="a folder (default: report/NAME)")
-    about = "report the members there are, marked as partial"
+    parser.add_argument("--out", help="a folder for tables and figures (default: report/NAME)")
+    about = "report the members that are there, marked as partial"
     parser.add_argument("--allow-partial", action="store_true", help=about)
-    parser.add_argument("--costs", help="CSV of measured costs, as `pytest benchmarks` writes it")
+    parser.add_argument("--costs", help="a CSV of measured costs, as `pytest benchmarks` writes it")
 
 
 def act(args: argparse.Namespace) -> int:
@@ -55,7 +55,7 @@ def print_report(
 
 
 command = Command(
-    "tables and figures, from the store alone",
+    "write tables and figures, from the store alone",
     add_arguments,
     act,
     ("digits --out report", "digits --allow-partial"),

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 def add_arguments(parser: Parser) -> None:
     add_study(parser)
     parser.add_argument("--executor", default="processes", help="see ls executors (default: processes)")
-    parser.add_argument("--workers", type=int, help="jobs at one time (default: the executor's)")
-    parser.add_argument("--threads", type=int, help="threads a job (default: what autotuning finds fastest)")
+    parser.add_argument("--workers", type=int, help="jobs that run at once (default: the executor's)")
+    parser.add_argument("--threads", type=int, help="threads of each job (default: autotuned)")
     add_device(parser)
-    about = "how members are stepped, like pack=8,compiled=no (default: the study's, else autotuned)"
+    about = "how members are stepped, such as pack=8,compiled=no (default: the study's, else autotuned)"
     parser.add_argument("--stepping", metavar="FIELD=VALUE,...", help=about)
-    about = "say what would be trained and how, and train nothing"
+    about = "show what would be trained and how, and train nothing"
     parser.add_argument("--dry-run", action="store_true", help=about)
 
 
@@ -97,7 +97,7 @@ def train(planned: "Plan", store: "Store", arrangement: "Arrangement", executor:
 
 
 command = Command(
-    "trains what is missing of a study; rerun it to resume",
+    "train the members that a study lacks; rerun to resume",
     add_arguments,
     act,
     ("digits", "my_study.toml --store results --workers 4", "digits --dry-run"),

@@ -69,7 +69,7 @@ def act(args: argparse.Namespace) -> int:
 
 
 command = Command(
-    "the best split of a budget, training only what is needed to know it",
+    "find the best split of a budget, training only what the answer needs",
     add_arguments,
     act,
     ("digits --budget 122k --spend 25%", "my_study.toml --budget 250k --spend 40TFLOP --dry-run"),

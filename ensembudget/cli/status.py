@@ -30,7 +30,7 @@ def act(args: argparse.Namespace) -> int:
 
 
 command = Command(
-    "planned, done, diverged, failed, and the time left",
+    "count the members that are done, diverged, failed and missing, and estimate the time left",
     add_arguments,
     act,
     ("digits", "my_study.toml --store results"),

@@ -55,7 +55,9 @@ def csv_columns(path: str, x: str, y: str) -> tuple[np.ndarray, np.ndarray]:
 
     try:
         frame = pd.read_csv(path)
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise InputError(f"points {path!r} cannot be read: {error.strerror or error}.") from None
+    except ValueError as error:
         raise InputError(f"points {path!r} cannot be read as CSV: {str(error).strip()}.") from None
     for flag, column in (("--x", x), ("--y", y)):
         if column not in frame:
