@@ -1,1 +1,1 @@
-"""Where runs are trained, one way a file; `_base.py` holds the contract. The runs are the same."""
+"""Where jobs are trained, one executor a file; members do not depend on which."""

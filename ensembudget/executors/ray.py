@@ -138,10 +138,14 @@ def _join(ray: Any) -> bool:
         if named:
             _call(named)
         ray.init("auto", **OPTIONS)
-    except (ConnectionError, TimeoutError) as error:
+    except OSError as error:  # nobody answers
         if named:
             raise DeviceError(f"no Ray cluster answers at RAY_ADDRESS {named!r}: {error}") from None
         return False
+    except RuntimeError as error:  # another version of Ray or Python, say
+        raise DeviceError(
+            f"the running Ray cluster cannot be joined: {' '.join(str(error).split())}"
+        ) from None
     return True
 
 
