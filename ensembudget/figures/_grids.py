@@ -24,14 +24,11 @@ def drawn_grids(analysis: Analysis) -> list[list[GridRun]]:
 
 
 def _runs(title: str, grid: PeriodGrid) -> list[GridRun]:
-    return [
-        GridRun(
-            f"{f'{title}: ' if title else ''}learning rate {one.learning_rate:g},"
-            f" weight decay {one.weight_decay:g}",
-            grid,
-            one,
-            one.history,
-        )
-        for one in grid.by_product
-        if one.history
-    ]
+    there = [(one, one.history) for one in grid.by_product if one.history]
+    return [GridRun(_title(title, one), grid, one, history) for one, history in there]
+
+
+def _title(title: str, point: PeriodPoint) -> str:
+    """The grid's title, where it has one, above what the point is."""
+    own = f"learning rate {point.learning_rate:g}, weight decay {point.weight_decay:g}"
+    return f"{title}\n{own}" if title else own

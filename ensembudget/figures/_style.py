@@ -43,7 +43,7 @@ def panels(columns: int, size: tuple[float, float]) -> tuple[Figure, list[Axes]]
 
 
 def panel_rows(rows: int, columns: int, size: tuple[float, float]) -> tuple[Figure, list[list[Axes]]]:
-    """Rows of panels.
+    """Rows of panels; those of one column share their vertical axis.
 
     Args:
         rows: How many.
@@ -51,7 +51,7 @@ def panel_rows(rows: int, columns: int, size: tuple[float, float]) -> tuple[Figu
         size: Of a single row, inches.
     """
     figure = Figure((size[0], rows * size[1]), layout="constrained")
-    return figure, [list(row) for row in figure.subplots(rows, columns, squeeze=False)]
+    return figure, [list(row) for row in figure.subplots(rows, columns, sharey="col", squeeze=False)]
 
 
 def scale(count: int) -> list[Colour]:

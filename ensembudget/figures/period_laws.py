@@ -1,5 +1,6 @@
 """Period against learning rate times weight decay, with the fitted line and the theory's slope."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,7 +13,7 @@ from ..dynamics.periods import PRODUCT, LogSlope
 from ..records import Interval
 from ._base import Drawing
 from ._recorded import titles
-from ._style import panels
+from ._style import panel_rows
 
 COLOUR = "#3b528b"
 
@@ -26,11 +27,15 @@ def draw(analysis: Analysis) -> Figure | None:
     ]
     if not shown:
         return None
-    figure, found = panels(len(shown), (5.2 * len(shown), 3.7))
-    for axes, (title, points, law) in zip(found, shown, strict=True):
+    columns = min(2, len(shown))
+    figure, rows = panel_rows(math.ceil(len(shown) / columns), columns, (5.2 * columns, 3.7))
+    found = [axes for row in rows for axes in row]
+    for axes, (title, points, law) in zip(found, shown, strict=False):
         draw_law(axes, points, law)
         if title:
             axes.set_title(title, loc="left", fontsize=9)
+    for axes in found[len(shown) :]:
+        axes.remove()
     return figure
 
 

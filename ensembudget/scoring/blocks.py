@@ -1,4 +1,4 @@
-"""Logits by small blocks in float64: what stays in a core's cache, of a pool that is never copied whole."""
+"""Logits in small float64 blocks that stay in a core's cache; a pool is never copied whole."""
 
 from collections.abc import Iterator
 
@@ -10,15 +10,15 @@ AT_ONCE = 2**16  # numbers in a block
 
 
 def blocks(logits: Tensor) -> Iterator[tuple[tuple[slice, slice], Array]]:
-    """All logits, less each sample's largest: nothing made of them overflows at any temperature.
+    """All logits, minus each sample's largest, so that nothing overflows at any temperature.
 
     Args:
         logits: (member, sample, class), any float dtype.
 
     Yields:
-        Which members and which samples, and their block, (member, class, sample): sums over classes
-        run along samples, which is several times faster than along a last dimension of ten. It is
-        NumPy's because its exponentials take half the time of torch's, and small steps a third.
+        The members and samples, and their block, (member, class, sample). With samples last, sums over
+        classes are several times faster than over a last dimension of ten. Blocks are NumPy arrays: its
+        exponentials take half the time of torch's, and small steps a third.
     """
     members, samples, classes = logits.shape
     width = min(samples, max(1, AT_ONCE // classes))

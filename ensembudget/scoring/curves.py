@@ -1,4 +1,4 @@
-"""How the log-probability of a sample's label runs with 1 / T, for each member by itself.
+"""The log-probability of each sample's label as a function of 1 / T, for each member alone.
 
 Temperatures meet classes here and nowhere else. What is tabulated has one number a member and sample, and
 every ensemble's loss at every temperature follows from it.
@@ -14,14 +14,14 @@ from ..arrays import Array
 from .blocks import blocks
 from .panels import NODES, ends
 
-_KEPT = 2**25  # numbers that are remembered for a second look
+_KEPT = 2**25  # numbers kept for a second use
 
 
 class PanelTable(NamedTuple):
     """Log-probabilities of the labels at a panel's nodes, and their slopes in 1 / T."""
 
     values: Array  # (node, member, sample)
-    slopes: Array  # alike
+    slopes: Array  # (node, member, sample)
 
 
 class Curves:
@@ -68,7 +68,7 @@ class Curves:
         return PanelTable(values, slopes)
 
     def values_on(self, panel: int) -> Array:
-        """The values of a panel's table, from memory where it was asked for before."""
+        """The values of a panel's table, kept from its first use where there is room."""
         return self._kept[panel] if panel in self._kept else self.on(panel).values
 
     def _empty(self, count: int) -> Array:

@@ -21,7 +21,7 @@ _AT_ONCE = 2**25  # numbers: averages that are held at one time
 
 @dataclass(frozen=True)
 class PoolScores:
-    """What a pool's ensembles are worth.
+    """How good a pool's ensembles are.
 
     Attributes:
         scores: One a (size, group), sizes ascending.
@@ -53,7 +53,7 @@ def score_pool(logits: Tensor, labels: Tensor, *, cell: str = "", seed: int = 0)
     Args:
         logits: (member, sample, class), any float dtype.
         labels: (sample,), integers in [0, class).
-        cell: What the scores are named by.
+        cell: Key of the pool's cell, kept in the scores.
         seed: Of the halvings on which temperatures are cross-fitted.
 
     Returns:
@@ -111,7 +111,7 @@ def score_pool(logits: Tensor, labels: Tensor, *, cell: str = "", seed: int = 0)
 def size_losses(
     logits: Tensor, labels: Tensor, sizes: Sequence[int], *, seed: int = 0
 ) -> tuple[dict[int, Tensor], dict[int, float]]:
-    """What `score_pool` gives as `losses` and `temperatures`, of these sizes and nothing else.
+    """The `losses` and `temperatures` of `score_pool`, for these sizes and nothing else.
 
     Raises:
         ScoreError: As `score_pool`.
@@ -171,7 +171,7 @@ def _measure(name: str, metric: Metric, ensemble: Ensemble) -> float | None:
 
 
 def deep_ensemble_equivalent(cnll: float, curve: dict[int, float]) -> float | None:
-    """How many members of a reference cell are worth this CNLL, interpolated between sizes.
+    """How many members of a reference cell have this CNLL, interpolated between sizes.
 
     Args:
         cnll: Nats per sample.

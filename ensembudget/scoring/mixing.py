@@ -1,4 +1,4 @@
-"""Members averaged in probability: groups of a pool, and what they say together."""
+"""Groups of a pool, and the averages of their members' probabilities."""
 
 from collections.abc import Iterator, Sequence
 
@@ -10,12 +10,12 @@ from ..arrays import Array, Mask
 from .blocks import blocks
 from .products import product
 
-_AT_ONCE = 2**18  # numbers that are averaged at one time
-_TINY = 1e-250  # a probability below this may lack what became zero on its own
+_AT_ONCE = 2**18  # numbers averaged at one time
+_TINY = 1e-250  # below this, members whose own probability became zero may be missing from a sum
 
 
 def groups(pool: int, size: int) -> list[slice]:
-    """The disjoint groups of one size in a pool, from its first member on.
+    """The disjoint groups of one size in a pool, starting at its first member.
 
     >>> groups(5, 2)
     [slice(0, 2, None), slice(2, 4, None)]
@@ -36,7 +36,7 @@ def group_matrix(pool: int, some: Sequence[slice]) -> Array:
 
 
 def pooled(logits: Tensor, matrix: Array) -> Tensor:
-    """The log-probabilities of groups, their members averaged in probability.
+    """Log-probabilities of groups whose members are averaged in probability.
 
     Args:
         logits: (member, sample, class), any float dtype.
@@ -72,7 +72,7 @@ def log_means(logs: Array, matrix: Array) -> Array:
         (group, place).
     """
     probs = product(matrix, np.exp(logs))
-    # Sums first: where members' certain votes tie, so do these, and rounding breaks no tie.
+    # Sums before logarithms: where certain members tie, so do the sums, and rounding breaks no tie.
     with np.errstate(divide="ignore"):
         means: Array = np.log(probs) - np.log(matrix.sum(1, keepdims=True))
     for group, members, places in _lost(probs, matrix):
@@ -83,11 +83,11 @@ def log_means(logs: Array, matrix: Array) -> Array:
 
 
 def mixed_slopes(logs: Array, slopes: Array, matrix: Array) -> Array:
-    """Slopes of `log_means`: the members' own, each by its part of the group's probability.
+    """Slopes of `log_means`: the members' own, weighted by their share of the group's probability.
 
     Args:
         logs: Of members' probabilities, (member, place).
-        slopes: Of those, alike.
+        slopes: Of those logarithms, (member, place).
         matrix: As from `group_matrix`, (group, member).
 
     Returns:
@@ -105,7 +105,7 @@ def mixed_slopes(logs: Array, slopes: Array, matrix: Array) -> Array:
 
 
 def _lost(probs: Array, matrix: Array) -> Iterator[tuple[int, Mask, Mask]]:
-    """Groups with the places where their probability may be wrong: group, its members, places."""
+    """Groups whose probability may be wrong somewhere: the group, its members, and the places."""
     lost = probs < _TINY
     for group in np.flatnonzero(lost.any(1)).tolist():
         yield group, matrix[group] > 0, lost[group]

@@ -1,10 +1,9 @@
 """Smooth functions of 1 / T, interpolated: the axis is cut into panels of a few evenly spaced nodes each.
 
-Panel k is the stretch from exp(k WIDTH) to exp((k + 1) WIDTH) of 1 / T. Losses are interpolated there by
-the one polynomial through all nodes. It errs by as little as rounding because nothing that a loss is made
-of changes faster: sums of exponentials of z / T have their zeros, as functions of a complex 1 / T, a good
-third of |1 / T| away from the real axis. Where panels lie depends on no data, so that no score can depend
-on what else is scored.
+Panel k runs from exp(k WIDTH) to exp((k + 1) WIDTH) in 1 / T. On it losses are interpolated by the one
+polynomial through all nodes. Its error is of the order of rounding: as functions of a complex 1 / T, the sums
+of exponentials of z / T that make up a loss have no zero within a third of |1 / T| of the real axis. The
+panels' places depend on no data, so no score depends on what else is scored.
 """
 
 import math
@@ -15,7 +14,7 @@ from ..arrays import Array, Integers
 
 WIDTH = 0.2  # in log(1 / T)
 NODES = 12
-_NEWTON_STEPS = 5  # each squares the error, which the chord between two nodes leaves below 1e-2
+_NEWTON_STEPS = 5  # each squares the error, which is below 1e-2 after the chord between two nodes
 
 _PLACES = np.arange(NODES, dtype=np.float64)
 _OTHERS = ~np.eye(NODES, dtype=bool)
@@ -32,7 +31,7 @@ def panel_of(inverse: Array) -> Integers:
 
 
 def ends(panel: int) -> tuple[float, float]:
-    """1 / T where a panel begins and where it ends."""
+    """1 / T at a panel's two ends."""
     return math.exp(panel * WIDTH), math.exp((panel + 1) * WIDTH)
 
 
@@ -43,13 +42,13 @@ def inverse_at(place: Array, panel: int) -> Array:
 
 
 def place_of(inverse: Array, panel: int) -> Array:
-    """Where values of 1 / T lie on a panel, counted in nodes: from 0 to NODES - 1 inside."""
+    """The places of values of 1 / T on a panel, counted in nodes: from 0 to NODES - 1 inside."""
     low, high = ends(panel)
     return (inverse - low) / ((high - low) / (NODES - 1))
 
 
 def basis(place: Array) -> Array:
-    """What each node's value counts at places on a panel: (...,) in nodes to (..., node).
+    """The weight of each node's value at places on a panel: (...,) in nodes to (..., node).
 
     >>> basis(np.array(2.0)).nonzero()
     (array([2]),)
@@ -62,14 +61,14 @@ def basis(place: Array) -> Array:
 def bottoms(slopes: Array) -> Array:
     """Where functions whose slopes are known at the nodes stop falling.
 
-    A Newton that cannot run away: it starts on the chord between the two nodes where the slope
-    changes its sign, and stays between them.
+    Newton's method, which cannot run away: it starts on the chord between the two nodes where the
+    slope changes sign, and stays between them.
 
     Args:
         slopes: (function, node).
 
     Returns:
-        Places in nodes, (function,); the panel's lower end for what only falls or only rises.
+        Places in nodes, (function,); an end of the panel for a function that only falls or only rises.
     """
     stops = (slopes[:, :-1] < 0) & (slopes[:, 1:] >= 0)
     place = np.where(slopes[:, 0] < 0, NODES - 1.0, 0.0)
@@ -77,7 +76,7 @@ def bottoms(slopes: Array) -> Array:
     slopes, first = slopes[some], stops[some].argmax(1)
     left, right = (slopes[np.arange(len(slopes)), first + step] for step in (0, 1))
     inside = first + left / (left - right)
-    # Not a matrix product, whose rounding depends on how many functions there are.
+    # Not a matrix product: its rounding depends on the number of functions.
     bends = (slopes[:, None] * _SLOPES).sum(2)
     for _ in range(_NEWTON_STEPS):
         counts = basis(inside)

@@ -19,7 +19,7 @@ from .ensembles import PoolScores, score_pool
 
 @dataclass(frozen=True)
 class Pool:
-    """The members of one cell that the store has, and what they are worth.
+    """The members of one cell that the store has, and how good they are.
 
     Attributes:
         planned: The cell and how many members were planned.
@@ -87,7 +87,7 @@ class Results:
 
 
 def pools_of(plan: Plan, store: Store) -> list[Pool]:
-    """What the store has of every cell, checked and not yet scored.
+    """What the store has of every cell, checked but not scored.
 
     Raises:
         StoreError: A member is damaged.
@@ -108,7 +108,7 @@ def _pool(planned: PlannedCell, stored: tuple[Stored, ...]) -> Pool:
         if twin != seed:
             raise ScoreError(
                 f"members {twin} and {seed} of width {planned.cell.width} have the same logits: an"
-                " ensemble of copies is none. Remove one of them from the store."
+                " ensemble must not hold copies. Remove one of them from the store."
             )
         if not np.array_equal(one.test_labels, trained[0].test_labels):
             raise ScoreError(f"members of width {planned.cell.width} were tested on different labels.")

@@ -1,4 +1,4 @@
-"""The temperature of least loss, for all groups of a pool and several sets of samples at once."""
+"""The temperature with the lowest loss, for all groups of a pool and several sets of samples at once."""
 
 import math
 from typing import NamedTuple
@@ -12,28 +12,28 @@ from .panels import basis, bottoms, ends, inverse_at, panel_of, place_of
 HOTTEST = 1e3  # temperatures are sought in [1 / HOTTEST, HOTTEST]
 GRID = 28  # points, a factor of 1.67 apart
 FLAT = 1e-12  # nats: less than this is rounding
-PLATEAU = 1e-9  # nats: a loss that is this flat down to the coldest has no bottom
-UNDETERMINED = 1.0  # the temperature of samples that have no best one: nothing is rescaled
+PLATEAU = 1e-9  # nats: a loss this flat down to the coldest temperature has no minimum
+UNDETERMINED = 1.0  # the temperature of samples without a best one: nothing is rescaled
 
 
 _STRIDE = 2 * math.log(HOTTEST) / (GRID - 1)
-# 1 / T, coldest first, and one point beyond each end: a bottom near an end has neighbours on both sides.
+# 1 / T, coldest first, with one point beyond each end: a minimum near an end has neighbours on both sides.
 _POINTS = np.exp(np.linspace(math.log(HOTTEST) + _STRIDE, -math.log(HOTTEST) - _STRIDE, GRID + 2))
 _COLDEST, _HOTTEST = 1, GRID
 _AT_ONCE = 8  # points that are tabulated together
 
 
 class _Valleys(NamedTuple):
-    """Where the loss is less than on either side."""
+    """Grid points where the loss is lower than on either side."""
 
     problem: Integers  # which group and set, (valley,)
-    start: Array  # 1 / T about its bottom
+    start: Array  # 1 / T near the minimum, (valley,)
 
 
 def fit_temperatures(mixtures: Mixtures, weights: Array) -> Array:
-    """The temperature of least mean loss of each group on each set of samples.
+    """The temperature with the lowest mean loss, of each group on each set of samples.
 
-    Losses on a grid over [1/1000, 1000] find the valley, and Newton's method its bottom. (There can be
+    Losses on a grid over [1/1000, 1000] find the valley, and Newton's method its minimum. (There can be
     several valleys where members are tempered before they are averaged.) Where the loss falls all the way
     as T goes to 0, as it does when every sample is right, there is no best temperature, and the coldest
     would cost hundreds of nats for the first mistake on other samples: T is then 1. Where it falls all
@@ -47,7 +47,7 @@ def fit_temperatures(mixtures: Mixtures, weights: Array) -> Array:
         (group, set).
 
     Example:
-        Twice too confident: right two times in three, where 4 in 5 was said.
+        Over-confident by a factor of two in the logits: 2 of 3 are right at a stated 4 in 5.
 
         >>> import torch
         >>> from .curves import Curves
@@ -75,7 +75,7 @@ def tempered_losses(mixtures: Mixtures, temperatures: Array, weights: Array) -> 
     Args:
         mixtures: Of members.
         temperatures: T above 0, (group, set).
-        weights: What each sample's loss in each set counts, (sample, set).
+        weights: Of each sample's loss in each set, (sample, set).
 
     Returns:
         Nats, (group, sample).
@@ -90,7 +90,7 @@ def tempered_losses(mixtures: Mixtures, temperatures: Array, weights: Array) -> 
 
 
 def _scan(mixtures: Mixtures, weights: Array) -> Array:
-    """Mean losses at the grid's points, (problem, point); infinite where there is no need to look.
+    """Mean losses at the grid's points, (problem, point); infinite where none is needed.
 
     A single member's loss is convex in 1 / T, so its valley is found going down from about T = 1.
     """
@@ -112,15 +112,15 @@ def _valleys(means: Array) -> _Valleys:
     lowest = (here <= left) & (here <= right) & (here < around - FLAT) & np.isfinite(around)
     problem, place = lowest.nonzero()
     left, here, right = left[lowest], here[lowest], right[lowest]
-    # Where a parabola through the three points has its bottom.
+    # The minimum of a parabola through the three points.
     shift = np.clip((right - left) / (2 * (left - 2 * here + right)), -0.9, 0.9)
     return _Valleys(problem, _POINTS[place + 1] * np.exp(shift * _STRIDE))
 
 
 def _descend(mixtures: Mixtures, weights: Array, valleys: _Valleys) -> tuple[Array, Array]:
-    """The valleys' bottoms, 1 / T, and the losses there, each (valley,).
+    """The valleys' minima, 1 / T, and the losses there, each (valley,).
 
-    From the panel where a valley's bottom is thought to be, to the next as long as it is downhill.
+    Starts on the panel where a minimum is expected and moves to the next as long as the loss falls.
     """
     bottom, depth = np.empty_like(valleys.start), np.empty_like(valleys.start)
     left, panels = np.arange(len(bottom)), panel_of(valleys.start)
@@ -147,7 +147,7 @@ def _descend(mixtures: Mixtures, weights: Array, valleys: _Valleys) -> tuple[Arr
 
 
 def _downhill(slopes: Array, panel: int) -> Integers:
-    """Which way the loss falls beyond a panel's ends: 1 to colder, -1 to hotter, 0 if neither."""
+    """Which way the loss falls beyond a panel's ends: 1 to colder, -1 to hotter, 0 for neither."""
     low, high = ends(panel)
-    # A slope that is less than rounding is none.
+    # A slope below rounding is none.
     return np.where(low * slopes[:, 0] > FLAT, -1, (high * slopes[:, -1] < -FLAT).astype(np.int64))

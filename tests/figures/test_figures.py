@@ -139,7 +139,7 @@ def test_every_run_of_several_grids_has_its_panel(grids):
     found = [one.get_title("left") for one in axes]
     assert len(set(found)) == len(found)
     for arm, width in SWEEPS:
-        assert sum(title.startswith(f"{arm}, width {width}: learning rate") for title in found) == 4
+        assert sum(title.startswith(f"{arm}, width {width}\nlearning rate") for title in found) == 4
 
 
 def test_cycles_and_laws_are_drawn_for_every_grid(grids):
