@@ -54,13 +54,17 @@ def act(args: argparse.Namespace) -> int:
         return train(planned, store, arrangement, args.executor)
     runs, again = missing_runs(planned, store), len(repeated_runs(planned, store))
     print_rows(SPLITS, SPLITS.rows(planned.splits))
-    if runs:
+    if arrangement.chosen:
         print_rows(steppings.table, steppings.rows(planned.cells, arrangement))
     left = seconds_left(status(planned, store))
     print(
         f"{len(planned.runs)} members planned, {len(planned.runs) - len(runs)} in the store,"
         f" {len(runs)} to train: {planned.training_flops(runs):.3g} FLOP"
-        + (f" ({again} of them again, because their weights were not kept)" if again else "")
+        + (
+            f" ({again} of them again, as they were before, because their weights were not kept)"
+            if again
+            else ""
+        )
         + (f", about {duration(left)} one after another" if left is not None else "")
         + ". Nothing was trained."
     )

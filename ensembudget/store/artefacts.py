@@ -93,6 +93,6 @@ def check_same_logits(stored: Stored, trained: "Trained", environment: Environme
     changed = [f"{name} {before[name]} then, {now[name]} now" for name in now if before[name] != now[name]]
     raise StoreError(
         "the member was trained again for its weights and gave other logits than those stored"
-        f" ({'; '.join(changed) or 'in the same environment'}). Nothing was changed. Train it as it was"
-        " trained then, with --threads and --stepping, or into another --store."
+        f" ({'; '.join(changed) or 'in the same environment'}). Nothing was changed. Train it where it"
+        " was trained then, or into another --store."
     )

@@ -1,20 +1,21 @@
 """What a store lacks of a plan, as jobs for an executor."""
 
+from collections.abc import Iterator, Sequence
+
 from ..executors._base import Job
-from ..records import Plan, PlannedCell
+from ..records import Environment, Plan, PlannedCell, Run, Stepping
 from ..stepping.arrange import Arrangement, as_given
 from ..store import Store
-from .missing import missing_runs
+from .missing import repeated_runs
 
 
 def missing_cells(planned: Plan, store: Store) -> list[PlannedCell]:
-    """The cells whose pools lack members, or weights that the study wants."""
-    missing = {run.key for run in missing_runs(planned, store)}
-    return [cell for cell in planned.cells if any(run.key in missing for run in cell.runs)]
+    """The cells whose pools lack members."""
+    return [cell for cell in planned.cells if not all(run.key in store for run in cell.runs)]
 
 
 def missing_jobs(planned: Plan, store: Store, arrangement: Arrangement, *, repeat: bool = True) -> list[Job]:
-    """The packs that lack members, the costliest first, so that workers end together.
+    """The packs that lack members or their weights, the costliest first, so that workers end together.
 
     Packs are whole (members 0 to 7, 8 to 15, and so on), whatever is there already. Unless `repeat`,
     stored members are not trained again for weights that were not kept.
@@ -22,19 +23,53 @@ def missing_jobs(planned: Plan, store: Store, arrangement: Arrangement, *, repea
     cells, place = missing_cells(planned, store), arrangement.place
     # A cell that was whole when the run was arranged may have lost a damaged member since.
     given = as_given(cells, planned.study.stepping, place).chosen
-    jobs = [
-        Job(
-            runs=cell.runs[first : first + stepping.pack],
-            store=str(store.root.resolve()),
-            device=place.device,
-            threads=place.threads,
-            stepping=stepping,
-            keep_weights=planned.study.keep_weights,
-        )
+    packs = [
+        (cell.runs[first : first + stepping.pack], stepping, place.threads)
         for cell in cells
         for stepping in [arrangement.chosen.get(cell.cell.key, given[cell.cell.key]).stepping]
         for first in range(0, cell.members, stepping.pack)
     ]
-    missing = {run.key for run in missing_runs(planned, store) if repeat or run.key not in store}
-    lacking = [job for job in jobs if any(run.key in missing for run in job.runs)]
-    return sorted(lacking, key=lambda job: -planned.training_flops(job.runs))
+    packs = [pack for pack in packs if not all(run.key in store for run in pack[0])]
+    if repeat:
+        packs += _repeated_packs(planned, store, {run.key for pack in packs for run in pack[0]})
+    jobs = [
+        Job(
+            runs=runs,
+            store=str(store.root.resolve()),
+            device=place.device,
+            threads=threads,
+            stepping=stepping,
+            keep_weights=planned.study.keep_weights,
+        )
+        for runs, stepping, threads in packs
+    ]
+    return sorted(jobs, key=lambda job: -planned.training_flops(job.runs))
+
+
+def _repeated_packs(
+    planned: Plan, store: Store, others: set[str]
+) -> Iterator[tuple[list[Run], Stepping, int]]:
+    """Packs whose weights were not kept, stepped as they were trained: else they give other logits."""
+    weightless = {run.key for run in repeated_runs(planned, store)} - others
+    for cell in planned.cells:
+        if not any(run.key in weightless for run in cell.runs):
+            continue
+        stored = [run for run in cell.runs if run.key in store and run.key not in others]
+        for runs, environment in _packs_as_trained(stored, store):
+            if any(run.key in weightless for run in runs):
+                stepping = Stepping(**environment.model_dump(include=set(Stepping.model_fields)))
+                yield runs, stepping, environment.threads
+
+
+def _packs_as_trained(runs: Sequence[Run], store: Store) -> Iterator[tuple[list[Run], Environment]]:
+    """Members that follow each other, in packs of the size that each was trained in."""
+    pack: list[Run] = []
+    where: Environment | None = None
+    for run in runs:
+        environment = store.read(run.key).member.environment
+        if where is not None and (environment != where or len(pack) == where.pack):
+            yield pack, where
+            pack = []
+        pack, where = [*pack, run], environment
+    if where is not None:
+        yield pack, where
