@@ -1,4 +1,4 @@
-"""Arms and sweeps: which ways to train a study comes to, what each lays over what, and what is refused."""
+"""Arms and sweeps: the variants of a study, which settings replace which, and what is refused."""
 
 import hashlib
 import itertools
@@ -77,7 +77,7 @@ def faults_of(text: str) -> list[str]:
 # Ways.
 
 
-def test_a_study_without_arms_or_sweep_has_one_nameless_way():
+def test_a_study_without_arms_or_sweep_has_one_variant_without_a_label():
     study = make_study(mode="sphere", options={"invariance": "full"}, recipe=ON_SPHERE)
     (variant,) = variants_of(study)
     assert (variant.arm, variant.mode, dict(variant.options), variant.base) == (

@@ -5,9 +5,11 @@ import pytest
 from ensembudget.budgets._parse import parse_budget
 from ensembudget.catalog import CATALOGS, FAMILIES, LAWS, Catalog
 from ensembudget.cli import main
-from ensembudget.errors import UnknownPartError
+from ensembudget.errors import StudyError, UnknownPartError
 from ensembudget.families._build import describe
 from ensembudget.records import Task
+from ensembudget.stepping.axes import axes
+from ensembudget.studies import parse
 from ensembudget.timm import register
 
 FAMILY = '''
@@ -28,6 +30,16 @@ BROKEN = '''
 
     import a_library_that_is_not_installed
 '''
+
+
+STUDY = """
+name = "broken"
+description = "of parts that cannot be imported"
+family = "broken"
+dataset = "digits"
+budget_kind = "broken"
+budgets = ["10k", "20k"]
+"""
 
 
 def listed(capsys, what):
@@ -77,6 +89,19 @@ def test_a_broken_plugin_is_named_with_its_reason_and_stands_in_nobodys_way(inst
     assert describe("vgg", 1, Task(2, 1, 8))
     assert main(["plan", "--family", "vgg", "--dataset", "digits", "--budget", "100k"]) == 0
     register()
+
+
+def test_a_study_of_a_broken_family_and_a_broken_budget_kind_has_two_faults(install):
+    install("other", families={"broken": BROKEN}, budgets={"broken": BROKEN})
+    with pytest.raises(StudyError, match="has 2 faults") as caught:
+        parse(STUDY, "broken")
+    assert "family: family 'broken' cannot be used" in str(caught.value)
+    assert "budget_kind: budget 'broken' cannot be used" in str(caught.value)
+
+
+def test_a_broken_way_to_step_breaks_no_other(install):
+    install("other", ways={"broken": BROKEN})
+    assert {"way": "grouped"} in [choice for axis in axes("cuda", 4) for choice in axis]
 
 
 def test_a_broken_budget_kind_breaks_no_other(install):

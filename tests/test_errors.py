@@ -30,7 +30,7 @@ def test_costs_that_cannot_be_read_are_an_error_about_their_file(tmp_path, text)
 
 
 def test_points_that_cannot_be_read_are_an_error_about_their_file(tmp_path):
-    with pytest.raises(InputError, match="cannot be read as CSV"):
+    with pytest.raises(InputError, match=r"none\.csv.* cannot be read"):
         csv_columns(str(tmp_path / "none.csv"), "x", "y")
 
 

@@ -32,19 +32,19 @@ def study_faults(study: Study, *, combined: bool = True) -> list[str]:
     for variant in unswept(study) if unplannable else variants_of(study):
         recipe = partial(variant.recipe, study.family, study.dataset, 1)
         faults += _failed([(f"{_label(variant)}recipe", recipe)])
-        if combined and study.family in FAMILIES:
+        if combined and not FAMILIES.fault(study.family):
             faults += [f"{_label(variant)}{fault}" for fault in _contradictions(study, variant)]
     return list(dict.fromkeys(faults))
 
 
 def _study_checks(study: Study) -> Iterator[Check]:
     yield "family", lambda: _narrowest(study.family)
-    if study.family in FAMILIES:
+    if not FAMILIES.fault(study.family):
         yield "options", lambda: resolve_options(study.family, study.options)
     yield "dataset", lambda: split_name(study.dataset)
     yield "budget_kind", lambda: BUDGETS[study.budget_kind]
     yield "stepping", lambda: study.stepping.way is None or WAYS[study.stepping.way]
-    if study.budget_kind in BUDGETS:
+    if not BUDGETS.fault(study.budget_kind):
         for budget in study.budgets:
             yield f"budgets {budget!r}", partial(parse_budget, budget, study.budget_kind)
 
@@ -52,7 +52,7 @@ def _study_checks(study: Study) -> Iterator[Check]:
 def _arm_checks(study: Study) -> Iterator[Check]:
     for arm in unswept(study):
         yield f"{_label(arm)}mode", partial(MODES.__getitem__, arm.mode)
-        if study.family in FAMILIES and arm.options != study.options:
+        if not FAMILIES.fault(study.family) and arm.options != study.options:
             yield f"{_label(arm)}options", partial(resolve_options, study.family, arm.options)
 
 

@@ -22,7 +22,9 @@ def axes(device: str, members: int) -> list[list[dict[str, Any]]]:
     layouts: list[dict[str, Any]] = [{"layout": layout} for layout in ("channels_last", "contiguous")]
     compiled: list[dict[str, Any]] = [{"compiled": False}, {"compiled": True}]
     captured: list[dict[str, Any]] = [{"captured": False}, {"captured": True}]
-    ways: list[dict[str, Any]] = [{"way": way} for way in WAYS if kind in WAYS[way].autotuned_on]
+    ways: list[dict[str, Any]] = [
+        {"way": way} for way, part in WAYS.usable().items() if kind in part.autotuned_on
+    ]
     # Packs again after ways: one way may gain from packs that another does not.
     again = [ways, packs] if len(ways) > 1 else []
     return [*([captured] if kind == "cuda" else []), packs, *again, layouts, compiled]
