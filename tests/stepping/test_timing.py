@@ -1,9 +1,6 @@
 """Whole steps are timed, and what cannot be done is a fault with a reason, never an exception."""
 
 import itertools
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -170,22 +167,6 @@ def test_a_way_that_cannot_be_built_is_a_fault(tiny_cell, plug_in):
     plug_in("ways", "failing", way=Way(lambda *arguments: 1 / 0))
     found = timed(tiny_cell, Stepping(way="failing"))
     assert found.fault == "ZeroDivisionError: division by zero"
-
-
-@pytest.mark.slow
-def test_a_compiler_that_is_missing_is_a_fault(tiny_cell):
-    """In a process of its own, whose compiler is one that always fails."""
-    code = (
-        "import sys; from ensembudget.records import Cell, Stepping, Task\n"
-        "from ensembudget.stepping.timing import time_steps\n"
-        "cell = Cell.from_json(sys.argv[1])\n"
-        "print(time_steps(cell, Task(10, 1, 8), Stepping(compiled=True), 'cpu').to_json())"
-    )
-    asked = [sys.executable, "-c", code, tiny_cell.model_copy(update={"width": 7}).to_json()]
-    done = subprocess.run(asked, env=os.environ | {"CXX": "/bin/false"}, capture_output=True, check=True)
-    found = Timing.from_json(done.stdout)
-    assert found.seconds is None
-    assert found.fault
 
 
 def test_an_interrupt_is_no_fault(tiny_cell, plug_in):
