@@ -14,7 +14,7 @@ from ..arrays import Array
 from .blocks import blocks
 from .panels import NODES, ends
 
-_KEPT = 2**25  # numbers kept for a second use
+KEPT = 2**25  # numbers kept for a second use
 
 
 class PanelTable(NamedTuple):
@@ -63,7 +63,7 @@ class Curves:
                 slopes[node][where] = own - np.multiply(weights, every, out=product).sum(1) / total
                 values[node][where] = (low + node * gap) * own - np.log(total)
                 weights *= step
-        if (len(self._kept) + 1) * values.size <= _KEPT:
+        if (len(self._kept) + 1) * values.size <= KEPT:
             self._kept[panel] = values
         return PanelTable(values, slopes)
 

@@ -16,7 +16,7 @@ from .calibration import cross_fitted_losses, geometric_mean, halvings
 from .check import check_logits
 from .mixing import group_matrix, groups, pooled
 
-_AT_ONCE = 2**25  # numbers: averages that are held at one time
+AT_ONCE = 2**25  # numbers: averages that are held at one time
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def score_pool(logits: Tensor, labels: Tensor, *, cell: str = "", seed: int = 0)
     after, temperatures = before.clone(), temperatures_before.clone()
     metrics, agreements = _metrics(), agreement(logits.argmax(-1))
     measured: list[dict[str, float | None]] = []
-    for batch in _batches(pool, len(ensembles), at_once=max(1, _AT_ONCE // logits[0].numel())):
+    for batch in _batches(pool, len(ensembles), at_once=max(1, AT_ONCE // logits[0].numel())):
         averages = pooled(logits, matrix[batch])
         if batch.start >= pool:
             after[batch], temperatures[batch] = cross_fitted_losses(averages, labels, folds)

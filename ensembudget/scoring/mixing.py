@@ -10,7 +10,7 @@ from ..arrays import Array, Mask
 from .blocks import blocks
 from .products import product
 
-_AT_ONCE = 2**18  # numbers averaged at one time
+AT_ONCE = 2**18  # numbers averaged at one time
 _TINY = 1e-250  # below this, members whose own probability became zero may be missing from a sum
 
 
@@ -50,7 +50,7 @@ def pooled(logits: Tensor, matrix: Array) -> Tensor:
     logits, matrix = logits[used], matrix[:, used]
     members, samples, classes = logits.shape
     found = np.empty((len(matrix), classes, samples))
-    width = max(1, _AT_ONCE // (members * classes))
+    width = max(1, AT_ONCE // (members * classes))
     for first in range(0, samples, width):
         part = logits[:, first : first + width]
         logs = np.empty((members, classes, part.shape[1]))

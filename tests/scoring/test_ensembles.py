@@ -349,7 +349,7 @@ def test_the_deep_ensemble_equivalent_inverts_the_curve(cnll):
 def test_scores_do_not_depend_on_how_many_ensembles_are_averaged_at_one_time(numbers, monkeypatch):
     logits, labels = tensors(Case(0, 5, 60, 4, 1))
     whole = score_pool(logits, labels).scores
-    monkeypatch.setattr(ensembles, "_AT_ONCE", numbers)
+    monkeypatch.setattr(ensembles, "AT_ONCE", numbers)
     for a, b in zip(score_pool(logits, labels).scores, whole, strict=True):
         assert [number(a, m) for m in METRICS] == pytest.approx([number(b, m) for m in METRICS], abs=1e-12)
 
@@ -377,7 +377,7 @@ generator = torch.Generator().manual_seed(0)
 labels = torch.randint(100, (4000,), generator=generator)
 logits = torch.randn(24, 4000, 100, generator=generator)
 logits[:, torch.arange(4000), labels] += 3
-ensembles._AT_ONCE = curves._KEPT = 2**21  # 16 MiB each
+ensembles.AT_ONCE = curves.KEPT = 2**21  # 16 MiB each
 ensembles.score_pool(logits[:2, :50], labels[:50])  # loads what is loaded once
 before = peak()
 scores = ensembles.score_pool(logits, labels).scores

@@ -40,7 +40,7 @@ def test_a_group_does_not_depend_on_other_members_in_the_least():
 @pytest.mark.parametrize("numbers", [1, 100, 2**18])
 @pytest.mark.parametrize("scale", [1.0, 500.0])
 def test_pooling_is_the_mean_of_probabilities(scale, numbers, monkeypatch):
-    monkeypatch.setattr(mixing, "_AT_ONCE", numbers)
+    monkeypatch.setattr(mixing, "AT_ONCE", numbers)
     logits = scale * np.random.default_rng(1).normal(size=(6, 20, 4))
     found = pooled(torch.from_numpy(logits), group_matrix(6, GROUPS)).numpy()
     log_probs = oracle.log_softmax(logits)
