@@ -1,6 +1,9 @@
 """Whole steps are timed, and what cannot be done is a fault with a reason, never an exception."""
 
 import itertools
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -167,6 +170,27 @@ def test_a_way_that_cannot_be_built_is_a_fault(tiny_cell, plug_in):
     plug_in("ways", "failing", way=Way(lambda *arguments: 1 / 0))
     found = timed(tiny_cell, Stepping(way="failing"))
     assert found.fault == "ZeroDivisionError: division by zero"
+
+
+@pytest.mark.slow
+def test_a_compiler_that_is_missing_is_a_fault(tiny_cell, tmp_path):
+    """In a process of its own, that finds neither a compiler nor compiled code."""
+    code = (
+        "import sys, torch; from ensembudget.records import Cell, Stepping, Task\n"
+        "from ensembudget.stepping.timing import time_steps\n"
+        "torch.set_num_threads(1); cell = Cell.from_json(sys.argv[1])\n"
+        "print(time_steps(cell, Task(10, 1, 8), Stepping(compiled=True), 'cpu').to_json())"
+    )
+    without = {
+        "CXX": str(tmp_path / "none"),
+        "TORCHINDUCTOR_CACHE_DIR": str(tmp_path),
+        "OMP_NUM_THREADS": "1",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", code, tiny_cell.model_copy(update={"width": 7}).to_json()],
+        env=os.environ | without, capture_output=True, check=True, timeout=300,
+    )  # fmt: skip
+    assert "compiler" in Timing.from_json(done.stdout).fault
 
 
 def test_an_interrupt_is_no_fault(tiny_cell, plug_in):
