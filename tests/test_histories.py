@@ -478,7 +478,7 @@ FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     ],
     ids=["after an epoch", "before a step", "into a file"],
 )
-def test_training_that_raises_leaves_no_staging_and_the_same_command_goes_on(
+def test_training_that_raises_leaves_no_staging_and_the_same_command_resumes(
     part, method, at, error, whole, tmp_path, monkeypatch
 ):
     plan, store = whole[0], Store(tmp_path / "store")
@@ -503,12 +503,17 @@ def test_training_that_raises_leaves_no_staging_and_the_same_command_goes_on(
     assert [row.failed for row in status(plan, store)] == [0, 0]
 
 
-def test_an_interruption_leaves_no_staging_and_the_same_command_goes_on(whole, tmp_path, monkeypatch):
+def test_an_interruption_leaves_no_staging_and_the_same_command_resumes(whole, tmp_path):
+    """Ctrl-C in the second pack, as its first epoch is reported."""
     plan, store = whole[0], Store(tmp_path / "store")
-    with monkeypatch.context() as patch:
-        patch.setattr(Recorder, "end_epoch", raising(Recorder.end_epoch, KeyboardInterrupt(), EPOCHS + 1))
-        with pytest.raises(KeyboardInterrupt):
-            run(plan, store, executor="serial")
+    reports = iter(range(EPOCHS + 1))  # of the first pack: its epochs and its end
+
+    def interrupted(progress) -> None:
+        if next(reports, None) is None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(plan, store, executor="serial", on_progress=interrupted)
     gc.collect()
     assert staging_of(store) == []
     assert len(list(store.root.glob("members/*/*"))) == 2
