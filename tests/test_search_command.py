@@ -109,7 +109,7 @@ def test_the_same_command_again_prints_the_same(command, written, found):
     assert "At 11,338 parameters the best split is expected to be n = " in first.out
 
 
-def test_an_interruption_is_no_traceback_and_the_same_command_goes_on(command, written, monkeypatch):
+def test_an_interruption_is_no_traceback_and_the_same_command_resumes(command, written, monkeypatch):
     kept, calls = worker.train, []
 
     def train(*arguments, **more):

@@ -98,8 +98,9 @@ def split(
         fit = budget // one
         instead = f"at most {fit:,} members, or " if fit else ""
         raise PlanError(
-            f"a budget of {budget:,} {BUDGETS[kind].unit} cannot hold {members:,} members of {family!r}:"
-            f" at its narrowest (width {multiple_of}) each has {one:,}, {narrowest:,} in all."
+            f"a budget of {budget:,} {BUDGETS[kind].unit} cannot hold {members:,}"
+            f" member{'s' * (members > 1)} of {family!r}: at its narrowest (width {multiple_of}) each has"
+            f" {one:,}, {narrowest:,} in all."
             f" Ask for {instead}a budget of at least {narrowest:,}."
         )
     width = _nearest(total, budget, multiple_of)

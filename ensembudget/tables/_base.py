@@ -1,5 +1,6 @@
 """What a table is: columns that each read one value from a record, and the rules behind its numbers."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -77,6 +78,12 @@ class Table:
     csv_only: bool = False
     order: int = 100
 
+    def __post_init__(self) -> None:
+        if twice := sorted(name for name, count in Counter(self.names).items() if count > 1):
+            raise ValueError(
+                f"table {self.name!r} has more than one column {twice[0]!r}; name each its own, a metric too"
+            )
+
     @property
     def names(self) -> list[str]:
         return [name for column in self.columns for name in column.names]
@@ -105,15 +112,3 @@ class Table:
             }
             for line in cells
         ]
-
-
-def arm_cell(arm: str) -> Row:
-    """The column that tells arms apart; none where a study has but one."""
-    return {"arm": arm} if arm else {}
-
-
-def spread_out(name: str, interval: Interval | None) -> Row:
-    """An interval as the CSV has it."""
-    if interval is None:
-        return {name: None, f"{name}_low": None, f"{name}_high": None}
-    return {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}

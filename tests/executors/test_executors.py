@@ -87,7 +87,7 @@ def test_several_processes_train_to_the_same_logits_as_one(serial, store):
 
 
 @pytest.mark.slow
-def test_a_killed_worker_is_a_failure_with_a_reason_and_the_same_command_goes_on(serial, store):
+def test_a_killed_worker_is_a_failure_with_a_reason_and_the_same_command_resumes(serial, store):
     long = planned(epochs=400)
 
     def kill_one(progress):
