@@ -51,7 +51,9 @@ def _read(path: str) -> pd.DataFrame:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", pd.errors.ParserWarning)  # a comma at the end of every line
             frame = pd.read_csv(path, index_col=False)
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise InputError(f"plane {path!r} cannot be read: {error.strerror or error}.") from None
+    except ValueError as error:
         raise InputError(f"plane {path!r} cannot be read as CSV: {str(error).strip()}.") from None
     for name in NEEDED:
         if name not in frame:
