@@ -1,4 +1,4 @@
-"""Random numbers by what they are for: a generator is a function of run, purpose and epoch.
+"""Random streams: a generator is a function of run, purpose and epoch.
 
 Nothing draws from global state and nothing is carried from epoch to epoch, so a member does not
 depend on which others are trained beside it, before it or after it.

@@ -76,7 +76,7 @@ def study_budget(
     arm: str | None = None,
     members: Sequence[int] | None = None,
 ) -> Budgeted:
-    """The splits of a budget in a study's own networks, whatever the plane says of its own.
+    """The splits of a budget, counted in a study's own networks.
 
     Args:
         study: Whose family, options and kind of budget count.
@@ -112,7 +112,7 @@ def _counted(plane: Plane, network: Network, written: str | int, members: Sequen
 
 
 def _sizes(members: Sequence[int] | None) -> Iterator[int]:
-    """What is asked for with the wide network, or powers of two for as long as they are wanted."""
+    """The sizes asked for and 1, the wide network; powers of two where none are asked for."""
     if members is not None:
         yield from sorted({1, *members})
         return

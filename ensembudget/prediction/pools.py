@@ -1,4 +1,4 @@
-"""What trained members say of their width: CNLL of every size, and how it varies with the members."""
+"""What the members of one width tell: CNLL of every ensemble size, and how it varies between members."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""Reads a plane from a CSV file, anybody's or a report's."""
+"""Reads a plane from a CSV file: a report's, or one made elsewhere."""
 
 import warnings
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ NEEDED = ("members", "width", "parameters", "cnll")
 
 
 def read_plane(path: str, arm: str | None = None) -> Plane:
-    """Anybody's plane in CSV: `members,width,parameters,cnll`, and if known `stderr` and `arm`.
+    """Reads a plane from CSV: `members,width,parameters,cnll` and, where known, `stderr` and `arm`.
 
     Where a report wrote `plane.json` beside its `plane.csv`, the plane is the one that the store gives: with
     the covariance of its cells, and the network to count widths with. Without it, cells of one width are

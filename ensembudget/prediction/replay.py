@@ -1,4 +1,4 @@
-"""A source that trains nothing: members come from stored pools, in an order that is given."""
+"""A source that trains nothing: members come from stored pools, in a given order."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace

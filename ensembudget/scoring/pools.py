@@ -87,7 +87,7 @@ class Results:
 
 
 def pools_of(plan: Plan, store: Store) -> list[Pool]:
-    """What the store has of every cell, checked but not scored.
+    """The members that the store has of every cell, checked but not scored.
 
     Raises:
         StoreError: A member is damaged.

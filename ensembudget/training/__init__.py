@@ -1,1 +1,1 @@
-"""How members are trained: the loop, batches on tensors, schedules, random streams."""
+"""How members are trained: the loop, schedules, histories, curvature."""

@@ -33,7 +33,7 @@ EVALUATED_PIXELS = 2**16  # more at one time takes longer a sample on a CPU
 
 @dataclass(frozen=True)
 class Trained:
-    """What training gave one member.
+    """The result of training one member.
 
     Attributes:
         run: Which member.
@@ -138,7 +138,7 @@ def train(
 
 
 def _recorder(pack: Pack, parts: Parts, task: Task, histories: Path) -> Recorder | None:
-    """What watches these runs, where their cell asks for it."""
+    """The recorder of these runs; None where their cell records nothing."""
     runs, network, scale = pack.runs, pack.network, pack.scale
     cell, spec = runs[0].cell, runs[0].cell.record
     if spec is None:

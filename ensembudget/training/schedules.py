@@ -1,4 +1,4 @@
-"""How the learning rate goes: a factor on it for every epoch."""
+"""Learning-rate schedules: a factor for every epoch."""
 
 import math
 from collections.abc import Callable
@@ -42,7 +42,7 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
 
 
 def factor(recipe: Recipe, epoch: int) -> float:
-    """What a recipe's rates are multiplied by during an epoch, counted from 0.
+    """The factor on a recipe's learning rates in an epoch, counted from 0.
 
     Source of `two_stage`: out of the chaotic equilibrium into convergence, Kodryan et al. 2022,
     arXiv:2209.03695.
