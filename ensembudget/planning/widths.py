@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from math import ceil, sqrt
 
 from ..catalog import BUDGETS
 from ..errors import PlanError
@@ -124,15 +125,21 @@ def split(
 
 def _nearest(total: Callable[[int], int], budget: int, step: int) -> int:
     """The multiple of `step` at which the increasing `total` is nearest to `budget`."""
-    low, high = 1, 2
+    low, high, most = 1, 2, WIDEST // step
     while total(high * step) < budget:
-        low, high = high, 2 * high
-        if high * step > WIDEST:
+        if high >= most:
             raise PlanError(
                 f"a budget of {budget:,} asks for a width above {WIDEST:,}, which costs"
-                f" {total(WIDEST // step * step):,}. Ask for more members or a smaller budget."
+                f" {total(most * step):,}. Ask for more members or a smaller budget."
             )
+        low, high = high, min(most, max(high + 1, ceil(high * sqrt(budget / total(high * step)))))
+    halve = False
     while high - low > 1:
-        middle = (low + high) // 2
+        # Costs grow about as the square of the width, so their root is interpolated; halving in turn is for
+        # costs that do not.
+        roots = [sqrt(total(width * step)) for width in (low, high)]
+        share = 0.5 if halve else (sqrt(budget) - roots[0]) / (roots[1] - roots[0])
+        middle = min(max(low + round(share * (high - low)), low + 1), high - 1)
         low, high = (middle, high) if total(middle * step) < budget else (low, middle)
+        halve = not halve
     return min(low * step, high * step, key=lambda width: abs(total(width) - budget))
