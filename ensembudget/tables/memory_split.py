@@ -4,7 +4,7 @@ from typing import Any
 
 from ..analysis import Analysis
 from ..analysis.splits import BudgetResult, SplitResult
-from ..records import Interval
+from ..records import Interval, SplitCost
 from ..scoring.comparison import Verdict
 from ._base import Column, Table, Value
 from ._metrics import metric_columns
@@ -39,16 +39,7 @@ def verdict(one: SplitResult) -> Value:
 
 
 # Measured for each split by the benchmarks. People see ratios: times are one machine's on one day.
-COSTS = tuple(
-    Column(name, get=of_cost(name), optional=True)
-    for name in (
-        "train_step_ms",
-        "evaluate_ms_per_sample",
-        "inference_ms_batch_1",
-        "inference_ms_batch_128",
-        "peak_memory_bytes",
-    )
-)
+COSTS = tuple(Column(name, get=of_cost(name), optional=True) for name in SplitCost.model_fields)
 RATIOS = tuple(
     Column(name, heading, ".2f", get=of_ratio(of), optional=True)
     for name, heading, of in (
