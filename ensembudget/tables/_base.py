@@ -11,6 +11,19 @@ Value = str | int | float | None
 Row = dict[str, Value]  # one line of a CSV
 
 
+def read(record: Any, path: str) -> Any:
+    """The value at a path of attributes; None where one on the way is None.
+
+    >>> read(Interval(value=2.0), "value"), read(Interval(value=2.0), "low.value")
+    (2.0, None)
+    """
+    for name in path.split("."):
+        if record is None:
+            return None
+        record = getattr(record, name)
+    return record
+
+
 @dataclass(frozen=True)
 class Column:
     """One column.
@@ -20,7 +33,8 @@ class Column:
         heading: What people read; "" for a column that only the CSV has.
         form: A format specification for numbers; "" for text.
         interval: Whether the CSV has columns for the ends of an interval.
-        get: Reads the value, or the `Interval`, from a record; None reads the attribute `name`.
+        get: Where a record has the value or `Interval`: a path of attributes, as "split.width", which gives
+            None where one on the way is None; or a function of the record. None reads the attribute `name`.
         optional: Whether the column is left out of the CSV where no record has a value.
     """
 
@@ -28,7 +42,7 @@ class Column:
     heading: str = ""
     form: str = ""
     interval: bool = False
-    get: Callable[[Any], Value | Interval] | None = None
+    get: str | Callable[[Any], Value | Interval] | None = None
     optional: bool = False
 
     @property
@@ -38,7 +52,7 @@ class Column:
 
     def cells(self, record: Any) -> Row:
         """This column's part of a record's row."""
-        value = getattr(record, self.name) if self.get is None else self.get(record)
+        value = self.get(record) if callable(self.get) else read(record, self.get or self.name)
         if not isinstance(value, Interval):
             return dict.fromkeys(self.names) | {self.name: value}
         return dict(zip(self.names, (value.value, value.low, value.high), strict=False))

@@ -1,20 +1,11 @@
 """Whether another way of training changes the best split: for every budget, each arm against the first."""
 
 from collections.abc import Callable
-from typing import Any
 
 from ..analysis import Analysis
 from ..analysis.arms import AgainstFirst, ArmResult, BestSplit
 from ..scoring.comparison import Verdict
 from ._base import Column, Table, Value
-
-
-def of_split(name: str) -> Any:
-    return lambda one: getattr(one.split, name)
-
-
-def of_against(name: str) -> Any:
-    return lambda one: one.against and getattr(one.against, name)
 
 
 def best_split(one: ArmResult) -> Value:
@@ -50,20 +41,18 @@ table = Table(
     "arms",
     "Ways of training side by side: the best split of each",
     (
-        Column("budget_kind", get=of_split("budget_kind")),
-        Column("budget", "budget", ",d", get=of_split("budget")),
-        Column("arm", "arm", get=of_split("arm")),
-        Column("members", "best n", "d", get=of_split("members")),
-        Column("width", "width", "d", get=of_split("width")),
+        Column("budget_kind", get="split.budget_kind"),
+        Column("budget", "budget", ",d", get="split.budget"),
+        Column("arm", "arm", get="split.arm"),
+        Column("members", "best n", "d", get="split.members"),
+        Column("width", "width", "d", get="split.width"),
         Column("cnll", "CNLL", ".4f"),
         Column("advantage", "best minus wide", "+.4f", interval=True, optional=True),
-        Column("beside", "first arm", get=of_against("arm")),
-        Column("difference", "minus its best", "+.4f", interval=True, get=of_against("difference")),
-        Column("verdict", "verdict", get=of_against("verdict")),
-        Column(
-            "carried", "its n minus best", "+.4f", interval=True, get=of_against("carried"), optional=True
-        ),
-        Column("same_best", "share with same best n", ".2f", get=of_against("same_best")),
+        Column("beside", "first arm", get="against.arm"),
+        Column("difference", "minus its best", "+.4f", interval=True, get="against.difference"),
+        Column("verdict", "verdict", get="against.verdict"),
+        Column("carried", "its n minus best", "+.4f", interval=True, get="against.carried", optional=True),
+        Column("same_best", "share with same best n", ".2f", get="against.same_best"),
         Column("split", "best split", get=best_split),
     ),
     rules=(

@@ -1,6 +1,6 @@
 """One row a member: which run it is, how it went, and what it is worth alone."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..analysis import Analysis
 from ..records import Score
@@ -29,18 +29,6 @@ def _lines(pool: Pool) -> list[MemberLine]:
     ]
 
 
-def of_member(name: str) -> Any:
-    return lambda line: getattr(line.stored.member, name)
-
-
-def of_cell(name: str) -> Any:
-    return lambda line: getattr(line.stored.member.run.cell, name)
-
-
-def of_environment(name: str) -> Any:
-    return lambda line: getattr(line.stored.member.environment, name)
-
-
 def last_finite_step(line: MemberLine) -> Value:
     at = line.stored.member.diverged_at
     return at - 1 if at else None
@@ -58,19 +46,25 @@ table = Table(
     "members",
     "Members",
     (
-        Column("key", get=lambda line: line.stored.member.run.key),
+        Column("key", get="stored.member.run.key"),
         Column("arm", get=lambda line: line.pool.planned.arm or None, optional=True),
-        *(Column(name, get=of_cell(name)) for name in ("family", "width", "dataset", "train_size", "mode")),
-        Column("hyperparameters", get=lambda line: line.pool.planned.origin),
-        Column("seed", get=lambda line: line.stored.member.run.seed),
-        *(Column(name, get=of_member(name)) for name in ("parameters", "status", "diverged_at")),
+        *(
+            Column(name, get=f"stored.member.run.cell.{name}")
+            for name in ("family", "width", "dataset", "train_size", "mode")
+        ),
+        Column("hyperparameters", get="pool.planned.origin"),
+        Column("seed", get="stored.member.run.seed"),
+        *(Column(name, get=f"stored.member.{name}") for name in ("parameters", "status", "diverged_at")),
         Column("last_finite_step", get=last_finite_step, optional=True),
         *METRICS.before,
-        Column("cnll", get=lambda line: line.score and line.score.cnll),
+        Column("cnll", get="score.cnll"),
         *METRICS.after,
         Column("final_train_loss", get=final_train_loss),
-        Column("seconds", get=of_member("seconds")),
-        *(Column(name, get=of_environment(name)) for name in ("device", "torch", "threads", "pack")),
+        Column("seconds", get="stored.member.seconds"),
+        *(
+            Column(name, get=f"stored.member.environment.{name}")
+            for name in ("device", "torch", "threads", "pack")
+        ),
     ),
     records=records,
     csv_only=True,

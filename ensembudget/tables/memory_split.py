@@ -10,23 +10,6 @@ from ._base import Column, Table, Value
 from ._metrics import metric_columns
 
 
-def of_score(name: str) -> Any:
-    """Reads an attribute of a split's score; None where it has none."""
-    return lambda one: one.score and getattr(one.score, name)
-
-
-def of_compared(name: str) -> Any:
-    return lambda one: one.score and getattr(one.score.compared, name)
-
-
-def of_split(name: str) -> Any:
-    return lambda one: getattr(one.split, name)
-
-
-def of_cost(name: str) -> Any:
-    return lambda one: one.cost and getattr(one.cost, name)
-
-
 def of_ratio(name: str) -> Any:
     return lambda one: one.cost_ratio.get(name)
 
@@ -39,7 +22,7 @@ def verdict(one: SplitResult) -> Value:
 
 
 # Measured for each split by the benchmarks. People see ratios: times are one machine's on one day.
-COSTS = tuple(Column(name, get=of_cost(name), optional=True) for name in SplitCost.model_fields)
+COSTS = tuple(Column(name, get=f"cost.{name}", optional=True) for name in SplitCost.model_fields)
 RATIOS = tuple(
     Column(name, heading, ".2f", get=of_ratio(of), optional=True)
     for name, heading, of in (
@@ -100,30 +83,30 @@ table = Table(
     "memory_split",
     "Memory split",
     (
-        Column("dataset", get=lambda one: one.pool.planned.cell.dataset),
-        Column("family", get=lambda one: one.pool.planned.cell.family),
+        Column("dataset", get="pool.planned.cell.dataset"),
+        Column("family", get="pool.planned.cell.family"),
         Column("arm", "arm", get=lambda one: one.split.arm or None, optional=True),
-        Column("budget_kind", get=of_split("budget_kind")),
-        Column("budget", "budget", ",d", get=of_split("budget")),
-        Column("members", "n", "d", get=of_split("members")),
-        Column("width", "width", "d", get=of_split("width")),
-        Column("parameters_per_member", get=of_split("parameters_per_member")),
-        Column("parameters_total", "parameters", ",d", get=of_split("parameters_total")),
-        Column("error_percent", "off budget, %", "+.1f", get=of_split("error_percent")),
-        Column("groups", "disjoint ensembles", "d", get=of_score("ensembles")),
+        Column("budget_kind", get="split.budget_kind"),
+        Column("budget", "budget", ",d", get="split.budget"),
+        Column("members", "n", "d", get="split.members"),
+        Column("width", "width", "d", get="split.width"),
+        Column("parameters_per_member", get="split.parameters_per_member"),
+        Column("parameters_total", "parameters", ",d", get="split.parameters_total"),
+        Column("error_percent", "off budget, %", "+.1f", get="split.error_percent"),
+        Column("groups", "disjoint ensembles", "d", get="score.ensembles"),
         *METRICS.before,
-        Column("cnll", "CNLL", ".4f", interval=True, get=of_score("cnll")),
-        Column("difference", "CNLL minus wide", "+.4f", interval=True, get=of_compared("difference")),
+        Column("cnll", "CNLL", ".4f", interval=True, get="score.cnll"),
+        Column("difference", "CNLL minus wide", "+.4f", interval=True, get="score.compared.difference"),
         Column("verdict", "vs wide (n=1)", get=verdict),
-        Column("best", "vs best", get=of_compared("best")),
-        Column("frequency_best", "share best", ".2f", get=of_compared("frequency_best")),
-        Column("temperature", get=of_score("temperature")),
+        Column("best", "vs best", get="score.compared.best"),
+        Column("frequency_best", "share best", ".2f", get="score.compared.frequency_best"),
+        Column("temperature", get="score.temperature"),
         *METRICS.after,
-        Column("deep_ensemble_equivalent", "deep-ensemble equivalent", ".1f", get=of_score("equivalent")),
-        Column("flops_per_sample", get=of_split("flops_per_sample")),
-        Column("activations_per_sample", get=of_split("activations_per_sample")),
-        Column("bytes_total", get=of_split("bytes_total")),
-        Column("hyperparameters", get=lambda one: one.pool.planned.origin),
+        Column("deep_ensemble_equivalent", "deep-ensemble equivalent", ".1f", get="score.equivalent"),
+        Column("flops_per_sample", get="split.flops_per_sample"),
+        Column("activations_per_sample", get="split.activations_per_sample"),
+        Column("bytes_total", get="split.bytes_total"),
+        Column("hyperparameters", get="pool.planned.origin"),
         *COSTS,
         *RATIOS,
     ),

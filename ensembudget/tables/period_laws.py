@@ -30,10 +30,10 @@ table = Table(
     "How the period scales with learning rate and weight decay",
     (
         *grid_columns(lambda line: line.grid),
-        Column("along", "along", get=lambda line: line.law.along),
-        Column("slope", "slope", "+.3f", interval=True, get=lambda line: line.law.slope),
-        Column("predicted", "theory", "+.0f", get=lambda line: line.law.predicted),
-        Column("points", "points", "d", get=lambda line: line.law.points),
+        Column("along", "along", get="law.along"),
+        Column("slope", "slope", "+.3f", interval=True, get="law.slope"),
+        Column("predicted", "theory", "+.0f", get="law.predicted"),
+        Column("points", "points", "d", get="law.points"),
         Column("verdict", "theory's -1 is", get=verdict),
     ),
     rules=(

@@ -71,9 +71,9 @@ table = Table(
     "Periods of training with batch norm and weight decay",
     (
         *grid_columns(lambda line: line.grid),
-        Column("learning_rate", "learning rate", "g", get=lambda line: line.at.learning_rate),
-        Column("weight_decay", "weight decay", "g", get=lambda line: line.at.weight_decay),
-        Column("product", "product", ".3g", get=lambda line: line.at.product),
+        Column("learning_rate", "learning rate", "g", get="at.learning_rate"),
+        Column("weight_decay", "weight decay", "g", get="at.weight_decay"),
+        Column("product", "product", ".3g", get="at.product"),
         Column("members", "runs", "d", get=lambda line: len(line.at.courses)),
         Column("kind", "kind", get=kind),
         Column(
@@ -83,7 +83,7 @@ table = Table(
             get=lambda line: len(line.at.events) / len(line.at.courses),
         ),
         Column("periods", "periods", "d", get=lambda line: sum(len(one.periods) for one in line.at.courses)),
-        Column("period", "period, steps", ",.0f", interval=True, get=lambda line: line.at.period),
+        Column("period", "period, steps", ",.0f", interval=True, get="at.period"),
         Column("period_of_product", "period x product", ".2f", get=period_of_product),
         Column("decay", "norm's decay", ".2f", get=decay),
         Column("norm_before", "norm before", ".3g", get=geometric_mean("norm_before")),

@@ -11,7 +11,7 @@ table = Table(
         Column("parameters"),  # of one member
         Column("cnll"),
         Column("stderr"),  # of the mean over disjoint ensembles; none for a single one
-        Column("groups", get=lambda cell: cell.ensembles),
+        Column("groups", get="ensembles"),
         Column("nll"),
         Column("accuracy"),
         Column("arm", get=lambda cell: cell.arm or None, optional=True),

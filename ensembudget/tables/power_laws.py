@@ -1,29 +1,23 @@
 """One row a law: how CNLL falls along members, width and budget."""
 
-from typing import Any
-
 from ..analysis.laws import Along, LawResult
 from ._base import Column, Table
 
 AT = {Along.MEMBERS: "width {}", Along.WIDTH: "n {}", Along.BUDGET: "best n"}
 
 
-def of_fit(name: str) -> Any:
-    return lambda one: getattr(one.fit, name)
-
-
 FIT = (
-    Column("law", get=of_fit("law")),
-    Column("objective", get=of_fit("objective")),
-    Column("a", "a", ".3f", interval=True, get=of_fit("a")),
-    Column("b", "b", ".4g", interval=True, get=of_fit("b")),
-    Column("c", "c", ".4f", interval=True, get=of_fit("c")),
-    Column("residual", "residual", ".1e", get=of_fit("residual")),
-    Column("points", "points", "d", get=of_fit("points")),
-    Column("smallest", "from", "g", get=of_fit("smallest")),
-    Column("largest", "to", "g", get=of_fit("largest")),
-    Column("held_out_error", "held-out error", "+.4f", get=of_fit("held_out_error")),
-    Column("status", "status", get=of_fit("status")),
+    Column("law", get="fit.law"),
+    Column("objective", get="fit.objective"),
+    Column("a", "a", ".3f", interval=True, get="fit.a"),
+    Column("b", "b", ".4g", interval=True, get="fit.b"),
+    Column("c", "c", ".4f", interval=True, get="fit.c"),
+    Column("residual", "residual", ".1e", get="fit.residual"),
+    Column("points", "points", "d", get="fit.points"),
+    Column("smallest", "from", "g", get="fit.smallest"),
+    Column("largest", "to", "g", get="fit.largest"),
+    Column("held_out_error", "held-out error", "+.4f", get="fit.held_out_error"),
+    Column("status", "status", get="fit.status"),
 )
 
 

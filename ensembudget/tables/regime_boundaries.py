@@ -25,15 +25,15 @@ table = Table(
     "Boundaries between the regimes",
     (
         *sweep_columns(lambda line: line.sweep),
-        Column("between", "between", get=lambda line: line.boundary.between),
+        Column("between", "between", get="boundary.between"),
         Column(
             "effective_learning_rate",
             "effective learning rate",
             ".3g",
             interval=True,
-            get=lambda line: line.boundary.rate,
+            get="boundary.rate",
         ),
-        Column("status", "status", get=lambda line: line.boundary.status),
+        Column("status", "status", get="boundary.status"),
     ),
     rules=(
         "Brackets: from the largest rate up to which all runs are below a boundary to the smallest from"

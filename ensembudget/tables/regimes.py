@@ -57,12 +57,12 @@ table = Table(
     "Regimes of training on the sphere",
     (
         *sweep_columns(lambda line: line.sweep),
-        Column("effective_learning_rate", "effective learning rate", "g", get=lambda line: line.at.rate),
+        Column("effective_learning_rate", "effective learning rate", "g", get="at.rate"),
         Column("members", "runs", "d", get=lambda line: len(line.at.runs)),
         Column("regime", "regime", get=regime),
         *(Column(name.replace(" ", "_"), get=counted(name)) for name in REGIMES),
-        Column("train_loss", "train loss", ".3g", interval=True, get=lambda line: line.at.train_loss),
-        Column("slope", "slope", "+.2f", interval=True, get=lambda line: line.at.slope),
+        Column("train_loss", "train loss", ".3g", interval=True, get="at.train_loss"),
+        Column("slope", "slope", "+.2f", interval=True, get="at.slope"),
         *(Column(name, *HEADINGS[name], interval=True, get=mean(name)) for name in MEANS),
     ),
     rules=(

@@ -1,12 +1,12 @@
 """One row an ensemble: every size, every disjoint ensemble, out of every pool."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..analysis import Analysis
 from ..records import Score
 from ..scoring.pools import Pool
-from ._base import Column, Table
+from ._base import Column, Table, Value
 from ._metrics import metric_columns, metric_rules
 
 
@@ -29,12 +29,16 @@ def records(subject: Analysis | Sequence[Score]) -> list[ScoreLine]:
     ]
 
 
-def of_score(name: str) -> Any:
-    return lambda line: getattr(line.score, name)
+def cell(line: ScoreLine) -> Value:
+    return line.score.cell if line.pool else None
 
 
-def of_pool(read: Any) -> Any:
-    return lambda line: read(line) if line.pool else None
+def arm(line: ScoreLine) -> Value:
+    return (line.pool.planned.arm or None) if line.pool else None
+
+
+def parameters_total(line: ScoreLine) -> Value:
+    return line.score.members * line.pool.stored[0].member.parameters if line.pool else None
 
 
 METRICS = metric_columns(lambda line, name: line.score.metrics[name])
@@ -43,21 +47,17 @@ table = Table(
     "scores",
     "Ensembles of every size",
     (
-        Column("cell", get=of_pool(lambda line: line.score.cell), optional=True),
-        Column("arm", get=of_pool(lambda line: line.pool.planned.arm or None), optional=True),
-        Column("width", get=of_pool(lambda line: line.pool.planned.cell.width), optional=True),
-        Column("members", "n", "d", get=of_score("members")),
-        Column("replicate", "ensemble", "d", get=of_score("replicate")),
-        Column(
-            "parameters_total",
-            get=of_pool(lambda line: line.score.members * line.pool.stored[0].member.parameters),
-            optional=True,
-        ),
+        Column("cell", get=cell, optional=True),
+        Column("arm", get=arm, optional=True),
+        Column("width", get="pool.planned.cell.width", optional=True),
+        Column("members", "n", "d", get="score.members"),
+        Column("replicate", "ensemble", "d", get="score.replicate"),
+        Column("parameters_total", get=parameters_total, optional=True),
         *METRICS.before,
-        Column("cnll", "CNLL", ".4f", get=of_score("cnll")),
-        Column("cnll_before", "CNLL before", ".4f", get=of_score("cnll_before")),
-        Column("temperature", "T", ".3f", get=of_score("temperature")),
-        Column("temperature_before", "T before", ".3f", get=of_score("temperature_before")),
+        Column("cnll", "CNLL", ".4f", get="score.cnll"),
+        Column("cnll_before", "CNLL before", ".4f", get="score.cnll_before"),
+        Column("temperature", "T", ".3f", get="score.temperature"),
+        Column("temperature_before", "T before", ".3f", get="score.temperature_before"),
         *METRICS.after,
     ),
     rules=(

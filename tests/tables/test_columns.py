@@ -39,6 +39,11 @@ def test_a_column_reads_an_attribute_or_what_its_getter_says():
     assert (row["name"], row["letters"]) == ("apple", 5)
 
 
+def test_a_path_of_attributes_ends_where_one_on_the_way_is_missing():
+    one = Table("lows", "Lows", (Column("low", get="weight.low"),))
+    assert [row["low"] for row in one.rows([APPLE, PEAR])] == [1.0, None]
+
+
 def test_an_optional_column_stands_where_any_record_has_a_value():
     assert "colour" not in table().rows([APPLE])[0]
     assert [row["colour"] for row in table().rows([APPLE, PEAR])] == [None, "green"]
