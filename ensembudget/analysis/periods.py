@@ -1,6 +1,6 @@
 """Grids of learning rate and weight decay: destabilisations, periods, and how the period scales."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,7 @@ from ..catalog import MODES
 from ..dynamics.periods import PERIODIC, Course, Destabilisation, LogSlope, course, log_slopes
 from ..records import Cell, Interval
 from ..scoring.pools import Pool, Results
+from .groups import Group, groups_of
 from .histories import History, first_history
 
 
@@ -106,11 +107,8 @@ def grids(results: Results, arms: Mapping[str, str]) -> tuple[PeriodGrid, ...]:
         results: A study's.
         arms: Arms' names without what is swept, by pools' arms.
     """
-    found: dict[str, list[Pool]] = {}
-    for pool in results.pools:
-        if _has_periods(pool.planned.cell):
-            found.setdefault(_without_rates(pool.planned.cell), []).append(pool)
-    every = [_grid(pools, arms) for pools in found.values()]
+    groups = groups_of(results, arms, _has_periods, {"learning_rate": 1.0, "weight_decay": 0.0})
+    every = [_grid(group) for group in groups]
     return tuple(one for one in every if one.points)
 
 
@@ -120,16 +118,9 @@ def _has_periods(cell: Cell) -> bool:
     return free and recipe.schedule == "constant" and not recipe.momentum and recipe.weight_decay > 0
 
 
-def _without_rates(cell: Cell) -> str:
-    recipe = cell.recipe.model_copy(update={"learning_rate": 1.0, "weight_decay": 0.0})
-    return cell.model_copy(update={"recipe": recipe}).to_json()
-
-
-def _grid(pools: Sequence[Pool], arms: Mapping[str, str]) -> PeriodGrid:
-    names = {arms[pool.planned.arm] for pool in pools}
-    arm = names.pop() if len(names) == 1 else ""
-    points = [point for pool in pools if (point := _point(pool, arm)).courses]
-    return PeriodGrid(arm, pools[0].planned.cell, tuple(points))
+def _grid(group: Group) -> PeriodGrid:
+    points = [point for pool in group.pools if (point := _point(pool, group.arm)).courses]
+    return PeriodGrid(group.arm, group.pools[0].planned.cell, tuple(points))
 
 
 def _point(pool: Pool, arm: str) -> PeriodPoint:

@@ -9,6 +9,7 @@ import numpy as np
 from ..dynamics.regimes import REGIMES, Boundary, Classified, boundaries, classify
 from ..records import Cell, Interval
 from ..scoring.pools import Pool, Results
+from .groups import Group, groups_of
 from .histories import History, first_history
 
 # Means over the second half of a run; those that were recorded.
@@ -87,30 +88,24 @@ def sweeps(results: Results, arms: Mapping[str, str]) -> tuple[Sweep, ...]:
         results: A study's.
         arms: Arms' names without what is swept, by pools' arms.
     """
-    found: dict[str, list[Pool]] = {}
-    for pool in results.pools:
-        recipe = pool.planned.cell.recipe
-        swept = recipe.effective_learning_rate is not None and recipe.schedule == "constant"
-        if swept and pool.planned.cell.record is not None:
-            found.setdefault(_without_rate(pool.planned.cell), []).append(pool)
-    every = [_sweep(pools, arms) for pools in found.values()]
+    groups = groups_of(results, arms, _is_swept, {"effective_learning_rate": None})
+    every = [_sweep(group) for group in groups]
     return tuple(one for one in every if one.rates)
 
 
-def _without_rate(cell: Cell) -> str:
-    recipe = cell.recipe.model_copy(update={"effective_learning_rate": None})
-    return cell.model_copy(update={"recipe": recipe}).to_json()
+def _is_swept(cell: Cell) -> bool:
+    recipe = cell.recipe
+    constant = recipe.effective_learning_rate is not None and recipe.schedule == "constant"
+    return constant and cell.record is not None
 
 
-def _sweep(pools: Sequence[Pool], arms: Mapping[str, str]) -> Sweep:
-    names = {arms[pool.planned.arm] for pool in pools}
-    arm = names.pop() if len(names) == 1 else ""
+def _sweep(group: Group) -> Sweep:
     rates = []
-    for pool in pools:
+    for pool in group.pools:
         rate = pool.planned.cell.recipe.effective_learning_rate
         if rate is not None and (runs := tuple(_runs(pool))):
-            rates.append(RateResult(rate, runs, first_history(pool, arm)))
-    return Sweep(arm, pools[0].planned.cell, tuple(sorted(rates, key=lambda one: one.rate)))
+            rates.append(RateResult(rate, runs, first_history(pool, group.arm)))
+    return Sweep(group.arm, group.pools[0].planned.cell, tuple(sorted(rates, key=lambda one: one.rate)))
 
 
 def _runs(pool: Pool) -> Iterator[RegimeRun]:
