@@ -11,12 +11,44 @@ from typing import NamedTuple
 import numpy as np
 
 from ensembudget.cli import main
-from ensembudget.records import Environment, Run
+from ensembudget.records import Cell, Environment, Recipe, Run
 from ensembudget.store import Store
 from ensembudget.training.loop import Trained
 
 ROOT = Path(__file__).parents[1]
+# A cell that no test trains: what is stored of it is made up.
+CELL = Cell(
+    family="wide_resnet",
+    options={"depth": 10},
+    width=4,
+    dataset="digits",
+    dataset_digest="0" * 64,
+    train_size=100,
+    validation_size=5,
+    mode="bn_wd",
+    recipe=Recipe(epochs=3, learning_rate=0.1, weight_decay=3e-4),
+)
 HERE = Environment(ensembudget="0", torch="0", device="cpu", threads=1, pack=1)
+
+# Two cells, three packs: enough to be spread over workers.
+THREE_PACKS = """
+name = "three"
+description = "three packs in two cells"
+family = "wide_resnet"
+options = { depth = 10 }
+dataset = "digits"
+train_size = 100
+validation_size = 20
+budgets = [5178]
+members = [1, 2]
+tolerance = 0.2
+replicates = 2
+stepping = { pack = 2 }
+
+[recipe]
+epochs = 2
+batch_size = 32
+"""
 
 
 class Said(NamedTuple):

@@ -22,29 +22,11 @@ from ensembudget.verbs.jobs import missing_jobs
 from ensembudget.verbs.plan import plan_study
 from ensembudget.verbs.run import arrange, run
 from ensembudget.verbs.status import status
-
-STUDY = """
-name = "three"
-description = "three packs in two cells"
-family = "wide_resnet"
-options = { depth = 10 }
-dataset = "digits"
-train_size = 100
-validation_size = 20
-budgets = [5178]
-members = [1, 2]
-tolerance = 0.2
-replicates = 2
-stepping = { pack = 2 }
-
-[recipe]
-epochs = 2
-batch_size = 32
-"""
+from helpers import THREE_PACKS
 
 
 def planned(epochs: int = 2) -> Plan:
-    found = plan_study(studies.parse(STUDY.replace("epochs = 2", f"epochs = {epochs}"), "three"))
+    found = plan_study(studies.parse(THREE_PACKS.replace("epochs = 2", f"epochs = {epochs}"), "three"))
     assert [(cell.cell.width, cell.members) for cell in found.cells] == [(3, 4), (4, 2)]
     return found
 

@@ -16,6 +16,7 @@ from ensembudget.stepping.place import Place
 from ensembudget.store import Store
 from ensembudget.verbs.plan import plan_study
 from ensembudget.verbs.run import run
+from helpers import THREE_PACKS
 
 ray = pytest.importorskip("ray")
 # Ray leaves sockets open and forks from a process with threads.
@@ -25,24 +26,6 @@ pytestmark = [
     )
 ]
 
-STUDY = """
-name = "three"
-description = "three packs in two cells"
-family = "wide_resnet"
-options = { depth = 10 }
-dataset = "digits"
-train_size = 100
-validation_size = 20
-budgets = [5178]
-members = [1, 2]
-tolerance = 0.2
-replicates = 2
-stepping = { pack = 2 }
-
-[recipe]
-epochs = 2
-batch_size = 32
-"""
 ROOT = str(Path(__file__).parents[2])
 SECONDS = 240  # that a command may take: what cannot be scheduled waits for ever
 
@@ -52,7 +35,7 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture
 def command(tmp_path: Path) -> Command:
     """`command("local", "--workers", "1")` is `ensembudget run --executor ray` in a process of its own."""
-    (tmp_path / "three.toml").write_text(STUDY)
+    (tmp_path / "three.toml").write_text(THREE_PACKS)
 
     def run_with_ray(address: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         asked = ["run", "three.toml", "--store", "store", "--executor", "ray", *arguments]
@@ -87,14 +70,14 @@ def logits(store: Path) -> dict[str, bytes]:
 
 
 def members(store: Path) -> list[Member]:
-    planned = plan_study(studies.parse(STUDY, "three"))
+    planned = plan_study(studies.parse(THREE_PACKS, "three"))
     return [Store(store).read(one.key).member for one in planned.runs]
 
 
 @pytest.fixture(scope="module")
 def serial(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     store = tmp_path_factory.mktemp("serial")
-    run(plan_study(studies.parse(STUDY, "three")), Store(store), executor="serial")
+    run(plan_study(studies.parse(THREE_PACKS, "three")), Store(store), executor="serial")
     return logits(store)
 
 

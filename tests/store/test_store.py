@@ -15,22 +15,12 @@ from hypothesis import strategies as st
 import ensembudget.store
 from ensembudget.errors import StoreError
 from ensembudget.planning.plan import plan
-from ensembudget.records import Cell, Environment, Recipe, Run, Task
+from ensembudget.records import Environment, Run, Task
 from ensembudget.store import Store
 from ensembudget.studies import load_study
 from ensembudget.training.loop import Trained
+from helpers import CELL
 
-CELL = Cell(
-    family="wide_resnet",
-    options={"depth": 10},
-    width=4,
-    dataset="digits",
-    dataset_digest="0" * 64,
-    train_size=100,
-    validation_size=5,
-    mode="bn_wd",
-    recipe=Recipe(epochs=3, learning_rate=0.1, weight_decay=3e-4),
-)
 HERE = Environment(ensembudget="0.1.0", torch="2.14", device="cpu", threads=1, pack=2)
 LABELS = np.arange(5) % 3, np.arange(7) % 3
 FILES = ("member.json", "logits.safetensors", "weights.safetensors")

@@ -8,21 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ensembudget.errors import StoreError
-from ensembudget.records import Cell, Environment, Recipe, Recording, Run
+from ensembudget.records import Environment, Recording, Run
 from ensembudget.store import Store, wanted
 from ensembudget.training.loop import Trained
+from helpers import CELL
 
-CELL = Cell(
-    family="wide_resnet",
-    options={"depth": 10},
-    width=4,
-    dataset="digits",
-    dataset_digest="0" * 64,
-    train_size=100,
-    validation_size=5,
-    mode="bn_wd",
-    recipe=Recipe(epochs=3, learning_rate=0.1, weight_decay=3e-4),
-)
 RUN = Run(cell=CELL, seed=0)
 HERE = Environment(ensembudget="0.1.0", torch="2.14", device="cpu", threads=1, pack=2)
 LABELS = np.arange(5) % 3, np.arange(7) % 3
