@@ -25,13 +25,14 @@ from ensembudget.budgets._parse import parse_budget
 from ensembudget.errors import IncompleteError
 from ensembudget.prediction.law import fit_plane
 from ensembudget.prediction.plane import Plane, WidthCurve, checked
-from ensembudget.prediction.pools import curves_of, scored_pool
+from ensembudget.prediction.pools import curves_of
 from ensembudget.prediction.read import read_plane
 from ensembudget.prediction.replay import taken_from
 from ensembudget.prediction.search import SearchState
 from ensembudget.prediction.space import Space
 from ensembudget.records.search import CONFIDENCE, TOLERANCE
 from ensembudget.rendering.write import open_folder, write_rows
+from ensembudget.scoring.covariance import scored_pool
 from ensembudget.scoring.ensembles import size_losses
 from ensembudget.scoring.pools import Pool, pools_of
 from ensembudget.tables import _base

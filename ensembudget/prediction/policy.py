@@ -8,11 +8,12 @@ import numpy as np
 
 from ..errors import ArgumentError
 from ..records.search import CONFIDENCE, TOLERANCE
+from ..scoring.covariance import ScoredPool
 from .budgets import Budgeted, Candidate
 from .forms import INTERACTING, Form
 from .law import fit_plane
 from .plane import LEAST_WIDTHS, checked
-from .pools import ScoredPool, curves_of
+from .pools import curves_of
 from .posterior import DRAWS, Posterior
 from .proposals import SLICE, Proposal, TrainableWidth, affordable, proposals
 

@@ -1,52 +1,11 @@
-"""What the members of one width tell: CNLL of every ensemble size, and how it varies between members."""
+"""What the members of one width tell of its curve."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 
-from ..arrays import Array
-from ..scoring.ensembles import size_losses
-from ..scoring.influence import member_influences
-from ..scoring.pools import Pool
+from ..scoring.covariance import ScoredPool, mean_covariances
 from .plane import WidthCurve
-from .sizes import spaced
-
-# A few members show their own spread badly: it is averaged with that of all widths, which counts as so many.
-SHRINKAGE = 4
-LEAST_FREEDOM = 3.0  # degrees of freedom of a variance: with two or fewer, Student's t has no variance
-
-
-class ScoredPool(NamedTuple):
-    """A pool's ensembles of spaced sizes, scored.
-
-    Attributes:
-        width: The family's width factor.
-        parameters: Of one member.
-        cnll: Mean over disjoint ensembles by size, nats per sample.
-        influences: How much each member moves each mean, (member, size), nats; empty for a lone member.
-    """
-
-    width: int
-    parameters: int
-    cnll: dict[int, float]
-    influences: Array
-
-    @property
-    def freedom(self) -> int:
-        """Degrees of freedom that the spread of its members has."""
-        return max(len(self.influences) - 1, 0)
-
-
-def scored_pool(pool: Pool) -> ScoredPool:
-    """A pool's ensembles of spaced sizes, scored; at least one member must not have diverged."""
-    logits, labels = pool.logits, pool.labels
-    losses, temperatures = size_losses(logits, labels, spaced(range(1, len(logits) + 1)))
-    influences = (
-        member_influences(logits, labels, losses, temperatures) if len(logits) > 1 else np.empty((0, 1))
-    )
-    cnll = {size: float(each.mean()) for size, each in losses.items()}
-    return ScoredPool(pool.planned.cell.width, pool.trained[0].member.parameters, cnll, influences)
 
 
 def curves_of(pools: Sequence[ScoredPool]) -> list[WidthCurve]:
@@ -57,64 +16,7 @@ def curves_of(pools: Sequence[ScoredPool]) -> list[WidthCurve]:
             parameters=one.parameters,
             sizes=np.array(list(one.cnll), float),
             cnll=np.array(list(one.cnll.values())),
-            covariance=each / _used(one),
+            covariance=covariance,
         )
-        for one, each in zip(pools, member_covariances(pools), strict=True)
+        for one, covariance in zip(pools, mean_covariances(pools), strict=True)
     ]
-
-
-def member_covariances(pools: Sequence[ScoredPool]) -> list[Array]:
-    """For every pool the covariance between its sizes that a single member brings, (size, size).
-
-    A mean over ensembles has this divided by the number of their members. Widths are shrunk to their mean,
-    size by size: two members of one width say next to nothing about its spread.
-    """
-    own = [_moments(one) for one in pools]
-    count = max(len(one.cnll) for one in pools)
-    weight, total = np.zeros((count, count)), np.zeros((count, count))
-    for one, moments in zip(pools, own, strict=True):
-        size = len(moments)
-        total[:size, :size] += one.freedom * moments
-        weight[:size, :size] += one.freedom
-    if not weight[0, 0]:
-        return [np.zeros((len(one.cnll), len(one.cnll))) for one in pools]
-    shared = _rescaled(total, np.sqrt(np.diag(total) / np.maximum(np.diag(weight), 1)))
-    tails = _tails(weight[0, 0])
-    found = []
-    for one, moments in zip(pools, own, strict=True):
-        size = len(one.cnll)
-        mean = (one.freedom * moments + SHRINKAGE * shared[:size, :size]) / (one.freedom + SHRINKAGE)
-        found.append(tails * mean)
-    return found
-
-
-def _tails(freedom: float) -> float:
-    """The variance of Student's t: the factor by which a variance from few members must grow."""
-    return float(freedom / (freedom - 2)) if freedom > LEAST_FREEDOM else LEAST_FREEDOM / (LEAST_FREEDOM - 2)
-
-
-def _rescaled(covariance: Array, deviations: Array) -> Array:
-    """The correlations of one matrix with other standard deviations: a covariance again."""
-    own = np.sqrt(np.maximum(np.diag(covariance), 1e-300))
-    found: Array = covariance * np.outer(deviations / own, deviations / own)
-    return found
-
-
-def _moments(one: ScoredPool) -> Array:
-    """Mean products of influences over the members that both sizes use, (size, size)."""
-    if not len(one.influences):
-        return np.zeros((1, 1))
-    moments: Array = one.influences.T @ one.influences / _used(one)
-    return moments
-
-
-def _used(one: ScoredPool) -> Array:
-    """For two sizes, how many members the one that uses more of them averages over, (size, size).
-
-    Ensembles are taken from the first member on, so the members of the other size are among these, and the
-    sum of products over the product of both counts is a mean product over this number.
-    """
-    total, sizes = max(len(one.influences), 1), np.array(list(one.cnll))
-    used = total // sizes * sizes
-    larger: Array = np.maximum(used[:, None], used[None, :]).astype(float)
-    return larger

@@ -13,11 +13,11 @@ import numpy as np
 from scipy.special import ndtr
 
 from ..arrays import Array
+from ..scoring.covariance import ScoredPool, member_covariances
+from ..scoring.sizes import spaced
 from .budgets import Candidate
 from .plane import CORRELATION
-from .pools import ScoredPool, member_covariances
 from .posterior import DRAWS, Posterior
-from .sizes import spaced
 
 SLICE = 0.25  # of what is left to spend: widths are compared by what this buys of each
 

@@ -8,10 +8,10 @@ import pandas as pd
 
 from ..arrays import Array
 from ..errors import InputError, did_you_mean
+from ..scoring.sizes import spaced
 from .arms import chosen_arm
 from .plane import CORRELATION, Plane, WidthCurve, checked
 from .sidecar import published_curves, read_sidecar
-from .sizes import spaced
 
 NEEDED = ("members", "width", "parameters", "cnll")
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..records import Round
+from ..scoring.covariance import ScoredPool, scored_pool
 from ..scoring.pools import Pool
 from .policy import Decision
-from .pools import ScoredPool, scored_pool
 from .proposals import TrainableWidth
 from .search import Observed, round_of
 from .space import Space

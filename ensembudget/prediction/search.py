@@ -7,9 +7,9 @@ from typing import NamedTuple, Protocol
 
 from ..errors import IncompleteError
 from ..records import Prediction, Round, Run
+from ..scoring.covariance import ScoredPool
 from .plane import LEAST_WIDTHS
 from .policy import GONE, START, Decision, Policy
-from .pools import ScoredPool
 from .predict import predict
 from .proposals import TrainableWidth
 

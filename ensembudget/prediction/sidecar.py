@@ -13,10 +13,11 @@ from pydantic import ValidationError
 
 from ..errors import DatasetError, InputError
 from ..records import Network, Plan, PublishedArm, PublishedCurve, PublishedPlane
+from ..scoring.covariance import scored_pool
 from ..scoring.pools import Pool
 from .network import planned_network
 from .plane import WidthCurve
-from .pools import curves_of, scored_pool
+from .pools import curves_of
 
 ROUNDING = 1e-9  # relative: the CSV's CNLL is the same mean, summed in another order
 

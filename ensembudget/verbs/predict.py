@@ -4,8 +4,9 @@ from ..errors import FitError
 from ..prediction.arms import chosen_arm
 from ..prediction.network import planned_network
 from ..prediction.plane import Plane, checked
-from ..prediction.pools import curves_of, scored_pool
+from ..prediction.pools import curves_of
 from ..records import Plan
+from ..scoring.covariance import scored_pool
 from ..scoring.pools import pools_of
 from ..store import Store
 

@@ -13,11 +13,11 @@ from ..prediction.budgets import Budgeted, Candidate
 from ..prediction.network import planned_network
 from ..prediction.plane import LEAST_WIDTHS
 from ..prediction.policy import START, Decision
-from ..prediction.pools import ScoredPool, scored_pool
 from ..prediction.proposals import TrainableWidth
 from ..prediction.search import Observed, round_of
 from ..prediction.space import Space
 from ..records import Plan, Round, Search, SteppingChoice, Study
+from ..scoring.covariance import ScoredPool, scored_pool
 from ..scoring.pools import Pool, pools_of
 from ..stepping.arrange import Arrangement
 from ..stepping.place import check_device

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ensembudget.errors import ScoreError
-from ensembudget.prediction.pools import scored_pool
+from ensembudget.scoring.covariance import scored_pool
 from ensembudget.scoring.ensembles import score_pool, size_losses
 from ensembudget.scoring.influence import member_influences
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ensembudget.errors import ArmError, FitError
 from ensembudget.prediction.arms import chosen_arm
 from ensembudget.prediction.plane import WidthCurve, checked
-from ensembudget.prediction.sizes import SPACING, spaced
+from ensembudget.scoring.sizes import SPACING, spaced
 
 
 def curve(width, sizes=(1, 2), parameters=None) -> WidthCurve:

@@ -5,14 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ensembudget.prediction.pools import (
-    SHRINKAGE,
-    ScoredPool,
-    curves_of,
-    member_covariances,
-    scored_pool,
-)
-from ensembudget.prediction.sizes import spaced
+from ensembudget.prediction.pools import curves_of
+from ensembudget.scoring.covariance import SHRINKAGE, ScoredPool, member_covariances, scored_pool
+from ensembudget.scoring.sizes import spaced
 
 from .planes import EACH, World, pool_of
 

@@ -7,8 +7,8 @@ import numpy as np
 
 from ensembudget.prediction.budgets import Budgeted, Candidate
 from ensembudget.prediction.policy import Policy
-from ensembudget.prediction.pools import ScoredPool, scored_pool
 from ensembudget.prediction.proposals import TrainableWidth
+from ensembudget.scoring.covariance import ScoredPool, scored_pool
 
 from .planes import COARSE, EACH, pool_of
 
