@@ -14,6 +14,7 @@ CELL = {
     "train_size": 10,
     "validation_size": 0,
     "mode": "sphere",
+    "training_abi": 1,
 }
 RECIPE = {"epochs": 2, "learning_rate": 0.1, "effective_learning_rate": 1e-3, "weight_decay": 0.0}
 
@@ -55,7 +56,6 @@ def test_a_key_is_the_one_it_always_was(record):
 def test_a_field_added_later_changes_no_key_while_it_has_its_default():
     before, later = cell_of(), cell_of(LaterCell, LaterRecipe, LaterRecording)
     assert later.key == before.key
-    assert later.training_key == before.training_key
     assert Run(cell=later, seed=1).key == Run(cell=before, seed=1).key
 
 
@@ -89,19 +89,38 @@ def test_a_field_added_later_changes_the_key_where_it_is_set(change):
         {"flip": False},
         {"normalisation": "imagenet"},
         {"precision": "float64"},
+        {"training_abi": 2},
     ],
 )
-def test_what_decides_a_member_is_in_both_keys(change):
+def test_what_decides_a_member_is_in_its_key(change):
     assert cell_of(**change).key != cell_of().key
-    assert cell_of(**change).training_key != cell_of().training_key
 
 
-def test_what_is_recorded_is_in_the_key_and_not_in_the_key_of_training():
-    for change in ({"every": 2}, {"record": False}, {"curvature": 1}):
-        assert cell_of(**change).key != cell_of().key
-        assert cell_of(**change).training_key == cell_of().training_key
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"mode": "bn_wd"},
+        {"effective_learning_rate": 1e-2},
+        {"epochs": 3},
+        {"precision": "bfloat16"},
+        {"every": 2},
+        {"record": False},
+        {"curvature": 1},
+    ],
+)
+def test_how_a_member_is_trained_and_recorded_changes_its_key_and_not_its_start(change):
+    assert cell_of(**change).key != cell_of().key
+    assert Run(cell=cell_of(**change), seed=2).stream_key == Run(cell=cell_of(), seed=2).stream_key
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"family": "vgg"}, {"options": {}}, {"width": 4}, {"dataset_digest": "1" * 64}, {"train_size": 11}],
+)
+def test_networks_and_images_of_their_own_have_starts_of_their_own(change):
+    assert Run(cell=cell_of(**change), seed=2).stream_key != Run(cell=cell_of(), seed=2).stream_key
+    assert Run(cell=cell_of(), seed=3).stream_key != Run(cell=cell_of(), seed=2).stream_key
 
 
 def test_what_a_dataset_is_called_is_in_no_key():
     assert cell_of(dataset="elsewhere").key == cell_of().key
-    assert cell_of(dataset="elsewhere").training_key == cell_of().training_key

@@ -1,7 +1,7 @@
 """What flows from verb to verb: frozen records, checked when made, equal after a round trip through JSON."""
 
-from ._base import TRAINING_ABI, Record, content_key
-from .cell import Cell, Options, Recording, Run
+from ._base import FIRST_ABI, TRAINING_ABI, Record, content_key
+from .cell import STORED, Cell, Options, Recording, Run
 from .cost import SplitCost
 from .fit import Fit
 from .interval import Interval
@@ -17,6 +17,8 @@ from .study import Arm, Study
 from .task import Task
 
 __all__ = [
+    "FIRST_ABI",
+    "STORED",
     "TRAINING_ABI",
     "Arm",
     "Cell",

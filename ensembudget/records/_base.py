@@ -8,7 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 # What the numbers mean, not how the code is written: raised when the same run would train to other
 # logits, so that a store never mixes the two. A golden-logits test fails when it should be raised.
-TRAINING_ABI = 1
+# 2: the plateau schedule counts epochs from 1, and random streams no longer depend on mode and recipe.
+TRAINING_ABI = 2
+FIRST_ABI = 1  # of members that name none
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
@@ -50,5 +52,5 @@ class KeyedRecord(Record):
 
 
 def content_key(facts: dict[str, Any]) -> str:
-    """SHA-256 of canonical JSON, in hexadecimal."""
-    return hashlib.sha256(rfc8785.dumps({"training_abi": TRAINING_ABI, **facts})).hexdigest()
+    """SHA-256 of canonical JSON, in hexadecimal; facts that name no training ABI are of the first."""
+    return hashlib.sha256(rfc8785.dumps({"training_abi": FIRST_ABI, **facts})).hexdigest()

@@ -3,10 +3,12 @@
 from functools import cached_property
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt, ValidationInfo, model_validator
 
-from ._base import KeyedRecord, Record, content_key
+from ._base import FIRST_ABI, TRAINING_ABI, KeyedRecord, Record, content_key
 from .recipe import Recipe
+
+STORED = "stored"  # the validation context of documents that an older version may have written
 
 Options = dict[str, int | bool | str]
 
@@ -34,10 +36,15 @@ class Recording(KeyedRecord):
 
 
 class Cell(KeyedRecord):
-    """Everything that determines a member except its seed."""
+    """Everything that determines a member except its seed.
+
+    `training_abi` says which rules of training it means; this version trains by the newest alone, and reads
+    and scores members of all.
+    """
 
     always_keyed: ClassVar = frozenset(
-        "family options width dataset_digest train_size validation_size mode recipe record".split()
+        "family options width dataset_digest train_size validation_size mode recipe record"
+        " training_abi".split()
     )
 
     family: str
@@ -50,6 +57,15 @@ class Cell(KeyedRecord):
     mode: str
     recipe: Recipe
     record: Recording | None = None
+    training_abi: PositiveInt = TRAINING_ABI
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_the_first_abi(cls, facts: Any, info: ValidationInfo) -> Any:
+        """A stored cell that names no training ABI was written before there was a second."""
+        if info.context == STORED and isinstance(facts, dict):
+            return {"training_abi": FIRST_ABI, **facts}
+        return facts
 
     def key_facts(self) -> dict[str, Any]:
         return {name: fact for name, fact in super().key_facts().items() if name != "dataset"}
@@ -63,9 +79,10 @@ class Cell(KeyedRecord):
         return content_key(self.key_facts())
 
     @cached_property
-    def training_key(self) -> str:
-        """The same without what is recorded, which does not change the logits."""
-        return content_key({name: fact for name, fact in self.key_facts().items() if name != "record"})
+    def start_key(self) -> str:
+        """Of the network and the images alone, without how they are trained and what is recorded."""
+        how = {"mode", "recipe", "record"}
+        return content_key({name: fact for name, fact in self.key_facts().items() if name not in how})
 
 
 class Run(Record):
@@ -81,5 +98,9 @@ class Run(Record):
 
     @cached_property
     def stream_key(self) -> str:
-        """Seeds the member's random streams; recording a history does not change it."""
-        return content_key({"cell": self.cell.training_key, "seed": self.seed})
+        """Seeds the member's random streams: initial weights, order of batches, augmentation, dropout.
+
+        Neither mode nor recipe enters it: all rates of a sweep have one start for each seed, as in the code
+        of Kodryan et al. 2022, and the arms of a study are compared from equal starts.
+        """
+        return content_key({"start": self.cell.start_key, "seed": self.seed})

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from ..records import Record
+from ..records import STORED, Record
 
 FORMAT = 2  # of a document; raised when a version that knows only older formats would misread it
 
@@ -94,7 +94,7 @@ def record(model: type[R], document: Any) -> tuple[R, list[str]]:
         ShapeError: It is no such record.
     """
     try:
-        return model.model_validate_json(canonical(document)), []
+        return model.model_validate_json(canonical(document), context=STORED), []
     except ValidationError as error:
         faults = error.errors(include_url=False)
     document, unknown = json.loads(canonical(document)), []

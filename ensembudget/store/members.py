@@ -73,7 +73,11 @@ def files_of(trained: "Trained", labels: Labels, environment: Environment) -> Fi
         files[WEIGHTS] = serialise(trained.weights)
     if trained.history is not None:
         files |= {path.name: path for path in sorted(trained.history.iterdir())}
-    body = {"training_abi": TRAINING_ABI, "member": member.model_dump(mode="json"), "files": listing(files)}
+    body = {
+        "training_abi": member.run.cell.training_abi,
+        "member": member.model_dump(mode="json"),
+        "files": listing(files),
+    }
     return files | {DESCRIPTION: seal(body)}
 
 
@@ -109,8 +113,8 @@ def described(folder: Path, key: str) -> tuple[Member, Document, str]:
     document, digest = description(folder / DESCRIPTION)
     member, unknown = record(Member, document.get("member"))
     abi = document.get("training_abi", 1)
-    if abi != TRAINING_ABI:
-        raise UnknownError(f"training ABI {abi}; this version's is {TRAINING_ABI}")
+    if abi > TRAINING_ABI:
+        raise UnknownError(f"training ABI {abi}; this version knows up to {TRAINING_ABI}")
     if member.run.key != key and unknown:  # what else is unknown decides nothing
         raise UnknownError(f"field {unknown[0]!r}")
     if member.run.key != key:

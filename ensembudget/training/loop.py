@@ -13,14 +13,14 @@ from torch import Tensor, nn
 from ..catalog import MODES
 from ..datasets._data import Data
 from ..datasets._order import permutation
-from ..errors import SteppingError
+from ..errors import PlanError, SteppingError
 from ..families._build import member_state
 from ..families._layers import set_dropout
 from ..packing.batches import Scale, epoch_batches, pack_images, still_draw, unpack_logits
 from ..packing.network import single
 from ..packing.parts import Parts, parts_of
 from ..packing.streams import stream
-from ..records import Run, Stepping, Task
+from ..records import TRAINING_ABI, Run, Stepping, Task
 from ..stepping.check import faults
 from ..stepping.pack import Pack, assemble
 from ..stepping.step import batch_losses
@@ -85,10 +85,16 @@ def train(
 
     Raises:
         SteppingError: The members cannot be stepped in the way asked for.
+        PlanError: They were planned by a version that trained by other rules.
     """
     began = time.perf_counter()
     cell, recipe = runs[0].cell, runs[0].cell.recipe
     stepping = stepping or Stepping(pack=len(runs))
+    if cell.training_abi != TRAINING_ABI:
+        raise PlanError(
+            f"these members were planned under training ABI {cell.training_abi}. This version trains under"
+            f" {TRAINING_ABI}, which gives other weights. Plan the study again."
+        )
     if wrong := faults(stepping, recipe, device, recorded=cell.record is not None):
         raise SteppingError(" ".join(wrong))
     parts = parts_of(cell, data.arrays)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 from ..records import Recipe
 
@@ -9,7 +10,7 @@ from ..records import Recipe
 def plateau_linear(progress: float) -> float:
     """Constant for half the time, then linear to a hundredth at nine tenths, and constant again.
 
-    Source: the code of Lobacheva et al. 2020, arXiv:2007.08483.
+    Source: the code of Lobacheva et al. 2020, arXiv:2007.08483, in which epochs run from 1 to E.
 
     >>> [round(plateau_linear(p), 3) for p in (0, 0.5, 0.7, 0.9, 1)]
     [1.0, 1.0, 0.505, 0.01, 0.01]
@@ -33,11 +34,17 @@ def constant(progress: float) -> float:
     return 1.0
 
 
-# Of epoch / epochs.
-SCHEDULES: dict[str, Callable[[float], float]] = {
-    "plateau_linear": plateau_linear,
-    "cosine": cosine,
-    "constant": constant,
+class Schedule(NamedTuple):
+    """A factor as a function of progress, epoch / epochs, and the number of the first epoch."""
+
+    factor: Callable[[float], float]
+    first: int
+
+
+SCHEDULES = {
+    "plateau_linear": Schedule(plateau_linear, first=1),
+    "cosine": Schedule(cosine, first=0),
+    "constant": Schedule(constant, first=0),
 }
 
 
@@ -56,4 +63,5 @@ def factor(recipe: Recipe, epoch: int) -> float:
         assert recipe.drop_epoch is not None
         assert recipe.drop_factor is not None
         return 1.0 if epoch < recipe.drop_epoch else recipe.drop_factor
-    return SCHEDULES[recipe.schedule](epoch / recipe.epochs)
+    schedule = SCHEDULES[recipe.schedule]
+    return schedule.factor((epoch + schedule.first) / recipe.epochs)

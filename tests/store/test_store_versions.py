@@ -10,12 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ensembudget.errors import StoreError
-from ensembudget.records import Cell, Plan, Recipe, Round, Run, Search, Study
+from ensembudget import evaluate, plan_study
+from ensembudget.errors import PlanError, StoreError
+from ensembudget.records import FIRST_ABI, TRAINING_ABI, Cell, Plan, Recipe, Round, Run, Search, Study
 from ensembudget.store import Store
 from ensembudget.store.documents import FORMAT, canonical, sha256, unseal
 from ensembudget.store.kept import record_key
 from ensembudget.studies import load_study
+from ensembudget.training.loop import train
 from helpers import publish, trained_as
 
 HOME = Path(__file__).parent
@@ -87,6 +89,16 @@ def test_the_keys_of_format_1_have_not_changed(old, key):
     assert (run.key, run.cell.key) == (key, EXPECTED[key]["cell"])
 
 
+def test_members_of_the_first_training_abi_are_scored_and_never_trained(old, frozen, digits):
+    plan = old.saved_plan(frozen)
+    assert {cell.cell.training_abi for cell in plan.cells} == {FIRST_ABI}
+    (pool,) = evaluate(plan, old).pools
+    assert pool.scores is not None
+    with pytest.raises(PlanError, match=r"training ABI 1.*Plan the study again"):
+        train(plan.runs, digits)
+    assert {run.cell.training_abi for run in plan_study(frozen).runs} == {TRAINING_ABI}
+
+
 def test_reading_changes_nothing_in_an_old_store(old, frozen):
     before = contents(old.root)
     for key in EXPECTED:
@@ -131,6 +143,7 @@ CELL = Cell(
     validation_size=5,
     mode="bn_wd",
     recipe=Recipe(epochs=3, learning_rate=0.1, weight_decay=3e-4),
+    training_abi=1,
 )
 
 
@@ -240,7 +253,7 @@ def test_an_unknown_field_of_a_cell_that_does_not_enter_its_key_is_read_past(sto
     [
         (lambda d: d.update(format=3), "format 3; this version reads up to 2"),
         (lambda d: d.update(format="3"), "format 3"),
-        (lambda d: d.update(training_abi=2), "training ABI 2"),
+        (lambda d: d.update(training_abi=3), "training ABI 3"),
         (lambda d: d["member"].update(status="stopped early"), "status"),
         (lambda d: d["member"].pop("parameters"), "parameters"),
         (lambda d: d.pop("member"), "newer"),

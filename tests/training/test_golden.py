@@ -15,14 +15,14 @@ GOLDEN = {
     "wide_resnet": (
         {"depth": 10},
         0.0,
-        [[-0.0187, 0.112, 0.0802, 0.2085, -0.1083], [0.2007, 0.1644, -0.1526, -0.0545, 0.1585]],
-        "ff90d84e570522c5",
+        [[0.0638, -0.013, 0.167, -0.3162, -0.0595], [0.0649, -0.1765, 0.1477, -0.065, -0.0655]],
+        "40d5c1c0da76d3a2",
     ),
     "vgg": (
         {"depth": 16, "batch_norm": True},
         0.25,
-        [[-0.024, 0.0638, -0.0364, 0.1906, -0.1328], [-0.1422, 0.1453, -0.1671, 0.0665, 0.0095]],
-        "421521b47345800b",
+        [[-0.0618, 0.1611, 0.0185, -0.1251, 0.2261], [-0.1521, 0.1543, 0.0264, 0.2507, 0.1566]],
+        "60beadc0ef91b6bf",
     ),
 }
 
@@ -36,4 +36,4 @@ def test_the_same_run_still_trains_to_the_same_logits(make_cell, digits, family)
     # Other processors round otherwise; another meaning differs in the first digit.
     assert np.array(found) == pytest.approx(np.array(expected), abs=2e-3)
     assert runs[0].key.startswith(key)
-    assert TRAINING_ABI == 1
+    assert TRAINING_ABI == 2

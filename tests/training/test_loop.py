@@ -18,7 +18,7 @@ from ensembudget.records import Recipe, Run, Stepping, Task
 from ensembudget.stepping.step import train_batch
 from ensembudget.stepping.ways._base import Way
 from ensembudget.training.loop import evaluate_logits, first_fault, train
-from ensembudget.training.schedules import SCHEDULES
+from ensembudget.training.schedules import SCHEDULES, factor
 
 
 def runs_of(cell, *seeds):
@@ -265,12 +265,12 @@ def test_the_whole_loop_is_what_it_says(make_cell, digits):
     x = (parts.images / 255).permute(0, 3, 1, 2)
     mean, std = x.mean(), x.double().std().float()
     network = describe("wide_resnet", 4, digits.task, options={"depth": 10})
-    materialise(network, [stream(run.key, "weights")]).train()
+    materialise(network, [stream(run.stream_key, "weights")]).train()
     optimizer = torch.optim.SGD(network.parameters(), lr=1, momentum=0.5, weight_decay=1e-2, foreach=False)
     losses = []
-    for epoch, factor in enumerate((1, 1, 1, 1 - 0.99 * 0.25 / 0.4)):
-        optimizer.param_groups[0]["lr"] = 0.02 * factor
-        order = draw(100, 0, False, stream(run.key, "data", epoch)).order
+    for epoch, times in enumerate((1, 1, 1 - 0.99 * 0.25 / 0.4, 0.01)):
+        optimizer.param_groups[0]["lr"] = 0.02 * times
+        order = draw(100, 0, False, stream(run.stream_key, "data", epoch)).order
         of_epoch = []
         for index in order.split(32):
             loss = F.cross_entropy(network((x[index] - mean) / std), parts.labels[index])
@@ -289,9 +289,29 @@ def test_the_whole_loop_is_what_it_says(make_cell, digits):
 @pytest.mark.parametrize("progress", np.linspace(0, 0.999, 23).tolist())
 def test_schedules_are_the_published(progress):
     wanted = np.interp(progress, [0, 0.5, 0.9, 1], [1, 1, 0.01, 0.01])
-    assert SCHEDULES["plateau_linear"](progress) == pytest.approx(wanted)
-    assert SCHEDULES["cosine"](progress) == pytest.approx(np.cos(np.pi * progress / 2) ** 2)
-    assert SCHEDULES["constant"](progress) == 1
+    assert SCHEDULES["plateau_linear"].factor(progress) == pytest.approx(wanted)
+    assert SCHEDULES["cosine"].factor(progress) == pytest.approx(np.cos(np.pi * progress / 2) ** 2)
+    assert SCHEDULES["constant"].factor(progress) == 1
+
+
+def official_factor(epoch, epochs):
+    """As in the code of Lobacheva et al. 2020: epochs from 1 to E, and factors by its three branches."""
+    alpha = epoch / epochs
+    if alpha <= 0.5:
+        return 1.0
+    return 1.0 - (alpha - 0.5) / 0.4 * 0.99 if alpha <= 0.9 else 0.01
+
+
+@pytest.mark.parametrize("epochs", [1, 7, 200])
+def test_the_plateau_schedule_counts_epochs_from_1_as_the_papers_code_does(epochs):
+    recipe = Recipe(epochs=epochs, learning_rate=0.1, weight_decay=0.0)
+    found = [factor(recipe, epoch) for epoch in range(epochs)]
+    assert found == pytest.approx([official_factor(epoch, epochs) for epoch in range(1, epochs + 1)])
+
+
+def test_the_factors_of_200_epochs_sum_to_the_papers_sum():
+    recipe = Recipe(epochs=200, learning_rate=0.1, weight_decay=0.0)
+    assert sum(factor(recipe, epoch) for epoch in range(200)) == pytest.approx(140.105)
 
 
 def test_streams_differ_by_run_purpose_and_epoch():
