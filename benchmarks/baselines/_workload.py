@@ -17,7 +17,7 @@ from ensembudget.datasets._base import Arrays
 from ensembudget.datasets._data import Data
 from ensembudget.datasets._load import load
 from ensembudget.families._build import describe
-from ensembudget.records import Cell, Options, Recipe, Record, Task
+from ensembudget.records import Cell, Options, Precision, Recipe, Record, Task
 
 SAMPLES = 512  # training images of a round at 32x32
 RATE, WEIGHT_DECAY = 0.1, 3e-4
@@ -38,6 +38,7 @@ class Workload(Record):
     augmented: bool
     test_size: int = 2  # images that ours is scored on after training; the others are not
     device: str = "cpu"
+    precision: Precision = "float32"
 
     @property
     def task(self) -> Task:
@@ -62,6 +63,7 @@ class Workload(Record):
                 schedule="constant",
                 crop_padding=4 if self.augmented else 0,
                 flip=self.augmented,
+                precision=self.precision,
             ),
         )
 
