@@ -10,6 +10,7 @@ import pytest
 from scipy.optimize import curve_fit
 from scipy.stats import linregress, t
 
+from ensembudget.dynamics.regimes import REGIMES, VERDICTS
 from ensembudget.rendering.render import from_csv, render
 from ensembudget.tables import arms, period_laws, periods, regime_boundaries, regimes
 
@@ -78,32 +79,42 @@ def test_a_published_table_has_its_figures_and_a_history_to_draw_them_from(name)
             assert (folder / "period_laws.svg").exists()
 
 
+def counts_of(row) -> dict[str, int]:
+    """How many runs each verdict is on."""
+    return {name: row.get(name.replace(" ", "_"), 0) for name in VERDICTS}
+
+
 def test_published_regimes_have_many_rates_and_all_three():
     for folder in folders("regimes"):
         rows = rows_of(folder, "regimes")
         assert len({row["effective_learning_rate"] for row in rows}) >= 8, folder
         names = {str(row["regime"]).split(" (")[0] for row in rows}
-        assert names == {"convergence", "chaotic equilibrium", "divergence"}, folder
+        assert {*REGIMES} <= names <= {*VERDICTS}, folder
         for row in rows:
-            counts = [row[name] for name in ("convergence", "chaotic_equilibrium", "divergence")]
-            assert sum(counts) == row["members"]
-            assert max(counts) == row[str(row["regime"]).split(" (")[0].replace(" ", "_")]
+            counts = counts_of(row)
+            assert sum(counts.values()) == row["members"]
+            assert max(counts.values()) == counts[str(row["regime"]).split(" (")[0]]
 
 
-def test_published_boundaries_lie_between_the_regimes_of_the_table():
-    order = ["convergence", "chaotic_equilibrium", "divergence"]
+def test_published_boundaries_have_no_known_run_on_the_wrong_side():
     for folder in folders("regime_boundaries"):
         rows = rows_of(folder, "regimes")
         for one in rows_of(folder, "regime_boundaries"):
             if one["status"] != "ok":
                 continue
             upper = 1 + [" and divergence" in str(one["between"])].count(True)
+            lower = REGIMES[:1] if upper == 1 else [name for name in VERDICTS if name != "divergence"]
             same = [r for r in rows if all(r[n] == one[n] for n in ("dataset", "family", "mode", "width"))]
             for row in same:
-                above = sum(row[name] for name in order[upper:])
+                above = sum(counts_of(row)[name] for name in REGIMES[upper:])
+                below = sum(counts_of(row)[name] for name in lower)
                 if row["effective_learning_rate"] <= one["effective_learning_rate_low"]:
                     assert above == 0, (folder, row)
                 if row["effective_learning_rate"] >= one["effective_learning_rate_high"]:
+                    assert below == 0, (folder, row)
+                if row["effective_learning_rate"] == one["effective_learning_rate_low"]:
+                    assert below == row["members"], (folder, row)
+                if row["effective_learning_rate"] == one["effective_learning_rate_high"]:
                     assert above == row["members"], (folder, row)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..dynamics.regimes import REGIMES, Boundary, Classified, boundaries, classify
+from ..dynamics.regimes import VERDICTS, Boundary, Classified, boundaries, classify
 from ..records import Cell, Interval
 from ..scoring.pools import Pool, Results
 from .groups import Group, groups_of
@@ -40,14 +40,14 @@ class RateResult:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many runs are in each regime."""
+        """How many runs each verdict is on: a regime, still falling, or undecided."""
         found = Counter(run.classified.regime for run in self.runs)
-        return {regime: found[regime] for regime in REGIMES}
+        return {verdict: found[verdict] for verdict in VERDICTS}
 
     @property
     def regime(self) -> str:
-        """The most frequent one."""
-        return max(REGIMES, key=lambda name: self.counts[name])
+        """The most frequent verdict."""
+        return max(VERDICTS, key=lambda name: self.counts[name])
 
     @property
     def train_loss(self) -> Interval | None:
@@ -55,7 +55,15 @@ class RateResult:
 
     @property
     def slope(self) -> Interval | None:
-        return _range([run.classified.slope for run in self.runs])
+        """Mean over runs, from the lowest end of a run's interval to the highest."""
+        slopes = [run.classified.slope for run in self.runs if run.classified.slope]
+        if not slopes:
+            return None
+        return Interval(
+            value=float(np.mean([one.value for one in slopes])),
+            low=min(one.low for one in slopes if one.low is not None),
+            high=max(one.high for one in slopes if one.high is not None),
+        )
 
     def mean(self, name: str) -> Interval | None:
         """Of one of `MEANS` over runs, with the smallest and the largest run."""

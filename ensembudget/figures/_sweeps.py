@@ -8,13 +8,14 @@ from matplotlib.axes import Axes
 from ..analysis import Analysis
 from ..analysis.histories import History
 from ..analysis.regimes import Sweep
-from ..dynamics.regimes import REGIMES
+from ..dynamics.regimes import CONVERGENCE, DIVERGENCE, EQUILIBRIUM, OPEN
 from ._recorded import titles
 from ._style import Colour, side_legend
 
-LINES = dict(zip(REGIMES, ("-", "--", ":"), strict=True))
-WORDS = zip(REGIMES, ("solid", "dashed", "dotted"), strict=True)
-LINES_SAID = ", ".join(f"{name} {word}" for name, word in WORDS)
+STYLES = {(CONVERGENCE,): ("-", "solid"), OPEN: ("-.", "dash-dotted"), (EQUILIBRIUM,): ("--", "dashed"),
+          (DIVERGENCE,): (":", "dotted")}  # fmt: skip
+LINES = {verdict: line for verdicts, (line, _) in STYLES.items() for verdict in verdicts}
+LINES_SAID = ", ".join(f"{' or '.join(verdicts)} {word}" for verdicts, (_, word) in STYLES.items())
 
 
 class SweepRun(NamedTuple):

@@ -36,9 +36,11 @@ table = Table(
         Column("status", "status", get="boundary.status"),
     ),
     rules=(
-        "Brackets: from the largest rate up to which all runs are below a boundary to the smallest from"
-        " which all are above it. The value is the geometric mean of the two neighbouring rates between"
-        " which most runs change sides.",
+        "Brackets: from the largest rate at which all runs are below a boundary, with none above it at a"
+        " smaller rate, to the smallest at which all are above it, with none below it at a larger rate. The"
+        " value is the geometric mean of the two rates between which most runs change sides.",
+        "A run that is still falling or undecided is on neither side of the boundary between convergence and"
+        " equilibrium: it widens the interval, and is never taken for one of the two.",
     ),
     records=records,
     order=41,

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from ..analysis import Analysis
 from ..analysis.regimes import MEANS, RateResult, Sweep
-from ..dynamics.regimes import REGIMES
+from ..dynamics.regimes import VERDICTS
 from ..records import Interval
 from ._base import Column, Table
 
@@ -33,7 +33,7 @@ def records(analysis: Analysis) -> list[RateLine]:
 
 
 def regime(line: RateLine) -> str:
-    """The most frequent regime, with its share where runs disagree."""
+    """The most frequent verdict, with its share where runs disagree."""
     count, runs = line.at.counts[line.at.regime], len(line.at.runs)
     return line.at.regime + (f" ({count} of {runs})" if count < runs else "")
 
@@ -60,21 +60,26 @@ table = Table(
         Column("effective_learning_rate", "effective learning rate", "g", get="at.rate"),
         Column("members", "runs", "d", get=lambda line: len(line.at.runs)),
         Column("regime", "regime", get=regime),
-        *(Column(name.replace(" ", "_"), get=counted(name)) for name in REGIMES),
+        *(Column(name.replace(" ", "_"), get=counted(name)) for name in VERDICTS),
         Column("train_loss", "train loss", ".3g", interval=True, get="at.train_loss"),
         Column("slope", "slope", "+.2f", interval=True, get="at.slope"),
         *(Column(name, *HEADINGS[name], interval=True, get=mean(name)) for name in MEANS),
     ),
     rules=(
-        "The regime follows from the training loss in the second half of a run. Divergence: its mean is not"
-        " below ln C. Convergence: its median is below a hundredth of ln C, or it falls at least as fast as"
-        " t^(-1/2), by least squares in log-log through its medians over ten parts, and that line explains"
-        " at least 7/10 of their variance. Chaotic equilibrium: otherwise. Where runs disagree, the most"
-        " frequent regime stands with its share.",
-        "Slope: of that line, log training loss against log epoch. Values are means over runs of means over"
-        " that half; brackets hold the smallest and the largest run. Effective gradient: mean minibatch"
-        " gradient norm times the norm of the weights, along the epoch. Cosine to last: between the weights"
-        " and those of the record before.",
+        "Verdicts are on the training loss. Divergence: its mean over the second half is not below ln C."
+        " Convergence: its median over that half is below 0.0069 nats (fewer than one training sample in a"
+        " hundred is misclassified), or it falls at least as fast as t^(-1/2), and surely faster than"
+        " t^(-1/5). Chaotic equilibrium: it surely does not fall as fast as t^(-1/5). Still falling: it"
+        " surely falls, but slowly, or not surely fast. Undecided: noise hides whether it falls. The last two"
+        " are no regimes: such a run may converge or be in equilibrium, and only longer training tells. Where"
+        " runs disagree, the most frequent verdict stands with its share.",
+        "Slope: of log training loss against log epoch over the last three quarters, by least squares; the"
+        " mean over runs. Brackets hold the 90% interval of every run (Student's t; residuals are taken as"
+        " AR(1) noise). 'Surely' means by the end of a run's interval: such a verdict is wrong in 5% of runs"
+        " at most, where the noise is AR(1).",
+        "Other values are means over runs of means over the second half; brackets hold the smallest and the"
+        " largest run. Effective gradient: mean minibatch gradient norm times the norm of the weights, along"
+        " the epoch. Cosine to last: between the weights and those of the record before.",
     ),
     records=records,
     order=40,

@@ -21,7 +21,7 @@ from ensembudget import studies
 from ensembudget.analysis.histories import COLUMNS
 from ensembudget.cli import main
 from ensembudget.dynamics.periods import course, log_slopes
-from ensembudget.dynamics.regimes import REGIMES, boundaries, classify
+from ensembudget.dynamics.regimes import REGIMES, VERDICTS, boundaries, classify
 from ensembudget.errors import IncompleteError
 from ensembudget.records import Plan
 from ensembudget.rendering.manifest import manifest
@@ -215,17 +215,19 @@ def test_regimes_are_those_of_the_histories_in_the_store(on_sphere):
         found = [classify(f["epoch"].to_numpy(), f["train_loss"].to_numpy(), CLASSES) for f in frames]
         assert row["members"] == len(found) == 2
         counts = Counter(one.regime for one in found)
-        assert {name: row[name.replace(" ", "_")] for name in REGIMES} == {n: counts[n] for n in REGIMES}
-        (most, count), *_ = sorted(counts.items(), key=lambda item: (-item[1], REGIMES.index(item[0])))
+        assert {name: row[name.replace(" ", "_")] for name in VERDICTS} == {n: counts[n] for n in VERDICTS}
+        (most, count), *_ = sorted(counts.items(), key=lambda item: (-item[1], VERDICTS.index(item[0])))
         assert row["regime"] == (most if count == 2 else f"{most} (1 of 2)")
         expected = {
             "train_loss": late(frames, "train_loss"),
-            "slope": [one.slope for one in found],
             **{n: late(frames, n) for n in ("effective_gradient_norm", "test_error", "cosine_to_last")},
         }
         for name, values in expected.items():
             ends = [row[name], row[f"{name}_low"], row[f"{name}_high"]]
             assert ends == pytest.approx([np.mean(values), min(values), max(values)], rel=1e-9)
+        slopes = [one.slope for one in found]
+        ends = [np.mean([s.value for s in slopes]), min(s.low for s in slopes), max(s.high for s in slopes)]
+        assert [row[name] for name in ("slope", "slope_low", "slope_high")] == pytest.approx(ends, rel=1e-9)
 
 
 def test_boundaries_are_those_of_the_regimes_in_the_store(on_sphere):
