@@ -278,7 +278,7 @@ def cross_fitted(logits, labels):
         halves = order[: (count + 1) // 2], order[(count + 1) // 2 :]
         for fit, score in (halves, halves[::-1]):
             found = minimize_scalar(
-                lambda t, fit=fit: loss(t, fit).mean(), bounds=(-3, 3), method="bounded",
+                lambda t, fit=fit: loss(t, fit).mean(), bounds=(-6.9, 6.9), method="bounded",
                 options={"xatol": 1e-10},
             )  # fmt: skip
             total[score] += loss(found.x, score) / 5

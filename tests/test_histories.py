@@ -283,8 +283,8 @@ def test_rates_are_those_of_mode_and_schedule(trained):
     plan, store = trained
     for key in keys_of(plan, "bn"):
         epochs = store.history(key, "epochs")
-        # Half the time constant, then linear to a hundredth at nine tenths.
-        factors = [1, 1, 1 - 0.99 * (2 / 3 - 0.5) / 0.4]
+        # Of epochs 1 to 3: half the time constant, then linear to a hundredth at nine tenths.
+        factors = [1, 1 - 0.99 * (2 / 3 - 0.5) / 0.4, 0.01]
         np.testing.assert_allclose(epochs["rate"], 0.05 * np.array(factors), rtol=1e-6)
         np.testing.assert_allclose(
             epochs["effective_learning_rate"], epochs["rate"] / epochs["norm"] ** 2, rtol=1e-5

@@ -218,7 +218,7 @@ def test_a_family_of_ordinary_layers_trains_the_same_member_twice(install, make_
     assert (first == same).all()
     assert (first != other).any()
     right = (first.argmax(1) == digits.arrays.test_labels).mean()
-    assert right > 0.3, "guessing is right in a tenth"
+    assert right > 0.2, "guessing is right in a tenth"
 
 
 def test_a_study_of_a_family_that_cannot_be_initialised_is_refused_when_it_is_read(install):
