@@ -8,8 +8,8 @@ from torch import Tensor
 
 from ..arrays import Array
 from .ensembles import size_losses
-from .influence import member_influences
 from .pools import Pool
+from .regrouping import Influences, member_influences
 from .sizes import spaced
 
 # A few members show their own spread badly: it is averaged with that of all widths, which counts as so many.
@@ -25,12 +25,14 @@ class ScoredPool(NamedTuple):
         parameters: Of one member.
         cnll: Mean over disjoint ensembles by size, nats per sample.
         influences: How much each member moves each mean, (member, size), nats; empty for a lone member.
+        partners: What ensembles of each size vary by beyond their members, see `Influences`; () for none.
     """
 
     width: int
     parameters: int
     cnll: dict[int, float]
     influences: Array
+    partners: Sequence[float] = ()
 
     @property
     def freedom(self) -> int:
@@ -64,12 +66,16 @@ def spaced_scores(pool: Pool) -> ScoredPool:
 
 
 def _scored(pool: Pool, losses: Mapping[int, Tensor], temperatures: Mapping[int, float]) -> ScoredPool:
-    logits, labels = pool.logits, pool.labels
-    influences = (
-        member_influences(logits, labels, losses, temperatures) if len(logits) > 1 else np.empty((0, 1))
+    found = Influences(np.empty((0, 1)), np.zeros(1))
+    if len(pool.logits) > 1:
+        found = member_influences(pool.logits, pool.labels, losses, temperatures)
+    return ScoredPool(
+        width=pool.planned.cell.width,
+        parameters=pool.trained[0].member.parameters,
+        cnll={size: float(each.mean()) for size, each in losses.items()},
+        influences=found.members,
+        partners=found.partners.tolist(),
     )
-    cnll = {size: float(each.mean()) for size, each in losses.items()}
-    return ScoredPool(pool.planned.cell.width, pool.trained[0].member.parameters, cnll, influences)
 
 
 def mean_covariances(pools: Sequence[ScoredPool]) -> list[Array]:
@@ -125,11 +131,11 @@ def _rescaled(covariance: Array, deviations: Array) -> Array:
 
 
 def _moments(one: ScoredPool) -> Array:
-    """Mean products of influences over the members that both sizes use, (size, size)."""
+    """Mean products of influences over the members, and what partners add, (size, size)."""
     if not len(one.influences):
         return np.zeros((1, 1))
-    moments: Array = one.influences.T @ one.influences / used(one)
-    return moments
+    moments: Array = one.influences.T @ one.influences / len(one.influences)
+    return moments + np.diag(one.partners) if len(one.partners) else moments
 
 
 def used(one: ScoredPool) -> Array:

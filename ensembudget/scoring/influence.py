@@ -1,54 +1,19 @@
 """How much each member of an ensemble moves its scores: what is lost without it (jackknife)."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ..arrays import Array
-from ..threads import torch_threads
 from .curves import Curves
-from .mixing import groups, pooled
+from .mixing import pooled
 
 MANY_GROUPS = 8  # from here on the groups themselves show how their scores spread
 
 _AT_ONCE = 2**20  # numbers handled at one time
-
-
-@torch_threads(1)
-def member_influences(
-    logits: Tensor, labels: Tensor, losses: Mapping[int, Tensor], temperatures: Mapping[int, float]
-) -> Array:
-    """How much each member moves the mean CNLL of each size, scaled so that squares are variances.
-
-    A size's mean over disjoint groups of `used` members in all has variance (mean of the squares) / used, and
-    two sizes covary likewise. Where a size has many groups their spread, which is better known, sets the
-    scale.
-
-    Args:
-        logits: The pool's, (member, sample, class), at least two members.
-        labels: (sample,).
-        losses: For every size, (group, sample), as from `size_losses`.
-        temperatures: For every size.
-
-    Returns:
-        (member, size), nats; zero for members that are in no group of a size.
-    """
-    labels, found = labels.long(), np.zeros((len(logits), len(losses)))
-    for column, (size, each) in enumerate(losses.items()):
-        means = each.mean(1).numpy()
-        if size == 1:
-            found[:, column] = (means - means.mean()) * (len(means) / (len(means) - 1)) ** 0.5
-            continue
-        for group in groups(len(logits), size):
-            _, lost = (1 - size) * losses_without_each(logits[group], labels, temperatures[size])
-            found[group, column] = (lost - lost.mean()) * (size / (size - 1)) ** 0.5
-        if len(means) >= MANY_GROUPS:
-            used = found[: size * len(means), column]
-            used *= size**0.5 * means.std(ddof=1) / max((used**2).mean() ** 0.5, 1e-300)
-    return found
 
 
 def mean_losses(logits: Tensor, labels: Tensor, temperature: float) -> Array:

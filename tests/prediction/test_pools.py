@@ -84,7 +84,7 @@ def test_covariances_are_positive_semidefinite_whatever_the_pools(counts, seed):
 
 def test_a_mean_over_members_has_the_covariance_of_fresh_pools():
     world, rng, kinds = (
-        World(5, samples=40),
+        World(5, samples=150),
         np.random.default_rng(6),
         ((4, 7, 1.0), (6, 5, 1.0), (8, 10, 1.2)),
     )
@@ -101,11 +101,11 @@ def test_a_mean_over_members_has_the_covariance_of_fresh_pools():
     for i in range(len(kinds)):
         true = np.cov(np.array([each[i] for each in means]).T)
         found = np.mean([each[i] for each in stated], 0)
-        # A jackknife of pairs is too wide, Student's t adds a little, and 40 pools show 22%.
+        # Student's t adds a little, and 40 pools show 22%.
         ratio = np.diag(found) / np.diag(true)
         assert ((ratio > 0.65) & (ratio < 1.9)).all()
         correlation, expected = (one / np.sqrt(np.outer(*[np.diag(one)] * 2)) for one in (found, true))
-        assert np.abs(correlation - expected).max() < 0.4
+        assert np.abs(correlation - expected).max() < 0.25
 
 
 def test_two_members_alone_are_shown_by_hand():
