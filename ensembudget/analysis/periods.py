@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtrit
 
 from ..catalog import MODES
+from ..dynamics.durations import geometric_mean
 from ..dynamics.periods import PERIODIC, Course, Destabilisation, LogSlope, course, log_slopes
 from ..records import Cell, Interval
 from ..scoring.pools import Pool, Results
@@ -58,16 +58,18 @@ class PeriodPoint:
 
     @property
     def period(self) -> Interval | None:
-        """Geometric mean over all periods of all runs, steps; None where there are fewer than two.
+        """Geometric mean over the periods of all runs, steps, with its 95% interval.
 
-        The interval is 95%, by Student's t of the logarithm.
+        Stretches that the end of a run cut off count as at least as long. None where fewer than two periods
+        are whole.
         """
-        logs = np.log(np.concatenate([one.periods for one in self.courses]))
-        if len(logs) < 2:
-            return None
-        reach = stdtrit(len(logs) - 1, 0.975) * logs.std(ddof=1) / len(logs) ** 0.5
-        low, value, high = np.exp(logs.mean() + reach * np.array([-1, 0, 1]))
-        return Interval(value=float(value), low=float(low), high=float(high))
+        whole = np.concatenate([one.periods for one in self.courses])
+        return geometric_mean(whole, np.array(self.cut_off))
+
+    @property
+    def cut_off(self) -> list[float]:
+        """From the last rise of each run to its end, steps, of runs with a rise."""
+        return [one.cut_off for one in self.courses if one.cut_off]
 
 
 @dataclass(frozen=True)

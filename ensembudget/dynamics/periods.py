@@ -2,7 +2,13 @@
 
 A destabilisation begins when the training loss has risen to ten times its lowest value since the last one
 ended, and ends when the loss has fallen to a tenth of its peak. A run counts as starting inside one, so the
-first descent is not a destabilisation. A period lasts from one rise to the next.
+first descent is not a destabilisation. A period lasts from one rise to the next. The last one is cut off by
+the end of the run: it counts as at least as long (`durations`).
+
+Where the record is noisy, ten times is too little: of n records with noise of s decades, the largest is about
+2 s sqrt(2 ln n) decades above the smallest. Where that is more than one decade, it takes the place of ten.
+The noise is read off second differences of the log loss: there neither slopes nor rare jumps count. A period
+must span five records or so: jumps that come more often are taken for noise.
 
 The balance B = g s / sqrt(2 r d) tells two hypotheses about the long run apart, with s the effective learning
 rate, g the root mean square of the effective gradient norm, r the learning rate and d the weight decay. A
@@ -28,12 +34,12 @@ from scipy.special import stdtrit
 
 from ..arrays import Array
 from ..records import Interval
+from .trend import FLOOR
 
 FACTOR = 10.0
 PERIODIC, EQUILIBRIUM, SETTLING = "periodic", "equilibrium", "settling"
 PRODUCT = "learning rate x weight decay"  # what the period depends on, in theory
 LEAST = 3  # destabilisations that make a run periodic
-FLOOR = 1e-8  # nats: the smallest loss that float32 tells from zero
 SPREAD = 1e-6  # of logarithms: values closer than this are equal up to rounding
 
 
@@ -49,19 +55,48 @@ class Destabilisation(NamedTuple):
     norm_after: float  # largest until it ended
 
 
-def destabilisations(losses: Array, norms: Array, *, factor: float = FACTOR) -> list[Destabilisation]:
+def noise_of(losses: Array) -> float:
+    """Standard deviation of the noise in a recorded loss, decades: a robust one, of second differences.
+
+    Args:
+        losses: At equal intervals, (row,); values below 1e-8 nats count as 1e-8.
+
+    Example:
+        >>> noise = 0.3 * np.random.default_rng(0).normal(size=1000)
+        >>> round(noise_of(10 ** (noise - np.arange(1000) / 200)), 2)
+        0.3
+    """
+    if len(losses) < 3:
+        return 0.0
+    turns = np.diff(np.log10(np.maximum(losses, FLOOR)), n=2)
+    # The median of |x| is 0.6745 standard deviations; a second difference has the variance of six values.
+    return float(np.median(np.abs(turns))) / 0.6745 / math.sqrt(6)
+
+
+def least_rise(losses: Array) -> float:
+    """The factor by which a loss must rise to destabilise: ten, or what noise alone would reach.
+
+    >>> least_rise(np.geomspace(1, 1e-3, 100))
+    10.0
+    """
+    reach = 2 * noise_of(losses) * math.sqrt(2 * math.log(max(len(losses), 2)))
+    return max(FACTOR, 10**reach)
+
+
+def destabilisations(losses: Array, norms: Array, *, factor: float | None = None) -> list[Destabilisation]:
     """The destabilisations of a run.
 
     Args:
         losses: Training loss at equal intervals, (row,); values below 1e-8 nats count as 1e-8.
         norms: Norm of the invariant weights at the same times, (row,).
-        factor: By what factor the loss must rise, and then fall.
+        factor: By what factor the loss must rise, and then fall; None for `least_rise` of the losses.
 
     Example:
         >>> losses = np.array([2, 0.1, 0.01, 0.5, 1, 0.05, 0.02, 3, 0.1])
-        >>> [(d.calm, d.onset, d.peak) for d in destabilisations(losses, np.ones(9))]
+        >>> [(d.calm, d.onset, d.peak) for d in destabilisations(losses, np.ones(9), factor=10)]
         [(2, 3, 4), (6, 7, 7)]
     """
+    factor = factor or least_rise(losses)
     losses = np.maximum(losses, FLOOR)
     found: list[Destabilisation] = []
     upset, low, peak, ended = True, 0, 0, 0
@@ -94,7 +129,8 @@ def _event(
 class Course(NamedTuple):
     """A run at constant learning rate and weight decay, summarised.
 
-    `periods` are in steps, from onset to onset. `decay` is the slope of the log norm between
+    `periods` are in steps, from onset to onset; `cut_off` is from the last onset to the end of the run, None
+    where there is no onset. `decay` is the slope of the log norm between
     destabilisations as a multiple of log(1 - r d), its slope without gradients; None where no stretch
     between two destabilisations is long enough.
     """
@@ -102,6 +138,7 @@ class Course(NamedTuple):
     kind: str
     destabilisations: list[Destabilisation]
     periods: Array
+    cut_off: float | None
     decay: float | None
     balance: float  # median of B over the second half
     balance_mean: float  # root of the mean of B^2 over it
@@ -140,6 +177,7 @@ def course(
         kind=kind,
         destabilisations=events,
         periods=np.diff(steps[[event.onset for event in events]]),
+        cut_off=float(steps[-1] - steps[events[-1].onset]) if events else None,
         decay=_decay(steps, norms, events, math.log1p(-product)),
         balance=balance,
         balance_mean=float(np.sqrt(squares.mean())),

@@ -83,6 +83,7 @@ table = Table(
             get=lambda line: len(line.at.events) / len(line.at.courses),
         ),
         Column("periods", "periods", "d", get=lambda line: sum(len(one.periods) for one in line.at.courses)),
+        Column("cut_off", "cut off", "d", get=lambda line: len(line.at.cut_off)),
         Column("period", "period, steps", ",.0f", interval=True, get="at.period"),
         Column("period_of_product", "period x product", ".2f", get=period_of_product),
         Column("decay", "norm's decay", ".2f", get=decay),
@@ -96,9 +97,14 @@ table = Table(
     ),
     rules=(
         "Destabilisation: the training loss has risen to 10 times its lowest since the last one ended; it"
-        " ends when the loss has fallen to a tenth of its peak. Period: from one rise to the next, steps;"
-        " the geometric mean over all periods of all runs, with its 95% interval over them (Student's t of"
-        " the logarithm). Loss and norm before and after: geometric means.",
+        " ends when the loss has fallen to a tenth of its peak. Where noise alone would reach further,"
+        " 2 s sqrt(2 ln n) decades with n records and noise of s decades between them, that takes the place"
+        " of 10.",
+        "Period: from one rise to the next, steps; the geometric mean over the periods of all runs, which are"
+        " taken as alike. What the end of a run cuts off counts as at least as long: log-normal periods by"
+        " maximum likelihood, 95% interval by profile likelihood with Student's limit. There is none where"
+        " fewer than two periods are whole. The time before the first rise of a run is no period. Loss and"
+        " norm before and after: geometric means.",
         "Norm's decay: how fast the norm falls between destabilisations, as a multiple of its fall without"
         " gradients, log(1 - r d) a step for learning rate r and weight decay d.",
         "Balance: effective learning rate times effective gradient norm over sqrt(2 r d); its median and"

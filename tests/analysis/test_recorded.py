@@ -116,7 +116,7 @@ def sawtooth(cell) -> pd.DataFrame:
     product = recipe.learning_rate * recipe.weight_decay
     longer = 2 if cell.cell.options["invariance"] == "full" else 1
     rows = round(longer * 60e-3 / product)
-    lengths = [60, rows, rows, rows, 50]
+    lengths = [60, rows, rows, rows, rows // 2]
     losses = np.concatenate([np.geomspace(1, 1e-3, length) for length in lengths])
     norms = np.concatenate([np.exp(math.log1p(-product) * 10 * np.arange(length)) for length in lengths])
     return frame(losses, norms)

@@ -19,7 +19,9 @@ from ensembudget.dynamics.periods import (
     Destabilisation,
     course,
     destabilisations,
+    least_rise,
     log_slopes,
+    noise_of,
 )
 
 
@@ -62,14 +64,14 @@ LOSSES = st.lists(st.integers(-20, 20), min_size=1, max_size=60).map(
 @settings(max_examples=400, deadline=None)
 def test_destabilisations_are_what_the_definition_finds(losses, seed):
     norms = np.random.default_rng(seed).uniform(1, 2, len(losses))
-    assert destabilisations(losses, norms) == by_definition(losses, norms)
+    assert destabilisations(losses, norms, factor=FACTOR) == by_definition(losses, norms)
 
 
 @given(losses=LOSSES, scale=st.floats(1e-2, 1e200))
 @settings(max_examples=200, deadline=None)
 def test_the_unit_of_loss_changes_nothing_above_the_floor(losses, scale):
     norms = np.linspace(1, 2, len(losses))
-    one, two = destabilisations(losses, norms), destabilisations(scale * losses, norms)
+    one, two = (destabilisations(values, norms, factor=FACTOR) for values in (losses, scale * losses))
     assert [event[:3] for event in two] == [event[:3] for event in one]
     assert [event[5:] for event in two] == [event[5:] for event in one]
     for before, after in zip(one, two, strict=True):
@@ -86,7 +88,7 @@ def test_another_factor_is_taken_at_its_word(losses, factor):
 @given(losses=LOSSES)
 @settings(max_examples=200, deadline=None)
 def test_destabilisations_are_in_order_and_as_high_as_they_must_be(losses):
-    found = destabilisations(losses, np.ones(len(losses)))
+    found = destabilisations(losses, np.ones(len(losses)), factor=FACTOR)
     for event in found:
         assert event.calm < event.onset <= event.peak
         assert event.loss_peak >= losses[event.onset] >= FACTOR * event.loss_before
@@ -120,6 +122,32 @@ def test_noise_below_the_factor_is_never_counted(logs, descent):
     """Within a factor of less than ten, after a first descent or without one."""
     losses = np.concatenate([np.geomspace(1e4, 20, descent), 10.0 ** np.array(logs)])
     assert destabilisations(losses, np.ones(len(losses))) == []
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.05, 0.1, 0.2, 0.3])
+@pytest.mark.parametrize("length", [30, 60, 300])
+def test_noise_makes_no_destabilisations(length, noise):
+    """Noise of 0.3 decades used to make half as many again."""
+    counts, teeth = [], 1200 // length
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        losses = sawtooth([length] * teeth) * 10 ** (noise * rng.normal(size=length * teeth))
+        counts.append(len(destabilisations(losses, np.ones(len(losses)))))
+    assert np.mean(counts) == pytest.approx(teeth - 1, rel=0.05)
+
+
+@pytest.mark.parametrize("noise", [0.02, 0.1, 0.3])
+def test_noise_is_measured_beside_slopes_and_jumps(noise):
+    losses = sawtooth([40] * 50) * 10 ** (noise * np.random.default_rng(0).normal(size=2000))
+    assert noise_of(losses) == pytest.approx(noise, rel=0.15)
+    assert least_rise(losses) == pytest.approx(
+        max(10, 10 ** (2 * noise_of(losses) * math.sqrt(2 * math.log(2000))))
+    )
+
+
+def test_without_noise_the_least_rise_is_ten():
+    assert least_rise(sawtooth([100, 50, 50])) == 10
+    assert [least_rise(np.ones(rows)) for rows in (0, 1, 2, 3)] == [10] * 4
 
 
 def test_a_slow_rise_counts_as_a_jump_does():
@@ -157,7 +185,7 @@ def test_a_run_that_never_falls_to_a_tenth_has_none():
 def test_norms_before_and_after_are_the_lowest_since_the_last_and_the_largest_until_it_ends():
     losses = np.array([1.0, 0.1, 0.1, 0.1, 2.0, 1.0, 0.15, 0.1, 5.0, 0.2])
     norms = np.array([9.0, 5.0, 3.0, 4.0, 4.5, 8.0, 7.0, 2.0, 6.0, 6.5])
-    first, second = destabilisations(losses, norms)
+    first, second = destabilisations(losses, norms, factor=FACTOR)
     assert (first.onset, first.peak, second.onset, second.peak) == (4, 4, 8, 8)
     assert (first.norm_before, first.norm_after) == (3.0, 8.0)
     assert (second.norm_before, second.norm_after) == (2.0, 6.5)
@@ -248,6 +276,16 @@ def test_without_gradients_the_norm_falls_as_it_must_and_is_settling(product, ju
     assert found.periods == pytest.approx(np.full(jumps - 1, 600.0))
     assert (found.balance, found.balance_mean) == (0, 0)
     assert found.kind == (PERIODIC if jumps == 3 else SETTLING)
+
+
+def test_the_last_stretch_is_cut_off_by_the_end_of_the_run():
+    rows = sawtooth([60, 60, 60, 25])
+    steps = 10.0 * np.arange(1, len(rows) + 1)
+    found = course(steps, rows, np.ones(205), np.ones(205), learning_rate=1.0, weight_decay=1e-3)
+    assert found.periods.tolist() == [600, 600]
+    assert found.cut_off == 240  # the rise was seen at row 181 of 205
+    calm = course(steps, 1 / steps, np.ones(205), np.ones(205), learning_rate=1.0, weight_decay=1e-3)
+    assert (len(calm.periods), calm.cut_off) == (0, None)
 
 
 def test_a_norm_that_falls_without_any_rise_of_loss_is_settling_and_has_no_decay():
