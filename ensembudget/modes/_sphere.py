@@ -32,7 +32,8 @@ class Sphere(Optimizer):
     """Gradient descent that scales the invariant weights back to their norm after every step.
 
     The first group holds the invariant weights, and its `lr` is the effective learning rate: their step
-    is `lr` times their squared norm, which equals a step of `lr` on the unit sphere, whatever the norm.
+    is `lr` times the squared norm that is kept (of all together, or of each filter), which equals a step of
+    `lr` on the unit sphere, whatever that norm.
     The second group holds all other trained parameters, which take plain steps.
     """
 

@@ -48,9 +48,9 @@ def recipe_of(**changes):
     return Recipe(**{**fields, "effective_learning_rate": 0.02, **changes})
 
 
-def packed(family, options, *, members=MEMBERS, eps=None, factor=1.0):
+def packed(family, options, *, width=2, members=MEMBERS, eps=None, factor=1.0):
     """A float64 network in training mode, its invariant weights scaled by a factor."""
-    network = describe(family, 2, TASK, members=members, options=options)
+    network = describe(family, width, TASK, members=members, options=options)
     materialise(network, [Generator().manual_seed(i) for i in range(members)]).double().train()
     for module in network.modules():
         if eps is not None and isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
@@ -176,6 +176,55 @@ def test_steps_on_the_spheres_of_filters_are_each_filters_own(family, options):
                 weights[name][i, j] = moved * (start[name][i, j] / np.linalg.norm(moved))
     for name, tensor in arrays_of(network).items():
         np.testing.assert_allclose(tensor, weights[name], rtol=1e-9, atol=1e-11, err_msg=name)
+
+
+def fix_all_elr(network, batches, rate, plain):
+    """The official rule: all filters at rho / sqrt(F), steps of rate x rho^2, and filters scaled back."""
+    filters = invariant_of(network).tensors
+    others = [p for p in network.parameters() if p.requires_grad and all(p is not t for t in filters)]
+    squared = sum(float(tensor.detach().square().sum()) for tensor in filters)
+    common = (squared / sum(map(len, filters))) ** 0.5
+    for batch in [None, *batches]:
+        if batch:
+            network.zero_grad()
+            F.cross_entropy(network(batch[0]).reshape(12, 4), batch[1][0]).backward()
+        with torch.no_grad():
+            for tensor in others if batch else ():
+                tensor.sub_(plain * tensor.grad)
+            for tensor in filters:
+                moved = tensor - rate * squared * tensor.grad if batch else tensor
+                tensor.copy_(common * F.normalize(moved.flatten(1), dim=1).view_as(tensor))
+
+
+@pytest.mark.parametrize("steps", [1, 2, 6])
+@pytest.mark.parametrize(("family", "options"), FILTERS)
+def test_the_papers_rate_of_filters_is_ours_divided_by_their_number(family, options, steps):
+    ours, theirs = (packed(family, options, members=1, eps=1e-18) for _ in range(2))
+    batches, rate = batches_of(steps, members=1), 2e-3
+    count = sum(map(len, invariant_of(ours).tensors))
+    trained_by("sphere_filters", ours, batches, 1, effective_learning_rate=rate * count, learning_rate=0.03)
+    fix_all_elr(theirs, batches, rate, plain=0.03)
+    filters = {id(tensor) for tensor in invariant_of(ours).tensors}
+    for one, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        if id(one) in filters:
+            one, other = (F.normalize(tensor.flatten(1), dim=1) for tensor in (one, other))
+        torch.testing.assert_close(one, other, rtol=1e-8, atol=1e-9)
+
+
+def test_at_one_rate_the_papers_filters_turn_by_a_tangent_sixty_times_ours():
+    """A convnet of width 4 has 4 + 8 + 16 + 32 filters."""
+    networks = [packed("convnet", {"invariance": "full"}, width=4, members=1, eps=1e-18) for _ in range(3)]
+    _, ours, theirs = networks
+    batches = batches_of(1, members=1)
+    trained_by("sphere_filters", ours, batches, 1, effective_learning_rate=1e-3)
+    fix_all_elr(theirs, batches, 1e-3, plain=0.03)
+    start, one, other = (
+        [F.normalize(tensor.detach().flatten(1), dim=1) for tensor in invariant_of(network).tensors]
+        for network in networks
+    )
+    for was, mine, papers in zip(start, one, other, strict=True):
+        tangents = [((now / (now * was).sum(1, keepdim=True)) - was).norm(dim=1) for now in (mine, papers)]
+        torch.testing.assert_close(tangents[1], 60 * tangents[0], rtol=1e-6, atol=0)
 
 
 @pytest.mark.parametrize(("family", "options"), FILTERS)
