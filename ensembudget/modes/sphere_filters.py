@@ -5,8 +5,8 @@ effective learning rate e on a unit sphere of its own. Each filter keeps the nor
 makes no difference to a scale-invariant function.
 
 The variant `fix_all_elr` in the code of Kodryan et al. 2022 counts otherwise. There every filter has the norm
-rho / sqrt(F), with rho the norm of all together and F the number of filters in all invariant tensors, and takes
-the step w - e rho^2 g. On a unit sphere of its own that is a step at e F. So a rate e of that code is e x F
+rho / sqrt(F), with rho the norm of all together and F the number of filters in all invariant tensors, and its
+step is w - e rho^2 g. On a unit sphere of its own that is a step at e F. So a rate e of that code is e x F
 here, and nothing else differs. Convolutions of 4, 8, 16 and 32 filters have F = 60.
 
 Source: Kodryan et al. 2022, arXiv:2209.03695, and its code; the conversion follows from the two rules, and
