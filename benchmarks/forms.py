@@ -1,12 +1,13 @@
 """Other ways to predict a plane: forms of the law that lost, and the papers' one law at a time."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from ensembudget.arrays import Array
 from ensembudget.laws._fit import fit_points
 from ensembudget.laws.power_law import value
+from ensembudget.prediction import forms
 from ensembudget.prediction.forms import ALONG_MEMBERS, ALONG_WIDTH, INTERACTING, Exponent, Form
 from ensembudget.prediction.plane import Plane
 
@@ -14,29 +15,36 @@ SLOPE = Exponent(0.15, 0.7, np.geomspace(0.02, 1.5, 10))  # of the gain along wi
 DRIFT = Exponent(1.0, 0.1, np.linspace(0.85, 1.15, 9))  # of the exponent along members, per e-fold of width
 MIXTURE = Exponent(0.75, 0.5, np.geomspace(0.1, 2.5, 26))  # how much a member is worth in parameters
 
-FORMS: Mapping[str, Form] = {
+AVERAGED = "averaged"  # over the forms that a prediction averages over
+SINGLE: Mapping[str, Form] = {
     "interacting": INTERACTING,
     "additive": Form(
         "c + b n^-alpha + d q^-beta",
         (ALONG_MEMBERS, ALONG_WIDTH),
-        lambda n, q, a, b: (1.0, n**-a, q**-b),
+        lambda n, q, widest, a, b: (1.0, n**-a, q**-b),
     ),
     "separate": Form(
         "c + d q^-beta + b n^-alpha q^-gamma",
         (ALONG_MEMBERS, ALONG_WIDTH, SLOPE),
-        lambda n, q, a, b, g: (1.0, q**-b, n**-a * q**-g),
+        lambda n, q, widest, a, b, g: (1.0, q**-b, n**-a * q**-g),
     ),
     "varying": Form(
         "c + d q^-beta + (b + e q^-beta) n^-(alpha q^drift)",
         (ALONG_MEMBERS, ALONG_WIDTH, DRIFT),
-        lambda n, q, a, b, d: (1.0, q**-b, n ** -(a * q ** np.log(d)), n ** -(a * q ** np.log(d)) * q**-b),
+        lambda n, q, widest, a, b, d: (
+            1.0,
+            q**-b,
+            n ** -(a * q ** np.log(d)),
+            n ** -(a * q ** np.log(d)) * q**-b,
+        ),
     ),
     "effective": Form(
         "c + d (q n^kappa)^-beta",
         (MIXTURE, ALONG_WIDTH),
-        lambda n, q, k, b: (1.0, (q * n**k) ** -b),
+        lambda n, q, widest, k, b: (1.0, (q * n**k) ** -b),
     ),
 }
+FORMS: Mapping[str, Sequence[Form]] = {AVERAGED: forms.FORMS} | {k: (form,) for k, form in SINGLE.items()}
 PAPERS = "one at a time"
 
 

@@ -35,7 +35,7 @@ POOLS = {2: 8, 3: 8, 4: 4, 6: 4}
 LABELS = np.arange(300) % 10
 NEVER_SURE = {"tolerance": 1e-6, "confidence": 1 - 1e-9}
 # A law with few exponents: a search in a second.
-QUICK = {"form": coarse(5)}
+QUICK = {"forms": coarse(5)}
 # How strong each width's signal is: which split is best follows from it.
 KINDS = {
     "one wide network": {2: 0.3, 3: 0.6, 4: 1.6, 6: 3.5},

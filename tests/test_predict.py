@@ -203,23 +203,71 @@ def test_a_plane_that_carries_its_answer_says_ok(found):
     assert [one.status for one in found] == ["ok", "ok"]
 
 
-def test_an_answer_far_beyond_the_widths_is_not_carried(plane, posterior):
-    # Widths span 45/8 = 5.6 times; 45 times 5.7 is 257.
-    (near,) = predict(posterior, [Budgeted(10**9, "parameters", [Candidate(1, 250, vgg(250))])])
-    (far,) = predict(posterior, [Budgeted(10**9, "parameters", [Candidate(1, 257, vgg(257))])])
-    assert near.status == "ok"
-    assert far.status.startswith("not carried by the data: n = 1 of width 257 is 5.7 times beyond")
-    assert "spans 5.6" in far.status
-    assert far.status.count("257") == 1  # the wide network is the best: said once
+def asked_of(posterior, *candidates):
+    (one,) = predict(posterior, [Budgeted(10**9, "parameters", list(candidates))])
+    return one
 
 
-def test_an_answer_of_far_more_members_is_not_carried(posterior):
-    both = [Candidate(1, 8, vgg(8)), Candidate(65, 45, vgg(45))]
-    (one,) = predict(posterior, [Budgeted(10**9, "parameters", both)])
-    assert one.best == 65
-    assert "n = 65 of width 45 is 8.1 times beyond the largest members measured" in one.status
-    (near,) = predict(posterior, [Budgeted(10**9, "parameters", [both[0], Candidate(64, 45, vgg(45))])])
+def test_only_what_lies_within_a_step_of_width_is_carried(posterior):
+    # The two widest are 32 and 45: a step is a factor of 1.41, to 63 or 64.
+    near, far = (asked_of(posterior, Candidate(1, k, vgg(k))) for k in (64, 90))
     assert near.status == "ok"
+    assert "n = 1 of width 90 is 2.00 times as wide as the widest measured" in far.status
+    assert "one step of width is 1.41 times" in far.status
+    assert far.status.count("width 90") == 1  # the wide network is the best: said once
+    reach = [one.splits[0].cnll.high - one.splits[0].cnll.low for one in (near, far)]
+    assert reach[1] > 1.3 * reach[0]
+
+
+def test_only_a_doubling_of_members_is_carried(posterior):
+    wide = Candidate(1, 8, vgg(8))
+    near, far = (asked_of(posterior, wide, Candidate(n, 45, vgg(45))) for n in (16, 32))
+    assert (near.best, near.status) == (16, "ok")
+    assert far.best == 32
+    assert "n = 32 of width 45 has 4.0 times the 8 members" in far.status
+
+
+def test_every_split_that_may_be_the_best_must_be_within_a_step(posterior):
+    even = cnll(1, 40) - 0.5
+    k = next(k for k in range(8, 200) if abs(0.4 * 1 + 0.6 * 8 / k - even) < 0.02)
+    one = asked_of(posterior, Candidate(1, 40, vgg(40)), Candidate(1, 8, vgg(8)), Candidate(64, k, vgg(k)))
+    assert "64" in one.status
+
+
+def test_without_errors_there_are_values_and_no_intervals():
+    plane = checked([curve(k, stderr=0.0) for k in WIDTHS], "plane")
+    one = asked_of(fit_plane(plane, COARSE), Candidate(1, 45, vgg(45)), Candidate(2, 32, vgg(32)))
+    assert "nothing says how well the cells" in one.status
+    assert "--stderr" in one.status
+    for split in one.splits:
+        assert split.cnll.value == pytest.approx(cnll(split.members, split.width), abs=0.02)
+        assert (split.cnll.low, split.cnll.high) == (split.gain.low, split.gain.high) == (None, None)
+        assert split.probability_best is None
+
+
+def test_three_widths_carry_nothing_wider():
+    posterior = fit_plane(checked([curve(k) for k in (8, 16, 32)], "plane"), COARSE)
+    assert asked_of(posterior, Candidate(1, 30, vgg(30))).status == "ok"
+    assert "3 widths leave none to hold out" in asked_of(posterior, Candidate(1, 40, vgg(40))).status
+
+
+@pytest.mark.parametrize(("shift", "carried"), [(0.0, True), (0.25, False)])
+def test_nothing_wider_is_carried_where_the_widest_column_is_not_foretold(shift, carried):
+    falls = lambda n, k: cnll(n, k) + shift * (k == 45)  # noqa: E731
+    posterior = fit_plane(checked([curve(k, falls=falls) for k in WIDTHS], "plane"), COARSE)
+    wider, within = (asked_of(posterior, Candidate(1, k, vgg(k))) for k in (50, 20))
+    assert (wider.status == "ok") is carried
+    assert ("the widest column, predicted from the others, is off by" in wider.status) is not carried
+    assert "widest column" not in within.status
+
+
+def test_a_column_that_is_not_foretold_widens_what_lies_beyond_and_not_what_lies_within():
+    reach = []
+    for shift in (0.0, 0.1):
+        falls = lambda n, k: cnll(n, k) + shift * (k == 45)  # noqa: B023, E731
+        posterior = fit_plane(checked([curve(k, falls=falls) for k in WIDTHS], "plane"), COARSE)
+        reach.append(posterior.beyond.typical)
+    assert reach[1] > 1.3 * reach[0]
 
 
 def test_a_wider_answer_is_not_carried_where_cnll_rises_with_width():

@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from ensembudget import studies
 from ensembudget.executors import _worker as worker
-from ensembudget.prediction.forms import INTERACTING
+from ensembudget.prediction.forms import FORMS
 from ensembudget.prediction.posterior import DRAWS
 from ensembudget.records import Prediction
 from ensembudget.store import Store
@@ -43,7 +43,7 @@ def space(written):
 def spent(space, tmp_path_factory):
     """The store of a search that spent 60% of the grid, and the search."""
     store = Store(tmp_path_factory.mktemp("spent") / "store")
-    return store, searched(Making(space, store), 0.6, **NEVER_SURE, form=INTERACTING, draws=DRAWS)
+    return store, searched(Making(space, store), 0.6, **NEVER_SURE, forms=FORMS, draws=DRAWS)
 
 
 @pytest.fixture

@@ -16,6 +16,8 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--budget", required=True, help="like 36.8M, 250k; several with commas")
     parser.add_argument("--members", help="ensemble sizes (default: powers of two)")
     parser.add_argument("--arm", help="which, where there are several")
+    about = "standard error of every cell of a PLANE.csv that has none, nats, like 0.005"
+    parser.add_argument("--stderr", type=float, help=about)
     parser.add_argument("--store", help="a study's (default: $ENSEMBUDGET_STORE, else store)")
     parser.add_argument("--out", help="a folder for the table in every format and the figure")
     add_format(parser, "table", "csv", "json")
@@ -54,6 +56,7 @@ def act(args: argparse.Namespace) -> int:
 
 def _plane(args: argparse.Namespace) -> "Plane":
     """The plane of a file, or of a study's members in its store."""
+    from ..errors import ArgumentError
     from ..prediction.read import read_plane
     from ..studies import load_study
     from ..verbs.plan import stored_plan
@@ -61,7 +64,11 @@ def _plane(args: argparse.Namespace) -> "Plane":
     from .values import existing_store
 
     if args.source.endswith(".csv"):
-        return read_plane(args.source, args.arm)
+        return read_plane(args.source, args.arm, stderr=args.stderr)
+    if args.stderr is not None:
+        raise ArgumentError(
+            f"--stderr {args.stderr:g}: study {args.source!r} has members that show how well it is known."
+        )
     study, store = load_study(args.source), existing_store(args)
     return study_plane(stored_plan(study, store), store, args.arm)
 
@@ -70,5 +77,5 @@ command = Command(
     "predict the best split of a budget and its CNLL from a few small members",
     add_arguments,
     act,
-    ("digits --budget 250k,500k", "plane.csv --budget 15.3M --format json"),
+    ("digits --budget 250k,500k", "plane.csv --budget 15.3M --stderr 0.005 --format json"),
 )

@@ -23,13 +23,14 @@ def draw(subject: Predicted) -> Figure:
     predictions = subject.predictions
     for one, colour in zip(predictions, scale(len(predictions)), strict=True):
         n = np.array([split.members for split in one.splits])
-        y, low, high = np.array([(s.cnll.value, s.cnll.low, s.cnll.high) for s in one.splits]).T
+        cells = [(s.cnll.value, s.cnll.low, s.cnll.high) for s in one.splits]
+        y, low, high = np.array(cells, float).T  # NaN where there is no interval
         axes.fill_between(n, low, high, color=colour, alpha=0.18, lw=0)
         axes.plot(n, y, color=colour, lw=1.4, label=f"{short(one.budget)} {one.budget_kind}")
         best = [split.members for split in one.splits].index(one.best)
         axes.plot(n[best], y[best], "*", color=colour, markersize=15, markeredgecolor="black", zorder=5)
-        cells = [(split.members, split.width) for split in one.splits]
-        seen = [(cell[0], subject.measured[cell]) for cell in cells if cell in subject.measured]
+        places = [(split.members, split.width) for split in one.splits]
+        seen = [(place[0], subject.measured[place]) for place in places if place in subject.measured]
         if seen:
             axes.plot(*zip(*seen, strict=True), "o", mfc="none", color=colour, markersize=6)
     axes.set_xscale("log", base=2)

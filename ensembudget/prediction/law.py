@@ -1,35 +1,40 @@
-"""One law of CNLL over members and widths, fitted to a whole plane at once.
+"""The law of CNLL over members and widths, fitted to a whole plane at once.
 
     CNLL(n, N) = c + b n^-alpha + d q^-beta + e n^-alpha q^-beta,    q = N / smallest N,
 
-with N the parameters of one member and c, b, d, e >= 0. Of five forms it has, with one that has more
-exponents, the smallest held-out error (`benchmarks/test_prediction.py`).
+with N the parameters of one member and c, b, d, e >= 0, or one of the forms that a plane of few widths cannot
+tell from it (`forms`). Predictions average over all, each as likely as the data make it.
 
-The exponents lie on a grid, and for each the coefficients follow by non-negative least squares, weighted by
-the covariance of the measured means (`projection`). What the law leaves is modelled too (`scatter`), at
-scales that the data choose (REML). Uncertainty is by resampling (`posterior`): the members' noise, the
-deviations and the prior of the exponents are drawn, the law is fitted again, and the deviations are
-conditioned on the residuals. In the linear case these are exact draws from the posterior.
+The exponents lie on a grid; the coefficients are integrated out (REML), under the covariance of the
+measured means. What the law leaves is modelled too: deviations within the plane (`scatter`), at scales that
+the data choose, and drift beyond its widest width (`beyond`). Draws (`posterior`) perturb the data by the
+members' noise and by deviations, fit the coefficients again, not below zero (`projection`), and condition
+the deviations on the residuals. In the linear case these are exact draws from the posterior.
 """
+
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from ..arrays import Array
-from .forms import INTERACTING, Form
-from .plane import Plane
+from .beyond import Beyond, learnt, prior_of
+from .forms import FORMS, Form
+from .plane import LEAST_WIDTHS, Plane
 from .posterior import Posterior
-from .scatter import kernel
+from .scatter import kernel, split_off
 
 FAR = 2.5  # standard deviations from where the other widths expect a width: beyond it the width counts less
+HELD = 300  # draws of a column that is held out
 HONEST = 5  # at most one width in so many is doubted: fewer show no law to doubt it by
 
 
-def fit_plane(plane: Plane, form: Form = INTERACTING) -> Posterior:
+def fit_plane(plane: Plane, forms: Sequence[Form] = FORMS) -> Posterior:
     """The law of a plane; widths that lie far from where all others expect them count less.
 
     Args:
         plane: What was measured.
-        form: The law's.
+        forms: That the law may have.
 
     Example:
         >>> from .plane import WidthCurve, checked
@@ -41,13 +46,29 @@ def fit_plane(plane: Plane, form: Form = INTERACTING) -> Posterior:
         >>> [round(float(x), 1) for x in found.law(np.array([32.0]), np.array([400.0]))]  # 0.567 in truth
         [0.6]
     """
-    noise = plane.covariance
+    noise, beyond = plane.covariance, prior_of(plane)
     for _ in range(len(plane.curves) // HONEST):
-        doubt = _doubt(Posterior(plane, form, noise))
+        doubt = _doubt(Posterior(plane, forms, noise, beyond))
         if doubt is None:
             break
         noise = noise + doubt
-    return Posterior(plane, form, noise)
+    found = Posterior(plane, forms, noise, beyond)
+    return replace(found, beyond=_held_out(found)) if len(plane.curves) > LEAST_WIDTHS else found
+
+
+def _held_out(posterior: Posterior) -> Beyond:
+    """The drift beyond the widest width, where the widest is predicted from the others."""
+    plane, widest = posterior.plane, posterior.plane.curves[-1]
+    rest = plane.parameters < widest.parameters
+    less = replace(plane, curves=plane.curves[:-1])
+    prior = posterior.beyond
+    none = prior._replace(weights=np.zeros(len(prior.weights)), scales=0 * prior.scales)
+    fitted = Posterior(less, (posterior.best.form,), posterior.noise[np.ix_(rest, rest)], none)
+    drawn = fitted.draws(widest.sizes, np.full(len(widest.sizes), float(widest.parameters)), count=HELD)
+    _, error = split_off(fitted.best.scatter, less)
+    covariance = np.cov(drawn) + posterior.noise[np.ix_(~rest, ~rest)]
+    covariance = np.atleast_2d(covariance) + error**2 * np.eye(len(widest.sizes))
+    return learnt(prior, widest.sizes, widest.cnll - drawn.mean(1), covariance)
 
 
 def _doubt(posterior: Posterior) -> Array | None:
@@ -55,7 +76,7 @@ def _doubt(posterior: Posterior) -> Array | None:
 
     What a Gaussian expects of a block without it follows from the inverse covariance of the whole.
     """
-    plane, (scatter, _) = posterior.plane, posterior.best
+    plane, scatter = posterior.plane, posterior.best.scatter
     left = plane.cnll - posterior.law(plane.members, plane.parameters)
     precision = np.linalg.inv(kernel(plane.members, plane.parameters, scatter) + posterior.noise)
     farthest, found = FAR, None

@@ -10,7 +10,7 @@ from ..errors import ArgumentError
 from ..records.search import CONFIDENCE, TOLERANCE
 from ..scoring.covariance import ScoredPool
 from .budgets import Budgeted, Candidate
-from .forms import INTERACTING, Form
+from .forms import FORMS, Form
 from .law import fit_plane
 from .plane import LEAST_WIDTHS, checked
 from .pools import curves_of
@@ -53,7 +53,7 @@ class Policy:
         grid: Operations of all that the study would train for this budget, for what is reported of the spend.
         tolerance: A split this fraction above the lowest CNLL is as good as the best.
         confidence: Probability with which the chosen split must be that good.
-        form: Of the law.
+        forms: That the law may have.
         draws: From its posterior.
 
     Raises:
@@ -65,7 +65,7 @@ class Policy:
     grid: float
     tolerance: float = TOLERANCE
     confidence: float = CONFIDENCE
-    form: Form = INTERACTING
+    forms: Sequence[Form] = FORMS
     draws: int = DRAWS
 
     def __post_init__(self) -> None:
@@ -85,7 +85,7 @@ class Policy:
         first, why = _first(widths, candidates, left)
         if why:
             return Decision(None, 0.0, np.inf, first, 0 if first is None else 1, why)
-        posterior = fit_plane(checked(curves_of(pools), "the search"), self.form)
+        posterior = fit_plane(checked(curves_of(pools), "the search"), self.forms)
         places = np.array([(one.members, one.parameters) for one in candidates], float)
         drawn = posterior.draws(*places.T, count=self.draws)
         best, lowest = int(drawn.mean(1).argmin()), drawn.min(0)

@@ -1,16 +1,20 @@
 """Which split of a budget is best, and by how much, from the law of a plane."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from ..arrays import Array
 from ..records import Extrapolation, Interval, PredictedSplit, Prediction
+from .beyond import steps_beyond
 from .budgets import Budgeted, Candidate
 from .plane import Plane
 from .posterior import Posterior
 
 LEVEL = 0.9
+MATTERS = 0.1  # probability from which on a split may be the best: its reach is judged too
+STEP = 1.15  # steps of width and doublings of n that an answer may lie beyond: widths are whole numbers
+FARTHEST = 2.0  # times the error expected of the widest column: with more, the law does not reach beyond it
 LARGEST_SCATTER = 0.15  # about the law, of the range of CNLL: with more there is no law
 
 
@@ -38,30 +42,34 @@ def predict(posterior: Posterior, budgets: Sequence[Budgeted], *, seed: int = 0)
 
 
 def _prediction(posterior: Posterior, asked: Budgeted, drawn: Array) -> Prediction:
+    known = posterior.plane.has_errors
     shares = np.bincount(drawn.argmin(0), minlength=len(drawn)) / drawn.shape[1]
     splits = [
         PredictedSplit(
             members=one.members,
             width=one.width,
             parameters_total=one.members * one.parameters,
-            cnll=_interval(row),
-            probability_best=float(share),
-            gain=_interval(drawn[0] - row),
+            cnll=_interval(row, known),
+            probability_best=float(share) if known else None,
+            gain=_interval(drawn[0] - row, known),
             extrapolation=_extrapolation(posterior.plane, one),
         )
         for one, row, share in zip(asked.candidates, drawn, shares, strict=True)
     ]
-    best = min(splits, key=lambda one: one.cnll.value)
+    best = min(range(len(splits)), key=lambda i: splits[i].cnll.value)
+    judged = [i for i, share in enumerate(shares) if i in (0, best) or share >= MATTERS]
     return Prediction(
         budget=asked.budget,
         budget_kind=asked.kind,
-        best=best.members,
-        status=_status(posterior, [splits[0], best]),
+        best=splits[best].members,
+        status=_status(posterior, [asked.candidates[i] for i in judged]),
         splits=splits,
     )
 
 
-def _interval(drawn: Array) -> Interval:
+def _interval(drawn: Array, known: bool) -> Interval:
+    if not known:
+        return Interval(value=float(drawn.mean()))
     low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Interval(value=float(drawn.mean()), low=float(low), high=float(high))
 
@@ -75,29 +83,57 @@ def _extrapolation(plane: Plane, one: Candidate) -> Extrapolation:
     )
 
 
-def _status(posterior: Posterior, judged: Sequence[PredictedSplit]) -> str:
-    """Whether the plane carries an answer: it follows a law, and the answer is within reach of it.
+def _status(posterior: Posterior, judged: Sequence[Candidate]) -> str:
+    """Whether the plane carries an answer: it has errors and follows a law, and the answer is within a step.
 
-    Within reach is no further beyond the plane than the plane itself spans, in logarithms.
+    Judged are the wide network, the best split and all that may be the best.
     """
+    faults = [*_of_plane(posterior)]
+    for one in judged:
+        faults += _too_far(posterior.plane, one)
+    if any(one.parameters > posterior.plane.parameters.max() for one in judged):
+        faults += _of_wider(posterior)
+    return "not carried by the data: " + "; ".join(faults) if faults else "ok"
+
+
+def _of_plane(posterior: Posterior) -> Iterator[str]:
     plane = posterior.plane
-    spans = {
-        "width": plane.curves[-1].width / plane.curves[0].width,
-        "members": float(plane.members.max() / plane.members.min()),
-    }
-    faults = []
-    for name, span in spans.items():
-        for one in judged:
-            factor = getattr(one.extrapolation, name)
-            if factor > span:
-                faults.append(
-                    f"n = {one.members} of width {one.width} is {factor:.1f} times beyond the largest"
-                    f" {name} measured, and the plane spans {span:.1f}"
-                )
+    if not plane.has_errors:
+        yield (
+            "nothing says how well the cells of this plane are known, so there are no intervals and no"
+            " probabilities (a column stderr, or --stderr, would say it)"
+        )
     left = plane.cnll - posterior.law(plane.members, plane.parameters)
     share = float(np.sqrt((left**2).mean()) / np.ptp(plane.cnll))
     if share > LARGEST_SCATTER:
-        faults.append(f"CNLL scatters about the law by {share:.0%} of its range")
-    if max(one.extrapolation.width for one in judged) > 1 and not posterior.falls_along_width:
-        faults.append("CNLL does not fall with width, and this is wider than what was measured")
-    return "not carried by the data: " + "; ".join(dict.fromkeys(faults)) if faults else "ok"
+        yield f"CNLL scatters about the law by {share:.0%} of its range"
+
+
+def _too_far(plane: Plane, one: Candidate) -> Iterator[str]:
+    steps = steps_beyond(plane, np.array([float(one.members)]), np.array([float(one.parameters)]))
+    narrower, widest = (curve.width for curve in plane.curves[-2:])
+    if steps.width[0] > STEP:
+        yield (
+            f"n = {one.members} of width {one.width} is {one.width / widest:.2f} times as wide as the widest"
+            f" measured, and one step of width is {widest / narrower:.2f} times"
+        )
+    if steps.members[0] > STEP:
+        largest = plane.members.max()
+        yield (
+            f"n = {one.members} of width {one.width} has {one.members / largest:.1f} times the {largest:g}"
+            " members of the largest ensemble measured, and one step is 2 times"
+        )
+
+
+def _of_wider(posterior: Posterior) -> Iterator[str]:
+    """Why nothing wider than the plane is carried."""
+    plane, far = posterior.plane, posterior.beyond.far
+    if far is None:
+        yield (
+            f"{len(plane.curves)} widths leave none to hold out, so nothing shows whether the law reaches"
+            " beyond the widest: measure one more"
+        )
+    elif far > FARTHEST:
+        yield f"the widest column, predicted from the others, is off by {far:.1f} times the expected error"
+    if not posterior.falls_along_width:
+        yield "CNLL does not fall with width, and this is wider than what was measured"

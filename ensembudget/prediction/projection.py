@@ -1,61 +1,48 @@
-"""Variable projection: exponents on a grid, and for each the best coefficients that are not negative.
-
-Source: Golub & Pereyra 1973.
-"""
+"""Least squares whose coefficients are not negative, many small problems at once."""
 
 from itertools import combinations
-from typing import NamedTuple
 
 import numpy as np
 
-from ..arrays import Array, Integers
+from ..arrays import Array
+
+ROUNDING = 1e-9  # relative, of what a coefficient at zero may still gain
 
 
-class Fitted(NamedTuple):
-    """The best of a grid for each of several data sets, (draw,): its node, coefficients and loss."""
+def nonnegative(gram: Array, right: Array) -> tuple[Array, Array]:
+    """The coefficients x >= 0 that minimise x' G x - 2 r' x, and by how much they lower it from zero.
 
-    node: Integers
-    coefficients: Array  # (draw, coefficient)
-    loss: Array
-
-
-def project(design: Array, y: Array, penalty: Array) -> Fitted:
-    """Variable projection with coefficients >= 0, for many data sets at once.
+    Sets of coefficients that may be above zero are tried until no other coefficient would gain (Karush, Kuhn
+    and Tucker); where rounding hides that, the set that gains most is the solution.
 
     Args:
-        design: Whitened, (node, point, coefficient).
-        y: Whitened, (point, draw).
-        penalty: Added to the squares, (node, draw).
+        gram: G, (problem, coefficient, coefficient).
+        right: r, (problem, coefficient).
+
+    Returns:
+        (problem, coefficient) and (problem,).
+
+    Example:
+        >>> nonnegative(np.eye(2)[None], np.array([[3.0, -1.0]]))[0].tolist()
+        [[3.0, 0.0]]
     """
-    gram = np.einsum("gpc,gpd->gcd", design, design)
-    right = np.einsum("gpc,pd->gcd", design, y)
-    shape = (len(design), y.shape[1])
-    squares = (y * y).sum(0)
-    best, which = np.broadcast_to(squares, shape).copy(), np.full(shape, -1)  # all coefficients zero
-    supports = _supports(design.shape[-1])
-    for number, some in enumerate(supports):
-        solved = _solve(gram, right, some)
-        left = squares - (solved * right[:, some]).sum(1)
-        better = (left < best) & (solved >= 0).all(1)
-        best[better], which[better] = left[better], number
-    total = best + penalty
-    node, draw = total.argmin(0), np.arange(y.shape[1])
-    coefficients = np.zeros((y.shape[1], design.shape[-1]))
-    for number, some in enumerate(supports):
-        its = np.flatnonzero(which[node, draw] == number)
-        found = _solve(gram[node[its]], right[node[its], :, its][..., None], some)
-        coefficients[its[:, None], some] = found[..., 0]
-    return Fitted(node, coefficients, total[node, draw])
+    best, gained, left = np.zeros_like(right), np.zeros(len(right)), np.arange(len(right))
+    for some in _supports(right.shape[1]):
+        tried = np.zeros((len(left), right.shape[1]))
+        part = gram[left][:, some][:, :, some]
+        tried[:, some] = np.linalg.solve(part, right[left][:, some, None])[..., 0]
+        gain = (tried * right[left]).sum(1)
+        better = (gain > gained[left]) & (tried >= 0).all(1)
+        best[left[better]], gained[left[better]] = tried[better], gain[better]
+        pull = right[left] - (gram[left] @ tried[..., None])[..., 0]
+        solved = better & (pull <= ROUNDING * np.abs(right[left])).all(1)
+        left = left[~solved]
+        if not len(left):
+            break
+    return best, gained
 
 
 def _supports(coefficients: int) -> list[list[int]]:
-    """Every set of coefficients that may be above zero."""
-    return [list(some) for r in range(coefficients) for some in combinations(range(coefficients), r + 1)]
-
-
-def _solve(gram: Array, right: Array, some: list[int]) -> Array:
-    """Normal equations of some coefficients: (node, coefficient, draw)."""
-    part = gram[:, some][:, :, some]
-    ridge = 1e-10 * np.trace(part, axis1=1, axis2=2)[:, None, None] / len(some)
-    found: Array = np.linalg.solve(part + ridge * np.eye(len(some)), right[:, some])
-    return found
+    """Every set of coefficients that may be above zero, the largest first."""
+    sizes = range(coefficients, 0, -1)
+    return [list(some) for size in sizes for some in combinations(range(coefficients), size)]

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from ..arrays import Array
-from ..errors import InputError, did_you_mean
+from ..errors import ArgumentError, InputError, did_you_mean
 from ..scoring.sizes import spaced
 from .arms import chosen_arm
 from .plane import CORRELATION, Plane, WidthCurve, checked
@@ -16,7 +16,7 @@ from .sidecar import published_curves, read_sidecar
 NEEDED = ("members", "width", "parameters", "cnll")
 
 
-def read_plane(path: str, arm: str | None = None) -> Plane:
+def read_plane(path: str, arm: str | None = None, *, stderr: float | None = None) -> Plane:
     """Reads a plane from CSV: `members,width,parameters,cnll` and, where known, `stderr` and `arm`.
 
     Where a report wrote `plane.json` beside its `plane.csv`, the plane is the one that the store gives: with
@@ -26,8 +26,11 @@ def read_plane(path: str, arm: str | None = None) -> Plane:
     Args:
         path: Of the file; further columns are ignored.
         arm: Which, where the file has a column `arm` with several.
+        stderr: Of every cell, nats, where the file has none: how exactly it was read off a figure, say. Such
+            errors are each cell's own; give those that sizes share as a column.
 
     Raises:
+        ArgumentError: A `stderr` that is no number above 0, or of a plane that has its errors.
         InputError: No such file or columns, impossible numbers, cells that disagree, or a `plane.json` beside
             it that is not its own.
         ArmError: No such arm, or several and none named.
@@ -40,6 +43,8 @@ def read_plane(path: str, arm: str | None = None) -> Plane:
         frame = frame[frame["arm"].astype(str) == arm]
     _check_numbers(frame, path)
     curves = list(_curves(frame, path))
+    if stderr is not None:
+        curves = [_as_stated(curve, stderr, path) for curve in curves]
     published = read_sidecar(path, arm)
     if published is None:
         return checked(curves, repr(path), arm=arm)
@@ -112,6 +117,15 @@ def _curves(frame: pd.DataFrame, path: str) -> Iterator[WidthCurve]:
             cnll=cells["cnll"].to_numpy(float),
             covariance=_correlated(cells["stderr"], largest),
         )
+
+
+def _as_stated(curve: WidthCurve, stderr: float, path: str) -> WidthCurve:
+    """A curve without errors, with the one that is stated for all cells."""
+    if not 0 < stderr < np.inf:
+        raise ArgumentError(f"--stderr {stderr:g} must be a number above 0: nats, like 0.005.")
+    if curve.covariance.any():
+        raise ArgumentError(f"--stderr {stderr:g}: plane {path!r} says itself how well its cells are known.")
+    return curve._replace(covariance=stderr**2 * np.eye(len(curve.sizes)))
 
 
 def _correlated(stderr: pd.Series, largest: float) -> Array:

@@ -9,10 +9,8 @@ from ..arrays import Array
 from .plane import Plane
 
 REACH = 0.7  # of deviations along width, in ln N: a factor of two is near
-CELL_SCALES = np.geomspace(
-    0.002, 0.05, 5
-)  # tried for the deviation of a cell, fractions of the range of CNLL
-WIDTH_SCALES = np.geomspace(0.01, 0.2, 7)  # tried for that of a width
+CELL_SCALES = np.geomspace(0.002, 0.05, 4)  # tried for a cell's deviation, fractions of the range of CNLL
+WIDTH_SCALES = np.geomspace(0.01, 0.2, 4)  # tried for that of a width
 USUAL_WIDTH_SCALE = 0.05  # half-normal prior of a width's
 
 

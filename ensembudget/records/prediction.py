@@ -15,16 +15,17 @@ class Extrapolation(Record):
 
 
 class PredictedSplit(Record):
-    """A split that need not have been trained; intervals are 90%.
+    """A split that need not have been trained; intervals are 90%, absent where the plane has no errors.
 
-    `gain` is the wide network's CNLL minus this one's, nats per sample; `probability_best` of the budget.
+    `gain` is the wide network's CNLL minus this one's, nats per sample; `probability_best` of the budget, or
+    None where there are no intervals.
     """
 
     members: PositiveInt
     width: PositiveInt
     parameters_total: PositiveInt
     cnll: Interval
-    probability_best: float
+    probability_best: float | None
     gain: Interval
     extrapolation: Extrapolation
 

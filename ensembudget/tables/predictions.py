@@ -6,8 +6,10 @@ from typing import NamedTuple
 import numpy as np
 
 from ..prediction.posterior import Posterior
-from ..records import PredictedSplit, Prediction
+from ..records import Interval, PredictedSplit, Prediction
 from ._base import Column, Table
+
+SHOWN = 0.1  # probability from which on another form is named
 
 
 class SplitOfBudget(NamedTuple):
@@ -41,10 +43,12 @@ table = Table(
     ),
     rules=(
         "CNLL in expectation over members, nats per sample, on the test set of the plane; gain is the CNLL of"
-        " the wide network (n = 1) minus that of the split. Intervals are 90%: over fresh members, deviations"
-        " from the law, and its exponents.",
+        " the wide network (n = 1) minus that of the split. Intervals are 90%: over fresh members, the"
+        " forms that the law may have, its exponents, deviations from it, and drift beyond the widest width."
+        " A plane without errors gives no intervals.",
         "★ marks the lowest expected CNLL of a budget; P(best) is the share of draws in which it is lowest.",
-        "Beyond: how many times beyond the largest width, n and budget that were measured; 1 is within.",
+        "Beyond: how many times beyond the largest width, n and budget that were measured; 1 is within."
+        " Only what is at most one step beyond is ok: of width as between the two widest, of n a doubling.",
     ),
     marked="members",
     about="prediction",
@@ -53,16 +57,19 @@ table = Table(
 
 
 def law_note(posterior: Posterior) -> str:
-    """The likeliest law in numbers."""
-    plane, (scatter, fitted) = posterior.plane, posterior.best
-    c, b, d, e = fitted.coefficients[0]
+    """The likeliest law in numbers, and how likely the other forms are."""
+    plane, best = posterior.plane, posterior.best
     doubted = ", ".join(map(str, posterior.doubted))
-    along_members, along_width = posterior.exponents
+    others = [
+        f"{formula} ({share:.0%})"
+        for formula, share in sorted(posterior.shares.items(), key=lambda one: -one[1])
+        if formula != best.form.formula and share >= SHOWN
+    ]
     return (
-        f"Law: CNLL = {c:.4g} + {b:.4g} n^-{along_members:.2f} + {d:.4g} q^-{along_width:.2f}"
-        f" + {e:.4g} n^-{along_members:.2f} q^-{along_width:.2f}, q the parameters of a member over"
-        f" {plane.curves[0].parameters:,}; from {len(plane.cnll)} cells of {len(plane.curves)} widths,"
-        f" which lie {float(np.hypot(*scatter)):.2g} nats about it."
+        f"Law: CNLL = {best.form.written(best.coefficients, best.exponents)}, q the parameters of a member"
+        f" over {plane.curves[0].parameters:,}; from {len(plane.cnll)} cells of {len(plane.curves)} widths,"
+        f" which lie {float(np.hypot(*best.scatter)):.2g} nats about it."
+        + (f" The data leave open: {'; '.join(others)}." if others else "")
         + (f" Far from where all others expect it, and counted less: width {doubted}." if doubted else "")
     )
 
@@ -77,10 +84,16 @@ def _verdict(one: Prediction) -> str:
     kind = one.budget_kind
     text = (
         f"At {one.budget:,} {kind} the best split is expected to be n = {best.members} (width {best.width}):"
-        f" CNLL {best.cnll.value:.4f} [{best.cnll.low:.4f}, {best.cnll.high:.4f}], best with probability"
-        f" {best.probability_best:.2f}"
+        f" CNLL {best.cnll.value:.4f}{_ends(best.cnll, '.4f')}"
     )
+    if best.probability_best is not None:
+        text += f", best with probability {best.probability_best:.2f}"
     if best.members > 1:
-        gain = best.gain
-        text += f", {gain.value:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}] better than the wide network"
+        text += f", {best.gain.value:+.4f}{_ends(best.gain, '+.4f')} better than the wide network"
     return text + (f". But {one.status}." if one.status != "ok" else ".")
+
+
+def _ends(interval: Interval, form: str) -> str:
+    if interval.low is None or interval.high is None:
+        return ""
+    return f" [{interval.low:{form}}, {interval.high:{form}}]"

@@ -14,15 +14,14 @@ EACH = 100  # parameters of a member over its width squared
 SIZES, WIDTHS = (1, 2, 4, 8), (4, 6, 8, 12, 16)
 
 
-def coarse(points: int = 9) -> Form:
-    """The same law with few exponents: with nine of each, nine times as fast."""
+def coarse(points: int = 9) -> tuple[Form]:
+    """The interacting form alone, with few exponents."""
     along_members, along_width = INTERACTING.exponents
-    return INTERACTING._replace(
-        exponents=(
-            along_members._replace(grid=np.geomspace(0.2, 2.5, points)),
-            along_width._replace(grid=np.geomspace(0.1, 2.5, points)),
-        )
+    grids = (
+        along_members._replace(grid=np.geomspace(0.2, 2.5, points)),
+        along_width._replace(grid=np.geomspace(0.1, 2.5, points)),
     )
+    return (INTERACTING._replace(exponents=grids),)
 
 
 COARSE = coarse()

@@ -5,7 +5,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from ensembudget.errors import IncompleteError
-from ensembudget.prediction.forms import INTERACTING
+from ensembudget.prediction.forms import FORMS
 from ensembudget.prediction.policy import Decision
 from ensembudget.prediction.posterior import DRAWS
 from ensembudget.prediction.search import Observed, SearchState, search, state_of
@@ -101,9 +101,9 @@ def test_a_search_that_is_never_sure_spends_what_it_may_and_no_more(share):
 
 
 def test_a_search_with_the_whole_law_finds_a_clear_winner():
-    state, _ = searched(world(*KINDS["many members"]), 0.25 * GRID, form=INTERACTING, draws=DRAWS)
+    state, _ = searched(world(*KINDS["many members"]), 0.25 * GRID, forms=FORMS, draws=DRAWS)
     assert state.decision.best.members == 16
-    assert state.decision.posterior.exponents[0] > 0
+    assert state.decision.posterior.best.exponents[0] > 0
 
 
 def test_a_state_is_what_the_search_would_do_next_and_trains_nothing():

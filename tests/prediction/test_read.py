@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ensembudget.errors import ArmError, FitError, InputError
+from ensembudget.errors import ArgumentError, ArmError, FitError, InputError
 from ensembudget.prediction.plane import CORRELATION
 from ensembudget.prediction.read import read_plane
 
@@ -211,3 +211,21 @@ def test_files_that_are_none_are_refused(tmp_path):
     for name in ("empty.csv", "ragged.csv", "bytes.csv", "folder.csv", "nowhere.csv"):
         with pytest.raises(InputError, match=rf"{name}.*cannot be read"):
             read_plane(str(tmp_path / name))
+
+
+def test_an_error_that_is_stated_is_each_cells_own(written):
+    plane = read_plane(written(lines()), stderr=0.005)
+    assert plane.has_errors
+    assert plane.covariance == pytest.approx(0.005**2 * np.eye(len(plane.cnll)))
+
+
+@pytest.mark.parametrize("stderr", [0.0, -0.1, float("nan"), float("inf")])
+def test_a_stated_error_that_cannot_be_is_refused(written, stderr):
+    with pytest.raises(ArgumentError, match=r"--stderr .* above 0"):
+        read_plane(written(lines()), stderr=stderr)
+
+
+def test_an_error_is_stated_only_where_there_is_none(written):
+    path = written([f"{line},0.01" for line in lines()], HEADER + ",stderr")
+    with pytest.raises(ArgumentError, match="says itself"):
+        read_plane(path, stderr=0.005)

@@ -57,9 +57,9 @@ def widths_of(trained: Mapping[int, int] | None = None, most=MOST) -> list[Train
     return [TrainableWidth(k, EACH * k * k, float(k * k), counts[k], most[k]) for k in WIDTHS]
 
 
-def policy(spend=GRID, form=COARSE, draws=300, **bounds) -> Policy:
-    """With a law of few exponents and few draws: a search in a second."""
-    return Policy(BUDGET, spend, GRID, form=form, draws=draws, **bounds)
+def policy(spend=GRID, forms=COARSE, draws=300, **bounds) -> Policy:
+    """With one form of few exponents and few draws: a search in a second."""
+    return Policy(BUDGET, spend, GRID, forms=forms, draws=draws, **bounds)
 
 
 def asked(trained, known=(), *, left=GRID, most=MOST, **bounds):
