@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.coverage import predictions
+from benchmarks.coverage import dynamics, predictions
 from ensembudget.rendering.write import open_folder, write_rows
 from ensembudget.tables._base import Row, Table
 
@@ -29,3 +29,29 @@ def test_predictions_beyond_the_widest_width(out: Path) -> None:
     publish(out, predictions.TABLE, rows)
     assert all(float(str(row["covered_ok"])) >= 0.8 for row in rows)
     assert float(str(rows[0]["ok"])) >= 0.8  # where the law holds: a tool that never says ok is no use
+
+
+def test_verdicts_on_runs_on_the_sphere_are_rarely_false(out):
+    rows = dynamics.verdicts()
+    publish(out, dynamics.VERDICT_TABLE, rows)
+    assert all(row["false"] <= dynamics.FALSE for row in rows)
+    assert all(row["false"] == 0 for row in rows if row["noise"] == 0)
+    assert all(row["covered"] >= dynamics.SLOPE_COVERED for row in rows if row["covered"] is not None)
+
+
+def test_periods_are_as_long_as_they_are(out):
+    rows = dynamics.periods()
+    publish(out, dynamics.PERIOD_TABLE, rows)
+    low, high = dynamics.COVERED
+    assert all(low <= row["covered"] <= high for row in rows)
+    assert all(abs(row["bias"]) <= dynamics.BIAS for row in rows if row["length"] >= dynamics.LONG_ENOUGH)
+    assert all(0.9 <= row["found"] <= 1.05 for row in rows)
+
+
+def test_slopes_of_periods_are_those_of_the_grid(out):
+    rows = dynamics.slopes()
+    publish(out, dynamics.SLOPE_TABLE, rows)
+    for row in rows:
+        if row["noise"] <= 0.1:
+            assert abs(row["bias"]) <= dynamics.SLOPE_BIAS
+            assert row["covered"] >= dynamics.COVERED[0]

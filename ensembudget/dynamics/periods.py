@@ -5,10 +5,12 @@ ended, and ends when the loss has fallen to a tenth of its peak. A run counts as
 first descent is not a destabilisation. A period lasts from one rise to the next. The last one is cut off by
 the end of the run: it counts as at least as long (`durations`).
 
-Where the record is noisy, ten times is too little: of n records with noise of s decades, the largest is about
-2 s sqrt(2 ln n) decades above the smallest. Where that is more than one decade, it takes the place of ten.
-The noise is read off second differences of the log loss: there neither slopes nor rare jumps count. A period
-must span five records or so: jumps that come more often are taken for noise.
+Where the record is noisy, ten times is too little. One record is k s decades above another, with noise of s
+decades in each, with the probability that a normal variable exceeds k / sqrt(2). Among n records, in calm
+stretches of m, there are so many pairs that noise reaches about 2 s sqrt(ln(n m)) decades. Where that is more
+than one decade, it takes the place of ten. The noise is read off second differences of the log loss: there
+neither slopes nor rare jumps count. With noise of 0.3 decades and jumps of three, all periods of 40 records
+are found; of those of 16 records, 3 in 100 are missed, and of 10 records, 23.
 
 The balance B = g s / sqrt(2 r d) tells two hypotheses about the long run apart, with s the effective learning
 rate, g the root mean square of the effective gradient norm, r the learning rate and d the weight decay. A
@@ -73,14 +75,20 @@ def noise_of(losses: Array) -> float:
     return float(np.median(np.abs(turns))) / 0.6745 / math.sqrt(6)
 
 
-def least_rise(losses: Array) -> float:
+def least_rise(losses: Array, stretch: float) -> float:
     """The factor by which a loss must rise to destabilise: ten, or what noise alone would reach.
 
-    >>> least_rise(np.geomspace(1, 1e-3, 100))
-    10.0
+    Args:
+        losses: At equal intervals, (row,).
+        stretch: How many rows lie between destabilisations; the number of rows where there is none.
+
+    Example:
+        >>> losses = 0.1 * 10 ** (0.3 * np.random.default_rng(0).normal(size=1000))
+        >>> f"{least_rise(losses, 40):.0f} {least_rise(losses, 1000):.0f}"
+        '91 173'
     """
-    reach = 2 * noise_of(losses) * math.sqrt(2 * math.log(max(len(losses), 2)))
-    return max(FACTOR, 10**reach)
+    pairs = max(len(losses) * stretch, 1)
+    return max(FACTOR, 10 ** (2 * noise_of(losses) * math.sqrt(math.log(pairs))))
 
 
 def destabilisations(losses: Array, norms: Array, *, factor: float | None = None) -> list[Destabilisation]:
@@ -89,14 +97,17 @@ def destabilisations(losses: Array, norms: Array, *, factor: float | None = None
     Args:
         losses: Training loss at equal intervals, (row,); values below 1e-8 nats count as 1e-8.
         norms: Norm of the invariant weights at the same times, (row,).
-        factor: By what factor the loss must rise, and then fall; None for `least_rise` of the losses.
+        factor: By what factor the loss must rise, and then fall; None for `least_rise` of the losses, first
+            as if there were no destabilisation, then with as many as that finds.
 
     Example:
         >>> losses = np.array([2, 0.1, 0.01, 0.5, 1, 0.05, 0.02, 3, 0.1])
         >>> [(d.calm, d.onset, d.peak) for d in destabilisations(losses, np.ones(9), factor=10)]
         [(2, 3, 4), (6, 7, 7)]
     """
-    factor = factor or least_rise(losses)
+    if factor is None:
+        coarse = destabilisations(losses, norms, factor=least_rise(losses, len(losses)))
+        factor = least_rise(losses, len(losses) / (len(coarse) + 1))
     losses = np.maximum(losses, FLOOR)
     found: list[Destabilisation] = []
     upset, low, peak, ended = True, 0, 0, 0

@@ -14,9 +14,9 @@ The last two are not regimes: such a run may converge or have reached an equilib
 
 The slope is that of log loss against log epoch over the last three quarters of a run, with an interval that
 knows the noise's memory (`trend`). "Surely" means by the end of a 90% interval, so such an answer is wrong in
-5% of runs at most, as far as the noise is AR(1). Convergence by its slope: the slope is -1/2 or steeper, and
-the whole interval is below -1/5. Chaotic equilibrium: the whole interval is above -1/5. Still falling: the
-whole interval is below 0.
+about one run in twenty. Convergence by its slope: the slope is -1/2 or steeper, and the whole interval is
+below -1/5. Chaotic equilibrium: the whole interval is above -1/5. Still falling: the whole interval is below
+0, and neither of the two.
 
 Why these numbers: a convergent loss falls about as 1/t, in the paper and here. As t^(-1/5) a loss halves only
 when the run is 32 times as long. The last three quarters give a slope 2.4 times as exact as the second half

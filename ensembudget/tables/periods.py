@@ -97,9 +97,9 @@ table = Table(
     ),
     rules=(
         "Destabilisation: the training loss has risen to 10 times its lowest since the last one ended; it"
-        " ends when the loss has fallen to a tenth of its peak. Where noise alone would reach further,"
-        " 2 s sqrt(2 ln n) decades with n records and noise of s decades between them, that takes the place"
-        " of 10.",
+        " ends when the loss has fallen to a tenth of its peak. Where noise alone would reach further, what"
+        " it would reach takes the place of 10: 2 s sqrt(ln(n m)) decades, with noise of s decades in each of"
+        " n records, and m records between one destabilisation and the next.",
         "Period: from one rise to the next, steps; the geometric mean over the periods of all runs, which are"
         " taken as alike. What the end of a run cuts off counts as at least as long: log-normal periods by"
         " maximum likelihood, 95% interval by profile likelihood with Student's limit. There is none where"

@@ -75,8 +75,8 @@ table = Table(
         " runs disagree, the most frequent verdict stands with its share.",
         "Slope: of log training loss against log epoch over the last three quarters, by least squares; the"
         " mean over runs. Brackets hold the 90% interval of every run (Student's t; residuals are taken as"
-        " AR(1) noise). 'Surely' means by the end of a run's interval: such a verdict is wrong in 5% of runs"
-        " at most, where the noise is AR(1).",
+        " AR(1) noise). 'Surely' means by the end of a run's interval: such a verdict is wrong in about one"
+        " run in twenty.",
         "Other values are means over runs of means over the second half; brackets hold the smallest and the"
         " largest run. Effective gradient: mean minibatch gradient norm times the norm of the weights, along"
         " the epoch. Cosine to last: between the weights and those of the record before.",

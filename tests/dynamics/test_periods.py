@@ -140,14 +140,23 @@ def test_noise_makes_no_destabilisations(length, noise):
 def test_noise_is_measured_beside_slopes_and_jumps(noise):
     losses = sawtooth([40] * 50) * 10 ** (noise * np.random.default_rng(0).normal(size=2000))
     assert noise_of(losses) == pytest.approx(noise, rel=0.15)
-    assert least_rise(losses) == pytest.approx(
-        max(10, 10 ** (2 * noise_of(losses) * math.sqrt(2 * math.log(2000))))
-    )
+    reach = 2 * noise_of(losses) * math.sqrt(math.log(2000 * 40))
+    assert least_rise(losses, 40) == pytest.approx(max(10, 10**reach))
 
 
 def test_without_noise_the_least_rise_is_ten():
-    assert least_rise(sawtooth([100, 50, 50])) == 10
-    assert [least_rise(np.ones(rows)) for rows in (0, 1, 2, 3)] == [10] * 4
+    assert least_rise(sawtooth([100, 50, 50]), 50) == 10
+    assert [least_rise(np.ones(rows), rows) for rows in (0, 1, 2, 3)] == [10] * 4
+
+
+def test_the_rise_is_asked_for_the_calm_stretches_that_there_are():
+    """The longer the calm, the further noise reaches: first all rows, then those between what that finds."""
+    losses = sawtooth([16] * 90) * 10 ** (0.3 * np.random.default_rng(3).normal(size=1440))
+    norms = np.ones(len(losses))
+    coarse = destabilisations(losses, norms, factor=least_rise(losses, 1440))
+    found = destabilisations(losses, norms)
+    assert found == destabilisations(losses, norms, factor=least_rise(losses, 1440 / (len(coarse) + 1)))
+    assert len(coarse) < len(found) <= 89
 
 
 def test_a_slow_rise_counts_as_a_jump_does():
