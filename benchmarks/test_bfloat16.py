@@ -1,7 +1,7 @@
 """Whether bfloat16 is as good as float32, and how much faster: real members, and whole training steps.
 
 Command: pytest benchmarks/test_bfloat16.py -m slow -s --store DIR. The first test trains what the store lacks
-of tables/bfloat16/study.toml (an hour and more on two cores; it needs cifar10-jpeg beside the project) and
+of tables/bfloat16/study.toml (half an hour on two cores; it needs cifar10-jpeg beside the project) and
 scores it. The second times training on handwritten digits, enlarged for 32x32: ten minutes. Tables go to
 --out (default: tables/bfloat16). The rule of equivalence was declared before it was run: docs/decisions.md.
 """
