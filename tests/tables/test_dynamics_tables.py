@@ -427,6 +427,28 @@ def test_runs_of_a_rate_that_disagree_show_the_most_frequent_with_its_share(on_s
     assert second["status"] == "runs on both sides at an end of the sweep: sweep further"
 
 
+def test_runs_that_still_fall_are_told_and_drawn_as_such_and_widen_the_boundary(on_sphere, tmp_path):
+    falling = [frame(T**-0.25), frame(1 / T)]
+    results = made_up(
+        on_sphere, {(1e-3,): [frame(1 / T)] * 2, (3e-2,): falling, (1.0,): [frame(0.5 + 0 * T)] * 2}
+    )
+    rows = regimes.table.rows(analyse(results))
+    assert rows[1]["regime"] == "convergence (1 of 2)"
+    assert (rows[1]["convergence"], rows[1]["still_falling"], rows[1]["undecided"]) == (1, 1, 0)
+    one, two = regime_boundaries.table.rows(analyse(results))
+    assert (one["effective_learning_rate_low"], one["effective_learning_rate_high"]) == (1e-3, 1.0)
+    assert (two["effective_learning_rate"], two["status"]) == (None, "above 1, the largest rate tried")
+
+    results = made_up(on_sphere, {(rate,): [frame(T**-0.25)] * 2 for rate in RATES})
+    analysis = analyse(results)
+    write_rows(tmp_path, regimes.table, regimes.table.rows(analysis), [])
+    assert (tmp_path / "regimes.md").read_text().count("| still falling |") == 3
+    (one, _) = regime_boundaries.table.rows(analysis)
+    assert one["status"] == "runs are still falling or undecided: train longer"
+    for axes in figures_of(results)["regimes"].axes:
+        assert {line.get_linestyle() for line in axes.lines} == {"-."}
+
+
 def test_a_rate_at_which_every_run_was_lost_has_dashes(on_sphere, tmp_path):
     lost = frame([2.3, np.nan], effective_gradient_norm=np.full(2, np.nan), test_error=np.full(2, np.nan))
     results = made_up(
