@@ -28,15 +28,14 @@ def nonnegative(gram: Array, right: Array) -> tuple[Array, Array]:
     """
     best, gained, left = np.zeros_like(right), np.zeros(len(right)), np.arange(len(right))
     for some in _supports(right.shape[1]):
-        tried = np.zeros((len(left), right.shape[1]))
-        part = gram[left][:, some][:, :, some]
-        tried[:, some] = np.linalg.solve(part, right[left][:, some, None])[..., 0]
-        gain = (tried * right[left]).sum(1)
+        tried = np.zeros_like(right)
+        tried[:, some] = np.linalg.solve(gram[:, some][:, :, some], right[:, some, None])[..., 0]
+        gain = (tried * right).sum(1)
         better = (gain > gained[left]) & (tried >= 0).all(1)
         best[left[better]], gained[left[better]] = tried[better], gain[better]
-        pull = right[left] - (gram[left] @ tried[..., None])[..., 0]
-        solved = better & (pull <= ROUNDING * np.abs(right[left])).all(1)
-        left = left[~solved]
+        pull = right - (gram @ tried[..., None])[..., 0]
+        rest = ~better | (pull > ROUNDING * np.abs(right)).any(1)
+        left, gram, right = left[rest], gram[rest], right[rest]
         if not len(left):
             break
     return best, gained
