@@ -75,7 +75,7 @@ FORM_TABLE = Table(
         f"Best split: among the measured splits within {OFF:.0%} of a budget, at least one held out; tied:"
         f" within {READ} nats of the lowest. Answered: cells for which a law was not refused.",
         f"'{AVERAGED}' is what `predict` does: over forms, each as likely as the data make it. Covered: the"
-        " measured value, whose own standard error is added to the interval; of a plane read off a figure that"
+        " measured value, whose own standard error is added to the interval; of a plane read off a figure it"
         f" is {READ} nats.",
         f"'{PAPERS}' is the papers' way: a law along n for each width, then along width; it has no joint"
         " interval.",

@@ -248,7 +248,7 @@ def test_without_errors_there_are_values_and_no_intervals():
 def test_three_widths_carry_nothing_wider():
     posterior = fit_plane(checked([curve(k) for k in (8, 16, 32)], "plane"), COARSE)
     assert asked_of(posterior, Candidate(1, 30, vgg(30))).status == "ok"
-    assert "3 widths leave none to hold out" in asked_of(posterior, Candidate(1, 40, vgg(40))).status
+    assert "of 3 widths none can be held out" in asked_of(posterior, Candidate(1, 40, vgg(40))).status
 
 
 @pytest.mark.parametrize(("shift", "carried"), [(0.0, True), (0.25, False)])
@@ -366,6 +366,9 @@ BAD = {
     "a budget that is none": ("predict plane.csv --budget lots", ("lots", "36.8M")),
     "an arm of a file without any": ("predict plane.csv --budget 2M --arm sgd", ("--arm", "sgd", "no arms")),
     "half a member": ("predict plane.csv --budget 2M --members 1,2.5", ("--members", "2.5")),
+    "an error below zero": ("predict plane.csv --budget 2M --stderr -1", ("--stderr", "above 0")),
+    "an error that is known": ("predict plane.csv --budget 2M --stderr 0.01", ("--stderr", "says itself")),
+    "an error of a study": ("predict digits --budget 2M --stderr 0.01", ("--stderr", "members")),
     "no members": ("predict plane.csv --budget 2M --members 0", ("--members", "at least 1")),
     "no budget": ("predict plane.csv", ("--budget",)),
     "an unknown format": ("predict plane.csv --budget 2M --format xml", ("--format", "xml")),
@@ -381,6 +384,23 @@ def test_a_bad_request_ends_with_one_line_and_nothing_printed(arguments, words, 
     assert said.err.count("\n") == 1
     assert "Traceback" not in said.err
     assert all(word in said.err for word in words), said.err
+
+
+def test_a_plane_without_errors_is_predicted_without_intervals_and_says_why(run, folder):
+    rows = [f"{n},{k},{vgg(k)},{cnll(n, k):.6f}" for k in WIDTHS for n in (1, 2, 4)]
+    write(folder / "bare.csv", rows, "members,width,parameters,cnll")
+    said = run("predict", "bare.csv", "--budget", "1.9M", "--out", "found")
+    assert (said.code, said.err) == (0, "")
+    assert "[" not in said.out.split("Law:")[0]
+    assert "nothing says how well the cells of this plane are known" in said.out
+    assert "best with probability" not in said.out
+    assert "nan" not in said.out.lower()
+    assert (folder / "found" / "predictions.png").stat().st_size > 100
+    stated = run("predict", "bare.csv", "--budget", "1.9M", "--stderr", "0.004", "--format", "json")
+    (one,) = json.loads(stated.out)
+    assert one["status"] == "ok"
+    for split in one["splits"]:
+        assert split["cnll"]["low"] < cnll(split["members"], split["width"]) < split["cnll"]["high"]
 
 
 def test_a_bad_plane_leaves_no_folder_behind(run, folder):

@@ -38,6 +38,9 @@ class Beyond(NamedTuple):
         return float((self.weights @ self.scales**2) ** 0.5)
 
 
+NOTHING = Beyond(np.zeros(1), np.ones(1))
+
+
 class Steps(NamedTuple):
     """How far places lie beyond a plane, (place,): in steps as between its two widest, in doublings."""
 

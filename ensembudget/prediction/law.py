@@ -18,7 +18,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..arrays import Array
-from .beyond import Beyond, learnt, prior_of
+from .beyond import NOTHING, Beyond, learnt, prior_of
 from .forms import FORMS, Form
 from .plane import LEAST_WIDTHS, Plane
 from .posterior import Posterior
@@ -61,14 +61,14 @@ def _held_out(posterior: Posterior) -> Beyond:
     plane, widest = posterior.plane, posterior.plane.curves[-1]
     rest = plane.parameters < widest.parameters
     less = replace(plane, curves=plane.curves[:-1])
-    prior = posterior.beyond
-    none = prior._replace(weights=np.zeros(len(prior.weights)), scales=0 * prior.scales)
-    fitted = Posterior(less, (posterior.best.form,), posterior.noise[np.ix_(rest, rest)], none)
+    if not np.ptp(less.cnll):
+        return posterior.beyond
+    fitted = Posterior(less, (posterior.best.form,), posterior.noise[np.ix_(rest, rest)], NOTHING)
     drawn = fitted.draws(widest.sizes, np.full(len(widest.sizes), float(widest.parameters)), count=HELD)
     _, error = split_off(fitted.best.scatter, less)
     covariance = np.cov(drawn) + posterior.noise[np.ix_(~rest, ~rest)]
     covariance = np.atleast_2d(covariance) + error**2 * np.eye(len(widest.sizes))
-    return learnt(prior, widest.sizes, widest.cnll - drawn.mean(1), covariance)
+    return learnt(posterior.beyond, widest.sizes, widest.cnll - drawn.mean(1), covariance)
 
 
 def _doubt(posterior: Posterior) -> Array | None:

@@ -130,7 +130,7 @@ def _of_wider(posterior: Posterior) -> Iterator[str]:
     plane, far = posterior.plane, posterior.beyond.far
     if far is None:
         yield (
-            f"{len(plane.curves)} widths leave none to hold out, so nothing shows whether the law reaches"
+            f"of {len(plane.curves)} widths none can be held out, so nothing shows whether the law reaches"
             " beyond the widest: measure one more"
         )
     elif far > FARTHEST:
