@@ -5,8 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ensembudget.arrays import Array
-from ensembudget.laws._fit import fit_points
-from ensembudget.laws.power_law import value
+from ensembudget.laws._fit import curve, fit_points
 from ensembudget.prediction import forms
 from ensembudget.prediction.forms import ALONG_MEMBERS, ALONG_WIDTH, INTERACTING, Exponent, Form
 from ensembudget.prediction.plane import Plane
@@ -60,11 +59,10 @@ def one_at_a_time(plane: Plane, members: Array, parameters: Array) -> Array:
     def at(size: float) -> Array:
         """CNLL of this size at every measured width, from the law where it was not measured."""
         found = []
-        for curve in plane.curves:
-            seen = dict(zip(curve.sizes, curve.cnll, strict=True))
-            law = fit_points(curve.sizes, curve.cnll)
-            known = law.a is not None and law.status == "ok"
-            found.append(seen.get(size, value(law, np.array([size]))[0] if known else np.nan))
+        for column in plane.curves:
+            seen = dict(zip(column.sizes, column.cnll, strict=True))
+            law = fit_points(column.sizes, column.cnll)
+            found.append(seen.get(size, curve(law, np.array([size]))[0] if law.reach else np.nan))
         return np.array(found)
 
     widths = np.array([float(curve.parameters) for curve in plane.curves])
@@ -76,5 +74,5 @@ def one_at_a_time(plane: Plane, members: Array, parameters: Array) -> Array:
             continue
         good = np.isfinite(y)
         law = fit_points(widths[good], y[good])
-        values.append(value(law, np.array([each]))[0] if law.a is not None and law.status == "ok" else np.nan)
+        values.append(curve(law, np.array([each]))[0] if law.reach else np.nan)
     return np.array(values)

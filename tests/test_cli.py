@@ -490,9 +490,8 @@ def points(path: Path, a: float, b: float, c: float, m=(1, 2, 4, 8, 16)) -> Path
 
 
 def test_fit_as_json_has_the_agreed_keys(command, tmp_path):
-    said = command(
-        "fit", points(tmp_path / "p.csv", -0.8, 0.3, 0.5), "--x", "members", "--y", "cnll", "--format", "json"
-    )
+    path = points(tmp_path / "p.csv", -0.8, 0.3, 0.5)
+    said = command("fit", path, "--x", "members", "--y", "cnll", "--independent", "--format", "json")
     assert (said.code, said.err) == (0, "")
     found = json.loads(said.out)
     assert {"law", "a", "b", "c", "residual", "points", "status"} <= set(found)

@@ -7,10 +7,13 @@ from enum import StrEnum
 import numpy as np
 
 from ..arrays import Array
+from ..laws._base import Points
 from ..laws._fit import fit_points
 from ..records import Fit, Split
+from ..scoring.covariance import PoolNoise
 from ..scoring.pools import Results
-from .plane import PlaneCell
+from ..scoring.sizes import spaced
+from .plane import MeasuredPlane, PlaneCell
 
 
 class Along(StrEnum):
@@ -29,57 +32,77 @@ class LawResult:
         arm: Whose; "" where there is but one.
         along: What m is.
         at: The width of a law along members, the members of one along width; None along budget.
-        m: Ascending, (point,).
-        cnll: Nats per sample, (point,).
+        points: m and CNLL in nats per sample, with the covariance of the latter over fresh members.
         fit: The law, or why there is none.
     """
 
     arm: str
     along: Along
     at: int | None
-    m: Array
-    cnll: Array
+    points: Points
     fit: Fit
 
 
-def law_results(results: Results, cells: Sequence[PlaneCell]) -> tuple[LawResult, ...]:
+def law_results(results: Results, plane: MeasuredPlane) -> tuple[LawResult, ...]:
     """Along members at each width, along width at each n of the study, along budget at its best n.
+
+    Sizes of one pool share its members, and have a covariance; widths have members of their own. Along
+    members a law is fitted to sizes at least a factor of 1.4 apart: those between use the same members.
 
     Args:
         results: A study's.
-        cells: Its plane.
+        plane: What was measured.
     """
-    return tuple(
-        law
-        for arm in results.plan.arms
-        for law in _of_arm(arm, [cell for cell in cells if cell.arm == arm], results)
-    )
+    return tuple(law for arm in results.plan.arms for law in _of_arm(arm, plane, results))
 
 
-def _of_arm(arm: str, cells: Sequence[PlaneCell], results: Results) -> Iterator[LawResult]:
+def _of_arm(arm: str, plane: MeasuredPlane, results: Results) -> Iterator[LawResult]:
+    cells = [cell for cell in plane.cells if cell.arm == arm]
     for width in [planned.cell.width for planned in results.plan.cells if planned.arm == arm]:
-        column = [cell for cell in cells if cell.width == width]
-        yield _law(arm, Along.MEMBERS, width, [(cell.members, cell.cnll) for cell in column])
+        column = {cell.members: cell for cell in cells if cell.width == width}
+        some = [(size, column[size]) for size in spaced(column)] if column else []
+        yield _law(arm, Along.MEMBERS, width, some, plane)
     for size in results.plan.study.members:
-        column = [cell for cell in cells if cell.members == size]
-        if len(column) > 1:
-            yield _law(arm, Along.WIDTH, size, [(cell.width, cell.cnll) for cell in column])
+        row = [(cell.width, cell) for cell in cells if cell.members == size]
+        if len(row) > 1:
+            yield _law(arm, Along.WIDTH, size, row, plane)
     best = _best_of_budgets([split for split in results.plan.splits if split.arm == arm], cells)
     if len(best) > 1:
-        yield _law(arm, Along.BUDGET, None, best)
+        yield _law(arm, Along.BUDGET, None, best, plane)
 
 
-def _law(arm: str, along: Along, at: int | None, points: Sequence[tuple[int, float]]) -> LawResult:
-    m, cnll = (np.array([float(point[i]) for point in points]) for i in (0, 1))
-    return LawResult(arm, along, at, m, cnll, fit_points(m, cnll))
+def _law(
+    arm: str, along: Along, at: int | None, some: Sequence[tuple[int, PlaneCell]], plane: MeasuredPlane
+) -> LawResult:
+    some = sorted(some, key=lambda one: one[0])
+    m = np.array([float(one) for one, _ in some])
+    y = np.array([cell.cnll for _, cell in some])
+    covariance, freedom = _noise([cell for _, cell in some], plane.noises)
+    points = Points(m, y, covariance, freedom)
+    fit = fit_points(m, y, covariance=covariance, freedom=freedom)
+    return LawResult(arm, along, at, points, fit)
 
 
-def _best_of_budgets(splits: Sequence[Split], cells: Sequence[PlaneCell]) -> list[tuple[int, float]]:
-    """The lowest CNLL of each budget."""
-    measured = {(cell.members, cell.width): cell.cnll for cell in cells}
-    found: dict[int, float] = {}
+def _noise(
+    cells: Sequence[PlaneCell], noises: dict[tuple[str, int], PoolNoise]
+) -> tuple[Array | None, float | None]:
+    """Covariance of some cells, and the fewest degrees of freedom of any; None where one is not known."""
+    its = [noises[cell.arm, cell.width] for cell in cells]
+    if not its or not all(noise.freedom for noise in its):
+        return None, None
+    found = np.zeros((len(cells), len(cells)))
+    for width in {cell.width for cell in cells}:
+        rows = [i for i, cell in enumerate(cells) if cell.width == width]
+        found[np.ix_(rows, rows)] = its[rows[0]].covariance([cells[i].members for i in rows])
+    return found, min(noise.freedom for noise in its)
+
+
+def _best_of_budgets(splits: Sequence[Split], cells: Sequence[PlaneCell]) -> list[tuple[int, PlaneCell]]:
+    """The cell with the lowest CNLL of each budget."""
+    measured = {(cell.members, cell.width): cell for cell in cells}
+    found: dict[int, PlaneCell] = {}
     for split in splits:
-        value = measured.get((split.members, split.width))
-        if value is not None:
-            found[split.budget] = min(value, found.get(split.budget, value))
+        cell = measured.get((split.members, split.width))
+        if cell is not None and (split.budget not in found or cell.cnll < found[split.budget].cnll):
+            found[split.budget] = cell
     return list(found.items())

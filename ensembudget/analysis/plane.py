@@ -1,7 +1,9 @@
-"""CNLL over members and widths: every ensemble size of every pool."""
+"""CNLL over members and widths: every ensemble size of every pool, and how well it is known."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from ..scoring.covariance import PoolNoise, pool_noises, spaced_scores
 from ..scoring.pools import Pool, Results
 
 
@@ -15,7 +17,8 @@ class PlaneCell:
         members: Of the ensemble.
         parameters: Of one member.
         cnll: Mean over the disjoint ensembles, nats per sample.
-        stderr: Of that mean; None for a single ensemble.
+        stderr: Of that mean over fresh members, from what each member brings to it, so that a single ensemble
+            has one too; None where no width of the arm has two members.
         ensembles: How many disjoint ensembles.
         nll: Mean, nats per sample.
         accuracy: Mean.
@@ -32,29 +35,45 @@ class PlaneCell:
     accuracy: float
 
 
-def plane_cells(results: Results) -> tuple[PlaneCell, ...]:
-    """Pool by pool in the plan's order, sizes ascending."""
-    return tuple(cell for pool in results.pools for cell in _cells(pool))
+@dataclass(frozen=True)
+class MeasuredPlane:
+    """The cells, pool by pool in the plan's order and sizes ascending, and the noise of each (arm, width)."""
+
+    cells: tuple[PlaneCell, ...]
+    noises: dict[tuple[str, int], PoolNoise]
 
 
-def _cells(pool: Pool) -> list[PlaneCell]:
-    if pool.scores is None:
-        return []
-    found = []
-    for size, losses in pool.scores.losses.items():
-        means = losses.mean(1)
-        count = len(means)
-        found.append(
-            PlaneCell(
-                arm=pool.planned.arm,
-                width=pool.planned.cell.width,
-                members=size,
-                parameters=pool.stored[0].member.parameters,
-                cnll=float(means.mean()),
-                stderr=float(means.std()) / count**0.5 if count > 1 else None,
-                ensembles=count,
-                nll=pool.scores.mean(size, "nll"),
-                accuracy=pool.scores.mean(size, "accuracy"),
-            )
+def measured_plane(results: Results) -> MeasuredPlane:
+    """Every ensemble size of every pool; pools of one arm share what they know of their members' spread."""
+    noises: dict[tuple[str, int], PoolNoise] = {}
+    for arm in results.plan.arms:
+        its = [pool for pool in results.pools if pool.planned.arm == arm and pool.scores is not None]
+        found = pool_noises([spaced_scores(pool) for pool in its])
+        noises |= {(arm, pool.planned.cell.width): noise for pool, noise in zip(its, found, strict=True)}
+    cells = tuple(cell for pool in results.pools if pool.scores for cell in _cells(pool, noises))
+    return MeasuredPlane(cells, noises)
+
+
+def _cells(pool: Pool, noises: dict[tuple[str, int], PoolNoise]) -> Iterator[PlaneCell]:
+    assert pool.scores is not None
+    arm, width = pool.planned.arm, pool.planned.cell.width
+    sizes = list(pool.scores.losses)
+    for size, error in zip(sizes, _errors(noises[arm, width], sizes), strict=True):
+        means = pool.scores.losses[size].mean(1)
+        yield PlaneCell(
+            arm=arm,
+            width=width,
+            members=size,
+            parameters=pool.stored[0].member.parameters,
+            cnll=float(means.mean()),
+            stderr=error,
+            ensembles=len(means),
+            nll=pool.scores.mean(size, "nll"),
+            accuracy=pool.scores.mean(size, "accuracy"),
         )
-    return found
+
+
+def _errors(noise: PoolNoise, sizes: Sequence[int]) -> list[float | None]:
+    if not noise.freedom:
+        return [None] * len(sizes)
+    return [float(variance) ** 0.5 for variance in noise.covariance(sizes).diagonal()]

@@ -2,8 +2,19 @@
 
 import argparse
 import json
+from typing import TYPE_CHECKING
 
+from ..errors import ArgumentError
 from .parser import Command, Parser, add_format
+
+if TYPE_CHECKING:
+    from ..arrays import Array
+
+MEMBERS = ("members", "n")  # columns along which points are taken to share members
+SHARED = (
+    "ensembles of several sizes are taken to share members, and how their errors covary is not known; give"
+    " --independent if each point has members of its own, or a study's report, which has the covariance"
+)
 
 
 def add_arguments(parser: Parser) -> None:
@@ -12,6 +23,14 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--y", required=True, metavar="COLUMN", help="the column that falls")
     parser.add_argument("--law", default="power_law", help="see ls laws (default: power_law)")
     parser.add_argument("--objective", help="what is minimised (default: the law's own)")
+    parser.add_argument(
+        "--stderr", metavar="COLUMN", help="the standard error of each y (default: from the scatter)"
+    )
+    parser.add_argument(
+        "--independent",
+        action="store_true",
+        help="points have errors of their own, so that a law along members gets intervals too",
+    )
     add_format(parser, "table", "json")
 
 
@@ -22,22 +41,44 @@ def act(args: argparse.Namespace) -> int:
     from ..tables import fits
     from .values import csv_columns
 
-    x, y = csv_columns(args.points, args.x, args.y)
+    shared = args.x in MEMBERS and not args.independent
+    x, y, *errors = csv_columns(args.points, args.x, args.y, *([args.stderr] if args.stderr else []))
     LAWS[args.law]
-    fitted = fit_points(x, y, args.law, args.objective)
+    fitted = fit_points(
+        x,
+        y,
+        args.law,
+        args.objective,
+        covariance=_diagonal(errors[0], args) if errors and not shared else None,
+        unknown=SHARED if shared else "",
+    )
     if args.format == "json":
         print(json.dumps(fitted.model_dump(mode="json"), indent=1))
         return 0
     rows = fits.table.rows([fits.FittedColumns(args.x, args.y, fitted)])
     print(render(fits.table, rows, "txt"))
-    if fitted.status != "ok":
+    if not fitted.reach:
         print(f"No law: {fitted.status}.")
+    elif fitted.no_interval:
+        print(f"No intervals: {fitted.no_interval}.")
     return 0
+
+
+def _diagonal(errors: "Array", args: argparse.Namespace) -> "Array":
+    import numpy as np
+
+    wrong = np.flatnonzero(~(np.isfinite(errors) & (errors > 0)))
+    if len(wrong):
+        raise ArgumentError(
+            f"--stderr {args.stderr!r} of point {wrong[0]} is {errors[wrong[0]]}; it must be above 0."
+        )
+    found: Array = np.diag(errors**2)
+    return found
 
 
 command = Command(
     "fit a law to the points of a CSV",
     add_arguments,
     act,
-    ("points.csv --x members --y cnll", "points.csv --x width --y cnll --format json"),
+    ("points.csv --x members --y cnll --independent", "points.csv --x width --y cnll --format json"),
 )

@@ -49,8 +49,8 @@ def existing_store(args: argparse.Namespace) -> "Store":
     return Store(path)
 
 
-def csv_columns(path: str, x: str, y: str) -> tuple[np.ndarray, np.ndarray]:
-    """Two columns of numbers out of a CSV, each (row,)."""
+def csv_columns(path: str, x: str, y: str, stderr: str | None = None) -> list[np.ndarray]:
+    """Columns of numbers out of a CSV, each (row,): x, y and, where asked for, stderr."""
     import pandas as pd
 
     try:
@@ -59,7 +59,8 @@ def csv_columns(path: str, x: str, y: str) -> tuple[np.ndarray, np.ndarray]:
         raise InputError(f"points {path!r} cannot be read: {error.strerror or error}.") from None
     except ValueError as error:
         raise InputError(f"points {path!r} cannot be read as CSV: {str(error).strip()}.") from None
-    for flag, column in (("--x", x), ("--y", y)):
+    asked = [("--x", x), ("--y", y), *([("--stderr", stderr)] if stderr else [])]
+    for flag, column in asked:
         if column not in frame:
             raise FitError(
                 f"{flag} {column!r} is no column of {path!r}.{did_you_mean(column, frame.columns)}"
@@ -67,7 +68,7 @@ def csv_columns(path: str, x: str, y: str) -> tuple[np.ndarray, np.ndarray]:
             )
         if not pd.api.types.is_numeric_dtype(frame[column]):
             raise FitError(f"{flag} {column!r} of {path!r} is not a column of numbers.")
-    return frame[x].to_numpy(np.float64), frame[y].to_numpy(np.float64)
+    return [frame[column].to_numpy(np.float64) for _, column in asked]
 
 
 def read_costs(path: str) -> "dict[SplitKey, SplitCost]":

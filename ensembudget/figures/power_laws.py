@@ -1,4 +1,4 @@
-"""The laws on log axes: measured CNLL, the fitted curve, and its 95% band."""
+"""The laws on log axes: measured CNLL, the fitted curve, and its 95% band over fresh members."""
 
 from collections.abc import Sequence
 
@@ -9,16 +9,18 @@ from matplotlib.ticker import MaxNLocator
 
 from ..analysis import Analysis
 from ..analysis.laws import Along, LawResult
-from ..laws import power_law
+from ..laws._fit import band, curve
+from ..records import Reach
 from ..tables.power_laws import at
 from ._base import Drawing
 from ._style import NLL_LABEL, panels, plain_ticks, scale
 
+TITLE = "Points: measured. Line and band: c + b m^a and 95%, dashed where no asymptote shows"
 LABELS = {Along.MEMBERS: "members n", Along.WIDTH: "width k", Along.BUDGET: "budget"}
 
 
 def draw(analysis: Analysis) -> Figure | None:
-    laws = [one for one in analysis.laws if len(one.m)]
+    laws = [one for one in analysis.laws if len(one.points.m)]
     shown = {along: its for along in LABELS if (its := [one for one in laws if one.along == along])}
     if not shown:
         return None
@@ -26,7 +28,7 @@ def draw(analysis: Analysis) -> Figure | None:
     for axes, (along, its) in zip(found, shown.items(), strict=True):
         draw_panel(axes, along, its)
     found[0].set_ylabel(NLL_LABEL)
-    figure.suptitle("Points: measured. Line and band: c + b m^a where it holds, 95%", fontsize=9)
+    figure.suptitle(TITLE, fontsize=9)
     return figure
 
 
@@ -34,16 +36,19 @@ def draw_panel(axes: Axes, along: Along, laws: Sequence[LawResult]) -> None:
     """The laws along one quantity."""
     for one, colour in zip(laws, scale(len(laws)), strict=True):
         label = f"{at(one)}, {one.arm}" if one.arm else at(one)
-        axes.plot(one.m, one.cnll, "o", color=colour, markersize=3.5, label=label)
-        if one.fit.status != "ok":
+        points = one.points
+        axes.plot(points.m, points.y, "o", color=colour, markersize=3.5, label=label)
+        if not one.fit.reach:
             continue
-        m = np.geomspace(one.m.min(), one.m.max(), 60)
-        axes.plot(m, power_law.value(one.fit, m), color=colour, lw=1.2)
-        axes.fill_between(m, *power_law.band(one.m, one.cnll, m), color=colour, alpha=0.15, lw=0)
+        m = np.geomspace(points.m[0], points.m[-1], 60)
+        style = "-" if one.fit.reach == Reach.BEYOND else "--"
+        axes.plot(m, curve(one.fit, m), color=colour, lw=1.2, ls=style)
+        if (ends := band(points, one.fit, m)) is not None:
+            axes.fill_between(m, *ends, color=colour, alpha=0.15, lw=0)
     axes.set_xscale("log")
     axes.set_yscale("log")
-    plain_ticks(axes, sorted({int(m) for one in laws for m in one.m if worth_a_tick(int(m), along)}))
-    values = np.concatenate([one.cnll for one in laws])
+    plain_ticks(axes, sorted({int(m) for one in laws for m in one.points.m if worth_a_tick(int(m), along)}))
+    values = np.concatenate([one.points.y for one in laws])
     low, high = values.min(), values.max()
     ticks = MaxNLocator(6, steps=[1, 2, 5, 10]).tick_values(low, high)
     axes.set_yticks(ticks, [f"{y:.3g}" for y in ticks])

@@ -3,7 +3,7 @@
 from ._base import FIRST_ABI, TRAINING_ABI, Record, content_key
 from .cell import STORED, Cell, Options, Recording, Run
 from .cost import SplitCost
-from .fit import Fit
+from .fit import Fit, Reach
 from .interval import Interval
 from .member import Environment, Member
 from .plan import Plan, PlannedCell, Split
@@ -38,6 +38,7 @@ __all__ = [
     "PublishedArm",
     "PublishedCurve",
     "PublishedPlane",
+    "Reach",
     "Recipe",
     "RecipeChoice",
     "Record",

@@ -66,7 +66,7 @@ def render(table: Table, rows: Sequence[Row], kind: str, notes: Sequence[str] = 
 
 def _cell(table: Table, column: Column, row: Row) -> str:
     value = row.get(column.name)
-    void = column.name in table.void_unless_ok and row.get("status") != "ok"
+    void = column.name in table.void and table.refused(row)
     if value is None or void:
         return _DASH
     text = _written(value, column.form)

@@ -40,16 +40,32 @@ class ScoredPool(NamedTuple):
         return max(len(self.influences) - 1, 0)
 
 
-class Moments(NamedTuple):
-    """A covariance, and its degrees of freedom; 0 where nothing shows it.
+class PoolNoise(NamedTuple):
+    """How the means of a pool's ensembles would differ in fresh members.
 
     Attributes:
-        covariance: Between the sizes of a pool, (size, size), nats squared.
-        freedom: Of every number in it.
+        members: Of the pool.
+        sizes: That were looked at, ascending, (size,).
+        moments: Covariance between them that a single member brings, (size, size), nats squared; without an
+            allowance for how well it is known.
+        freedom: Its degrees of freedom; 0 where nothing shows it.
     """
 
-    covariance: Array
+    members: int
+    sizes: Array
+    moments: Array
     freedom: float
+
+    def covariance(self, sizes: Sequence[int]) -> Array:
+        """Of the means at any sizes, (size, size); what members bring is linear in ln n between sizes.
+
+        Args:
+            sizes: Of ensembles, none larger than the pool.
+        """
+        logs = np.log(self.sizes)
+        between = np.stack([np.interp(np.log(sizes), logs, one) for one in np.eye(len(logs))], 1)
+        found: Array = between @ self.moments @ between.T / _used(self.members, np.array(sizes))
+        return found
 
 
 def scored_pool(pool: Pool) -> ScoredPool:
@@ -80,7 +96,8 @@ def _scored(pool: Pool, losses: Mapping[int, Tensor], temperatures: Mapping[int,
 
 def mean_covariances(pools: Sequence[ScoredPool]) -> list[Array]:
     """For every pool the covariance of its means that fresh members would show, (size, size)."""
-    return [each / used(one) for one, each in zip(pools, member_covariances(pools), strict=True)]
+    found = zip(pools, member_covariances(pools), strict=True)
+    return [each / _used(max(len(one.influences), 1), np.array(list(one.cnll))) for one, each in found]
 
 
 def member_covariances(pools: Sequence[ScoredPool]) -> list[Array]:
@@ -90,31 +107,30 @@ def member_covariances(pools: Sequence[ScoredPool]) -> list[Array]:
     covariance has the variance of Student's t.
     """
     tails = _tails(float(sum(one.freedom for one in pools)))
-    return [tails * each.covariance for each in member_moments(pools)]
+    return [tails * each.moments for each in pool_noises(pools)]
 
 
-def member_moments(pools: Sequence[ScoredPool]) -> list[Moments]:
-    """`member_covariances` without the allowance for Student's t, and the degrees of freedom instead.
+def pool_noises(pools: Sequence[ScoredPool]) -> list[PoolNoise]:
+    """For every pool how its sizes vary and covary, with degrees of freedom.
 
     Widths are shrunk to their mean, size by size: two members of one width say next to nothing about its
     spread.
     """
     own = [_moments(one) for one in pools]
-    count = max(len(one.cnll) for one in pools)
+    count = max((len(one.cnll) for one in pools), default=1)
     weight, total = np.zeros((count, count)), np.zeros((count, count))
     for one, moments in zip(pools, own, strict=True):
         size = len(moments)
         total[:size, :size] += one.freedom * moments
         weight[:size, :size] += one.freedom
-    freedom = weight[0, 0]
-    if not freedom:
-        return [Moments(np.zeros((len(one.cnll), len(one.cnll))), 0.0) for one in pools]
+    freedom = float(weight[0, 0])
     shared = _rescaled(total, np.sqrt(np.diag(total) / np.maximum(np.diag(weight), 1)))
     found = []
     for one, moments in zip(pools, own, strict=True):
         size = len(one.cnll)
         mean = (one.freedom * moments + SHRINKAGE * shared[:size, :size]) / (one.freedom + SHRINKAGE)
-        found.append(Moments(mean, float(min(one.freedom + SHRINKAGE, freedom))))
+        members, sizes = max(len(one.influences), 1), np.array(list(one.cnll), float)
+        found.append(PoolNoise(members, sizes, mean, min(one.freedom + SHRINKAGE, freedom)))
     return found
 
 
@@ -138,13 +154,12 @@ def _moments(one: ScoredPool) -> Array:
     return moments + np.diag(one.partners) if len(one.partners) else moments
 
 
-def used(one: ScoredPool) -> Array:
+def _used(members: int, sizes: Array) -> Array:
     """For two sizes, how many members the one that uses more of them averages over, (size, size).
 
     Ensembles are taken from the first member on, so the members of the other size are among these, and the
     sum of products over the product of both counts is a mean product over this number.
     """
-    total, sizes = max(len(one.influences), 1), np.array(list(one.cnll))
-    members = total // sizes * sizes
-    larger: Array = np.maximum(members[:, None], members[None, :]).astype(float)
+    used = members // sizes * sizes
+    larger: Array = np.maximum(used[:, None], used[None, :]).astype(float)
     return larger

@@ -68,7 +68,8 @@ class Table:
         columns: In order.
         rules: Sentences below every table: how its numbers came about.
         marked: The column in which the best row wears a star.
-        void_unless_ok: Columns that mean nothing where the column `status` is not "ok".
+        void: Columns that mean nothing in rows that are refused.
+        refused: Whether a row is; by default where its column `status` is not "ok".
         records: Selects a row's record each from what the table is about (an analysis, say).
         notes: Sentences about these very records, below the rules.
         summary: Names of the columns that fit on a screen; none for all.
@@ -83,7 +84,8 @@ class Table:
     columns: tuple[Column, ...]
     rules: tuple[str, ...] = ()
     marked: str = ""
-    void_unless_ok: tuple[str, ...] = ()
+    void: tuple[str, ...] = ()
+    refused: Callable[[Row], bool] = lambda row: row.get("status") != "ok"
     records: Callable[[Any], Sequence[Any]] = lambda subject: list(subject)
     notes: Callable[[Any], Sequence[str]] = lambda subject: []
     summary: tuple[str, ...] = ()

@@ -20,6 +20,7 @@ table = Table(
     "fits",
     "Fitted law",
     (Column("x", "x"), Column("y", "y"), *FIT),
-    void_unless_ok=power_laws.void_unless_ok,
+    void=power_laws.void,
+    refused=power_laws.refused,
     about="fit",
 )

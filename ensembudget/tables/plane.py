@@ -10,7 +10,7 @@ table = Table(
         Column("width"),
         Column("parameters"),  # of one member
         Column("cnll"),
-        Column("stderr"),  # of the mean over disjoint ensembles; none for a single one
+        Column("stderr"),  # of the mean, over fresh members; none where no width has two
         Column("groups", get="ensembles"),
         Column("nll"),
         Column("accuracy"),

@@ -1,7 +1,7 @@
 """One row a law: how CNLL falls along members, width and budget."""
 
 from ..analysis.laws import Along, LawResult
-from ._base import Column, Table
+from ._base import Column, Row, Table
 
 AT = {Along.MEMBERS: "width {}", Along.WIDTH: "n {}", Along.BUDGET: "best n"}
 
@@ -17,8 +17,15 @@ FIT = (
     Column("smallest", "from", "g", get="fit.smallest"),
     Column("largest", "to", "g", get="fit.largest"),
     Column("held_out_error", "held-out error", "+.4f", get="fit.held_out_error"),
+    Column("reach", get=lambda one: one.fit.reach.value or None, optional=True),
+    Column("no_interval", get="fit.no_interval", optional=True),
     Column("status", "status", get="fit.status"),
 )
+
+
+def refused(row: Row) -> bool:
+    """Whether a row's law may be believed nowhere."""
+    return row["status"] != "ok" and not row.get("reach")
 
 
 def at(one: LawResult) -> str:
@@ -36,14 +43,20 @@ table = Table(
         *FIT,
     ),
     rules=(
-        "CNLL = c + b m^a, nats per sample, by least squares, with 95% profile intervals from Student's t."
-        " Residual: root mean square, nats. Held-out error: prediction minus measurement at the largest m,"
+        "CNLL = c + b m^a, nats per sample, by least squares. Intervals of 95% are over fresh members: errors"
+        " that the means may have are drawn by their covariance and Student's t, taken off, and the law is"
+        " fitted again. Sizes of one pool share members and covary; widths are independent. Scatter beyond"
+        " these errors is added where the residuals show it. All laws are on the same test samples.",
+        "Along members, a law is fitted to sizes at least a factor of 1.4 apart. Along budget, each point is"
+        " the split with the lowest CNLL; that it was chosen is not in the intervals.",
+        "Residual: root mean square, nats. Held-out error: prediction minus measurement at the largest m,"
         " from a fit without it.",
-        "A law whose status is not ok is refused: its numbers are in the CSV and are dashes here.",
-        "Ensembles of one pool share members, so points along n are not independent; the intervals assume"
-        " equal scatter at all points.",
+        "Status is ok where the asymptote c is determined. Where no asymptote shows, the law holds in the"
+        " measured range alone. Intervals may end where the search does: at 0 for c, at -4 or -0.02 for a. A"
+        " law that is refused has dashes here and its numbers in the CSV.",
     ),
-    void_unless_ok=("a", "b", "c", "residual", "held_out_error"),
+    void=("a", "b", "c", "residual", "held_out_error"),
+    refused=refused,
     records=lambda analysis: analysis.laws,
     order=20,
 )

@@ -7,7 +7,7 @@ from ..analysis.arms import arm_results
 from ..analysis.histories import histories
 from ..analysis.laws import law_results
 from ..analysis.periods import grids
-from ..analysis.plane import plane_cells
+from ..analysis.plane import MeasuredPlane, measured_plane
 from ..analysis.regimes import sweeps
 from ..analysis.splits import SplitKey, budget_results
 from ..planning.variants import variants_of
@@ -29,12 +29,12 @@ def analyse(results: Results, costs: Mapping[SplitKey, SplitCost] | None = None)
     arms = {variant.arm: variant.base_arm for variant in variants_of(study)}
     # A study of dynamics alone has no budgets, and its pools no plane worth a law.
     compares, recorded = study.record is None or bool(results.plan.splits), study.record is not None
-    plane = plane_cells(results) if compares else ()
+    plane = measured_plane(results) if compares else MeasuredPlane((), {})
     return Analysis(
         results,
         budgets=budget_results(results, costs or {}),
         arms=arm_results(results) if compares else (),
-        plane=plane,
+        plane=plane.cells,
         laws=law_results(results, plane) if compares else (),
         histories=histories(results, arms) if recorded else (),
         sweeps=sweeps(results, arms) if recorded else (),

@@ -12,7 +12,9 @@ from scipy.optimize import curve_fit, least_squares
 
 from ensembudget.errors import FitError, UnknownPartError
 from ensembudget.laws import power_law
-from ensembudget.laws._fit import fit_points
+from ensembudget.laws._base import Points
+from ensembudget.laws._fit import band, fit_points
+from ensembudget.laws._fit import curve as fitted_curve
 
 OBJECTIVES = power_law.law.objectives
 SIZES = 2.0 ** np.arange(8)
@@ -235,19 +237,20 @@ def test_the_band_contains_the_fitted_curve_and_is_widest_outside(seed):
     y = noisy(seed)
     fit = fit_points(SIZES, y)
     at = np.geomspace(1, 128, 40)
-    low, high = power_law.band(SIZES, y, at)
-    predicted = power_law.value(fit, at)
+    low, high = band(Points(SIZES, y), fit, at)
+    predicted = fitted_curve(fit, at)
     assert predicted == pytest.approx(curve(at, fit.a.value, fit.b.value, fit.c.value))
     assert (low <= predicted).all()
     assert (predicted <= high).all()
-    far = power_law.band(SIZES, y, np.array([0.25, 16.0]))
+    far = band(Points(SIZES, y), fit, np.array([0.25, 16.0]))
     assert far[1][0] - far[0][0] > far[1][1] - far[0][1]
 
 
 def test_the_band_at_a_point_covers_the_truth_about_as_often_as_it_says():
     at, truth, held = np.array([6.0]), curve(6.0, **TRUTH), 0
     for seed in range(100):
-        low, high = power_law.band(SIZES, equally_noisy(seed), at)
+        y = equally_noisy(seed)
+        low, high = band(Points(SIZES, y), fit_points(SIZES, y), at)
         held += int(low[0] <= truth <= high[0])
     assert held >= 88
 
