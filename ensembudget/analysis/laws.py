@@ -1,6 +1,6 @@
 """How CNLL falls along members, width and budget."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -14,6 +14,8 @@ from ..scoring.covariance import PoolNoise
 from ..scoring.pools import Results
 from ..scoring.sizes import spaced
 from .plane import MeasuredPlane, PlaneCell
+
+LEAST_SPACED = 4  # a law has three parameters; a pool of five has but three spaced sizes
 
 
 class Along(StrEnum):
@@ -47,7 +49,8 @@ def law_results(results: Results, plane: MeasuredPlane) -> tuple[LawResult, ...]
     """Along members at each width, along width at each n of the study, along budget at its best n.
 
     Sizes of one pool share its members, and have a covariance; widths have members of their own. Along
-    members a law is fitted to sizes at least a factor of 1.4 apart: those between use the same members.
+    members a law is fitted to sizes at least a factor of 1.4 apart, for those between use the same members;
+    to all sizes of a pool that has too few such.
 
     Args:
         results: A study's.
@@ -60,8 +63,7 @@ def _of_arm(arm: str, plane: MeasuredPlane, results: Results) -> Iterator[LawRes
     cells = [cell for cell in plane.cells if cell.arm == arm]
     for width in [planned.cell.width for planned in results.plan.cells if planned.arm == arm]:
         column = {cell.members: cell for cell in cells if cell.width == width}
-        some = [(size, column[size]) for size in spaced(column)] if column else []
-        yield _law(arm, Along.MEMBERS, width, some, plane)
+        yield _law(arm, Along.MEMBERS, width, [(size, column[size]) for size in _sizes(column)], plane)
     for size in results.plan.study.members:
         row = [(cell.width, cell) for cell in cells if cell.members == size]
         if len(row) > 1:
@@ -69,6 +71,12 @@ def _of_arm(arm: str, plane: MeasuredPlane, results: Results) -> Iterator[LawRes
     best = _best_of_budgets([split for split in results.plan.splits if split.arm == arm], cells)
     if len(best) > 1:
         yield _law(arm, Along.BUDGET, None, best, plane)
+
+
+def _sizes(column: Collection[int]) -> Collection[int]:
+    """The sizes of a pool that a law is fitted to: spaced ones where they are enough."""
+    some = spaced(column) if column else []
+    return some if len(some) >= LEAST_SPACED else sorted(column)
 
 
 def _law(

@@ -47,8 +47,9 @@ table = Table(
         " that the means may have are drawn by their covariance and Student's t, taken off, and the law is"
         " fitted again. Sizes of one pool share members and covary; widths are independent. Scatter beyond"
         " these errors is added where the residuals show it. All laws are on the same test samples.",
-        "Along members, a law is fitted to sizes at least a factor of 1.4 apart. Along budget, each point is"
-        " the split with the lowest CNLL; that it was chosen is not in the intervals.",
+        "Along members, a law is fitted to sizes at least a factor of 1.4 apart (all, in pools of 4 or 5)."
+        " Along budget, each point is the split with the lowest CNLL; that it was chosen is not in the"
+        " intervals.",
         "Residual: root mean square, nats. Held-out error: prediction minus measurement at the largest m,"
         " from a fit without it.",
         "Status is ok where the asymptote c is determined. Where no asymptote shows, the law holds in the"
