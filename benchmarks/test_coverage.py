@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.coverage import dynamics, predictions
+from benchmarks.coverage import dynamics, laws, predictions
 from ensembudget.rendering.write import open_folder, write_rows
 from ensembudget.tables._base import Row, Table
 
@@ -29,6 +29,14 @@ def test_predictions_beyond_the_widest_width(out: Path) -> None:
     publish(out, predictions.TABLE, rows)
     assert all(float(str(row["covered_ok"])) >= 0.8 for row in rows)
     assert float(str(rows[0]["ok"])) >= 0.8  # where the law holds: a tool that never says ok is no use
+
+
+def test_laws_from_one_pool_and_along_width(out: Path) -> None:
+    rows = list(laws.rows())
+    publish(out, laws.TABLE, rows)
+    for row in rows[:-1]:
+        assert all(float(str(row[name])) >= 0.92 for name in "abc"), row
+    assert float(str(rows[-1]["ok"])) <= 0.05  # a logarithm has no asymptote
 
 
 def test_verdicts_on_runs_on_the_sphere_are_rarely_false(out):
