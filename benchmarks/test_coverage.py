@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.coverage import dynamics, laws, predictions
+from benchmarks.coverage import dynamics, intervals, laws, predictions
 from ensembudget.rendering.write import open_folder, write_rows
 from ensembudget.tables._base import Row, Table
 
@@ -63,3 +63,22 @@ def test_slopes_of_periods_are_those_of_the_grid(out):
         if row["noise"] <= 0.1:
             assert abs(row["bias"]) <= dynamics.SLOPE_BIAS
             assert row["covered"] >= dynamics.COVERED[0]
+
+
+def test_intervals_of_one_pool_cover(out: Path) -> None:
+    rows = [row for kind in intervals.KINDS for row in intervals.pool_rows(kind)]
+    publish(out, intervals.INTERVALS, rows)
+    assert all(92 <= float(row[name]) <= 98 for row in rows for name in intervals.WITH_ERRORS)
+
+
+def test_intervals_of_differences_cover(out: Path) -> None:
+    rows = [row for kind in intervals.FEWER_KINDS for row in intervals.difference_rows(kind)]
+    publish(out, intervals.DIFFERENCES, rows)
+    assert all(92 <= float(row["covered"]) <= 98 for row in rows)
+
+
+def test_verdicts_on_equal_splits_are_seldom_wrong(out: Path) -> None:
+    rows = [intervals.family_row(kind, pool) for pool in intervals.DESIGNS for kind in intervals.FEWER_KINDS]
+    publish(out, intervals.FAMILIES, rows)
+    default = [row for row in rows if row["pool"] == intervals.DESIGNS[0]]
+    assert all(float(row[name]) <= 6 for row in default for name in ("better", "below_best"))

@@ -43,6 +43,7 @@ budgets = [5178]
 members = [1, 2]
 tolerance = 0.2
 replicates = 2
+pool = 2
 stepping = { pack = 2 }
 
 [recipe]

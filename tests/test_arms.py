@@ -36,6 +36,7 @@ def make_study(**changes) -> Study:
         "budgets": [3769, 6534],
         "members": [1, 2],
         "tolerance": 0.2,
+        "pool": 2,
     }
     return Study(**{**defaults, **changes})
 

@@ -35,6 +35,7 @@ dataset = "digits"
 train_size = 60
 budgets = ["5178"]
 members = [1]
+pool = 2
 
 [recipe]
 epochs = 1
@@ -347,7 +348,7 @@ def test_bad_input_gets_one_message_and_writes_nothing(case, command, inputs, tm
 def test_a_pool_of_1e9_members_is_refused_before_it_is_listed(command, inputs, tmp_path, monkeypatch):
     """Such a list of runs takes all memory, so that here it may not even be begun."""
     path = tmp_path / "pool.toml"
-    path.write_text(TINY.replace("members = [1]", "members = [1]\npool = 1000000000"))
+    path.write_text(TINY.replace("pool = 2", "pool = 1000000000"))
     listed = PlannedCell.runs.fget
 
     def runs(planned):

@@ -41,6 +41,7 @@ budgets = [1402]
 members = [1]
 tolerance = 0.2
 replicates = 5
+pool = 2
 
 [recipe]
 epochs = 1

@@ -7,9 +7,8 @@ from enum import StrEnum
 import numpy as np
 
 from ..records import Interval, Split
-from ..scoring.bootstrap import interval
-from ..scoring.comparison import SplitLosses, Verdict, bootstrap_losses, verdict
-from ..scoring.pools import Results
+from ..scoring.comparison import Verdict, joint_of, minus, verdict
+from .splits import BudgetResult, SplitResult, SplitScore
 
 
 class BestSplit(StrEnum):
@@ -18,6 +17,7 @@ class BestSplit(StrEnum):
     SAME = "same"
     CHANGED = "changed"  # the first arm's best n is worse here, by an interval above zero
     UNRESOLVED = "not told apart"
+    NOT_JUDGED = "not judged"  # pools of one member
     NOT_TRAINED = "not trained"  # this arm has no split of that n
 
 
@@ -28,10 +28,13 @@ class AgainstFirst:
     Attributes:
         arm: The first arm's name.
         members: Of the first arm's best split.
-        difference: This arm's lowest CNLL minus the first's, nats per sample.
+        difference: This arm's lowest CNLL minus the first's, nats per sample, with Student's interval.
+            Members of two arms count as independent. Arms share starts, seed by seed: if that makes them
+            alike, the interval is wider than it need be.
         verdict: Of that difference.
-        same_best: Share of the bootstrap draws in which both have the same best n.
-        carried: CNLL with the first arm's best n minus this arm's lowest; None where they are one split.
+        same_best: Share of the draws in which both have the same best n; None where some split is not judged.
+        carried: CNLL with the first arm's best n minus this arm's lowest; None where they are one split. Its
+            interval knows that the lowest was chosen.
         best_split: What became of the best split.
     """
 
@@ -39,7 +42,7 @@ class AgainstFirst:
     members: int
     difference: Interval
     verdict: Verdict
-    same_best: float
+    same_best: float | None
     carried: Interval | None
     best_split: BestSplit
 
@@ -51,7 +54,8 @@ class ArmResult:
     Attributes:
         split: The one with the lowest CNLL, selected on the test set.
         cnll: Its CNLL, nats per sample.
-        advantage: Best minus wide; None where the wide network is best, or is not there.
+        advantage: Best minus wide, by an interval that holds for all splits at once; None where the wide
+            network is best, or is not there.
         against: The first arm; None for itself.
     """
 
@@ -61,71 +65,72 @@ class ArmResult:
     against: AgainstFirst | None = None
 
 
-def arm_results(results: Results) -> tuple[ArmResult, ...]:
-    """Every budget's arms in the study's order; nothing where a study has one arm."""
-    if len(results.plan.arms) < 2:
+def arm_results(budgets: Sequence[BudgetResult], arms: Sequence[str]) -> tuple[ArmResult, ...]:
+    """Every budget's arms in the study's order; nothing where a study has one arm.
+
+    Args:
+        budgets: Every budget and arm.
+        arms: The study's.
+    """
+    if len(arms) < 2:
         return ()
     found: list[ArmResult] = []
-    for budget in sorted({split.budget for split in results.plan.splits}):
-        found += _of_budget([s for s in results.plan.splits if s.budget == budget], results)
+    for budget in sorted({one.budget for one in budgets}):
+        its = {one.arm: one for one in budgets if one.budget == budget and one.best}
+        first = its.get(arms[0])
+        for arm in arms:
+            if arm in its:
+                found.append(_result(its[arm], first if arm != arms[0] else None))
     return tuple(found)
 
 
-def _of_budget(splits: Sequence[Split], results: Results) -> list[ArmResult]:
-    found: list[ArmResult] = []
-    first: _Bootstrapped | None = None
-    for arm in results.plan.arms:
-        its = [(s, results.pool_of(s).split_losses(s.members)) for s in splits if s.arm == arm]
-        scored = [(split, one) for split, one in its if one is not None]
-        if not scored:
-            continue
-        one = _Bootstrapped([split for split, _ in scored], [losses for _, losses in scored])
-        found.append(one.result(_against(one, first) if first else None))
-        if arm == results.plan.arms[0]:
-            first = one
-    return found
+def _result(one: BudgetResult, first: BudgetResult | None) -> ArmResult:
+    best, score = _best(one)
+    advantage, against = score.compared.difference, _against(one, first) if first else None
+    return ArmResult(best.split, score.cnll.value, advantage, against)
 
 
-class _Bootstrapped:
-    """An arm's splits at one budget, with their bootstrapped losses."""
-
-    def __init__(self, splits: Sequence[Split], losses: Sequence[SplitLosses]) -> None:
-        self.splits = splits
-        self.means, self.moves = bootstrap_losses(losses)
-        self.best = int(self.means.argmin())
-        self.lowest = np.array([s.members for s in splits])[(self.means[:, None] + self.moves).argmin(0)]
-
-    def result(self, against: AgainstFirst | None) -> ArmResult:
-        wide = self.index_of(1)
-        advantage = None if wide in (None, self.best) else self.minus(self.best, self, wide)
-        return ArmResult(self.splits[self.best], float(self.means[self.best]), advantage, against)
-
-    def index_of(self, members: int) -> int | None:
-        return next((i for i, s in enumerate(self.splits) if s.members == members), None)
-
-    def minus(self, index: int, other: "_Bootstrapped", its: int | None) -> Interval:
-        assert its is not None
-        return interval(float(self.means[index] - other.means[its]), self.moves[index] - other.moves[its])
+def _best(one: BudgetResult) -> tuple[SplitResult, SplitScore]:
+    assert one.best is not None
+    assert one.best.score is not None
+    return one.best, one.best.score
 
 
-def _against(one: _Bootstrapped, first: _Bootstrapped) -> AgainstFirst:
-    members = first.splits[first.best].members
-    difference = one.minus(one.best, first, first.best)
-    there, carried = one.index_of(members), None
-    if there is None:
-        best_split = BestSplit.NOT_TRAINED
-    elif there == one.best:
-        best_split = BestSplit.SAME
-    else:
-        carried = one.minus(there, one, one.best)
-        worse = carried.low is not None and carried.low > 0
-        best_split = BestSplit.CHANGED if worse else BestSplit.UNRESOLVED
+def _against(one: BudgetResult, first: BudgetResult) -> AgainstFirst:
+    (its, score), (other, other_score) = _best(one), _best(first)
+    members = other.split.members
+    difference = minus(score.losses, other_score.losses)
+    there = next((s for s in one.splits if s.score and s.split.members == members), None)
+    carried = there.score.compared.above if there and there.score and there is not its else None
     return AgainstFirst(
-        arm=first.splits[0].arm,
+        arm=first.arm,
         members=members,
         difference=difference,
         verdict=verdict(difference),
-        same_best=float((one.lowest == first.lowest).mean()),
+        same_best=_same_best(one, first),
         carried=carried,
-        best_split=best_split,
+        best_split=_best_split(there, its),
     )
+
+
+def _best_split(there: SplitResult | None, its: SplitResult) -> BestSplit:
+    """What became of the first arm's best n, given this arm's split of that n and its best."""
+    if there is None or there.score is None:
+        return BestSplit.NOT_TRAINED
+    if there is its:
+        return BestSplit.SAME
+    answers = {Verdict.WORSE: BestSplit.CHANGED, Verdict.TIE: BestSplit.UNRESOLVED}
+    return answers.get(there.score.compared.best, BestSplit.NOT_JUDGED)
+
+
+def _same_best(one: BudgetResult, first: BudgetResult) -> float | None:
+    """Share of the draws of all errors in which both arms have the same best n."""
+    scored = [(arm, s.split.members, s.score.losses) for arm in (one, first) for s in arm.splits if s.score]
+    if any(losses.errors is None for *_, losses in scored):
+        return None
+    joint = joint_of([losses for *_, losses in scored])
+    sizes = np.array([members for _, members, _ in scored])
+    lowest = [
+        sizes[joint.lowest([i for i, (its, *_) in enumerate(scored) if its is arm])] for arm in (one, first)
+    ]
+    return float((lowest[0] == lowest[1]).mean())

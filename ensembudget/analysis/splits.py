@@ -1,13 +1,14 @@
 """Every split of a budget: what its ensembles are worth, against the wide network and against the best."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ..records import Interval, Split, SplitCost
-from ..scoring.bootstrap import interval, mean_metrics
 from ..scoring.comparison import Compared, SplitLosses, Verdict, compare
 from ..scoring.ensembles import deep_ensemble_equivalent
 from ..scoring.pools import Pool, Results
+from ..scoring.standard_errors import interval, mean_metrics
 
 SplitKey = tuple[str, int, int]  # arm ("" where there is but one), budget, members
 
@@ -21,6 +22,7 @@ class SplitScore:
         metrics: By name; None where a metric says nothing of this size.
         cnll: Calibrated NLL, nats per sample.
         temperature: Geometric mean over the cross-fits, dimensionless.
+        losses: What it is compared by.
         compared: Against the wide network and the best split of the budget.
         equivalent: How many wide networks have this CNLL (deep-ensemble equivalent); None beyond them.
     """
@@ -29,6 +31,7 @@ class SplitScore:
     metrics: Mapping[str, Interval | None]
     cnll: Interval
     temperature: float
+    losses: SplitLosses
     compared: Compared
     equivalent: float | None
 
@@ -130,9 +133,10 @@ def _score(pool: Pool, one: SplitLosses, compared: Compared, curve: dict[int, fl
     cnll = float(one.losses.mean())
     return SplitScore(
         ensembles=len(scores.losses[size]),
-        metrics=mean_metrics(scores, size, one.spread),
-        cnll=interval(cnll, one.spread and one.spread.cnll),
+        metrics=mean_metrics(scores, size, one.errors),
+        cnll=interval(cnll, one.errors and one.errors.cnll, (0, math.inf)),
         temperature=scores.temperatures[size],
+        losses=one,
         compared=compared,
         equivalent=deep_ensemble_equivalent(cnll, curve) if curve else None,
     )

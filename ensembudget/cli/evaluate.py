@@ -28,6 +28,9 @@ def act(args: argparse.Namespace) -> int:
         write_table(folder, replace(scores.table, csv_only=False), scored.scores)
         write_table(folder, sizes.table, found)
     print_rows(sizes.table, sizes.table.rows(found), args.format)
+    if args.format == "table":
+        for note in sizes.table.notes(found):
+            print(note)
     return 0
 
 

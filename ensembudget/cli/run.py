@@ -26,6 +26,7 @@ def add_arguments(parser: Parser) -> None:
 
 def act(args: argparse.Namespace) -> int:
     from .. import studies
+    from ..planning.plan import few_members
     from ..records import SteppingChoice
     from ..rendering import steppings
     from ..stepping.parse import parse_stepping
@@ -56,6 +57,8 @@ def act(args: argparse.Namespace) -> int:
     print_rows(SPLITS, SPLITS.rows(planned.splits))
     if arrangement.chosen:
         print_rows(steppings.table, steppings.rows(planned.cells, arrangement))
+    for line in few_members(planned):
+        print(line)
     left = seconds_left(status(planned, store))
     print(
         f"{len(planned.runs)} members planned, {len(planned.runs) - len(runs)} in the store,"

@@ -1,5 +1,6 @@
 """What a metric is: a number for one ensemble as it stands, and the column that shows it."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -36,6 +37,7 @@ class Metric:
         order: Its columns' place among those of other metrics, ascending, then by name.
         of_member: Whether `members.csv` has it for every single member.
         csv_only: Whether the memory-split table leaves it out of what people read.
+        bounds: The lowest and highest number it can be; no interval goes beyond.
     """
 
     score: Callable[[Ensemble], float | None]
@@ -45,3 +47,4 @@ class Metric:
     order: int = 100
     of_member: bool = True
     csv_only: bool = False
+    bounds: tuple[float, float] = (-math.inf, math.inf)

@@ -20,4 +20,4 @@ def accuracy(log_probs: Tensor, labels: Tensor) -> float:
     return float((log_probs.argmax(1) == labels).double().mean())
 
 
-metric = Metric(lambda one: accuracy(one.log_probs, one.labels), "accuracy", order=10)
+metric = Metric(lambda one: accuracy(one.log_probs, one.labels), "accuracy", order=10, bounds=(0, 1))

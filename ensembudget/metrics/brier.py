@@ -28,5 +28,10 @@ def brier(log_probs: Tensor, labels: Tensor) -> float:
 
 
 metric = Metric(
-    lambda one: brier(one.log_probs, one.labels), "Brier", order=30, of_member=False, csv_only=True
+    lambda one: brier(one.log_probs, one.labels),
+    "Brier",
+    order=30,
+    of_member=False,
+    csv_only=True,
+    bounds=(0, 2),
 )

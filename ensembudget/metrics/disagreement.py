@@ -33,4 +33,5 @@ metric = Metric(
     rule="Disagreement is over pairs of members.",
     order=50,
     of_member=False,
+    bounds=(0, 1),
 )

@@ -36,4 +36,5 @@ metric = Metric(
     rule=f"ECE has {BINS} bins.",
     order=40,
     of_member=False,
+    bounds=(0, 1),
 )

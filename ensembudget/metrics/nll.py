@@ -1,5 +1,7 @@
 """Negative log-likelihood of the averaged probabilities, in nats per sample."""
 
+import math
+
 from torch import Tensor
 
 from ._base import Metric
@@ -21,4 +23,5 @@ metric = Metric(
     "NLL",
     rule="NLL: of the averaged probabilities, nats per sample.",
     order=20,
+    bounds=(0, math.inf),
 )

@@ -1,5 +1,6 @@
 """From a study to the members that it needs."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..budgets._parse import parse_budget
@@ -10,6 +11,7 @@ from .variants import Variant, variants_of
 from .widths import WIDEST, cost, split
 
 MOST_MEMBERS = 100_000  # of one width: a larger pool is a typing error
+FEW = 5  # members of a pool below which the rule of its intervals is told
 
 
 class DatasetFacts(NamedTuple):
@@ -53,6 +55,32 @@ def plan(study: Study, task: Task, *, digest: str, dataset: str, train_images: i
             cells += [_planned(study, variant, data, *pool) for pool in sorted(pools.items())]
     _refuse(study, faults or _twins(cells))
     return Plan(study=study, splits=splits, cells=cells, task=task)
+
+
+def few_members(plan: Plan, trained: Sequence[int] | None = None) -> list[str]:
+    """A sentence on the pools of fewer than 5 members that splits are compared by, if there are any.
+
+    Args:
+        plan: A study's.
+        trained: How many members of each cell there are, in the plan's order; by default those planned.
+    """
+    compared = {(split.arm, split.width) for split in plan.splits}
+    counts = [one.members for one in plan.cells] if trained is None else trained
+    few: dict[int, list[int]] = {}
+    for one, count in zip(plan.cells, counts, strict=True):
+        if (one.arm, one.cell.width) in compared and 0 < count < FEW:
+            few.setdefault(count, []).append(one.cell.width)
+    if not few:
+        return []
+    each = [
+        f"{count} {'member' if count == 1 else 'members'} (widths"
+        f" {', '.join(map(str, dict.fromkeys(widths)))})"
+        for count, widths in sorted(few.items())
+    ]
+    return [
+        f"Pools of {' and of '.join(each)}: intervals are wide and rest on normally distributed members;"
+        f" {Study.model_fields['pool'].default} is the default."
+    ]
 
 
 def _refuse(study: Study, faults: list[str]) -> None:

@@ -50,7 +50,7 @@ class Study(Record):
     narrowest: PositiveInt = 1
     tolerance: Annotated[float, Field(gt=0, le=1)] = 0.05
     replicates: PositiveInt = 2
-    pool: PositiveInt = 2
+    pool: PositiveInt = 8
     widths: list[PositiveInt] = []
     keep_weights: bool = False
     stepping: SteppingChoice = SteppingChoice()

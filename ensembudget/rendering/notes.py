@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from ..planning.plan import few_members
 from ..scoring.pools import Results
 
 
@@ -10,6 +11,7 @@ def result_notes(results: Results) -> list[str]:
     return [
         _study(results),
         *_partial(results),
+        *few_members(results.plan, [len(pool.trained) for pool in results.pools]),
         *_environments(results),
         *_off_budget(results),
     ]

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from ..arrays import Array
 from ..records import Interval
-from .bootstrap import Spread, group_deviations, interval, member_deviations, sample_deviations
 from .ensembles import PoolScores
-from .influence import MANY_GROUPS
+from .joint import ErrorParts, Joint, sample_covariance
+from .standard_errors import MemberErrors, member_errors
 
 
 class Verdict(StrEnum):
@@ -21,21 +21,22 @@ class Verdict(StrEnum):
     BETTER = "better"  # lower, by an interval that excludes zero
     TIE = "tie"  # the interval of the difference holds zero
     WORSE = "worse"
+    NOT_JUDGED = "not judged"  # a pool of one member: nothing shows how members vary
 
 
 @dataclass(frozen=True)
 class SplitLosses:
-    """What a split is compared by: its calibrated losses, and how they move with the members.
+    """What a split is compared by: its calibrated losses, and how its means err over members.
 
     Attributes:
         members: Ensemble size.
         losses: Calibrated loss of every test sample, mean over the groups, (sample,), nats.
-        spread: Under a bootstrap over members; None for a pool of one, which shows none.
+        errors: Over members; None for a pool of one, which shows none.
     """
 
     members: int
     losses: Array
-    spread: Spread | None
+    errors: MemberErrors | None
 
 
 @dataclass(frozen=True)
@@ -43,21 +44,26 @@ class Compared:
     """How a split stands among the splits of its budget.
 
     Attributes:
-        difference: In CNLL from the wide network, over members and test samples.
+        difference: In CNLL from the wide network, over members and test samples; the intervals of all splits
+            of the budget hold at once.
+        parts: What the variance of that difference comes from.
         verdict: Against the wide network; None for itself, or where it is missing.
+        above: CNLL minus that of the best split; the best was chosen for being lowest, and the interval knows
+            it.
         best: Against the split of lowest CNLL: that very one, a tie with it, or worse.
-        frequency_best: Share of the draws in which it has the lowest CNLL.
+        frequency_best: Share of the draws in which it has the lowest CNLL; None where some split is not
+            judged.
     """
 
     difference: Interval | None
+    parts: ErrorParts | None
     verdict: Verdict | None
+    above: Interval
     best: Verdict
-    frequency_best: float
+    frequency_best: float | None
 
 
-def split_losses(
-    logits: Tensor, labels: Tensor, scores: PoolScores, size: int, *, seed: int = 0
-) -> SplitLosses:
+def split_losses(logits: Tensor, labels: Tensor, scores: PoolScores, size: int) -> SplitLosses:
     """What an ensemble size of a pool is compared by.
 
     Args:
@@ -65,69 +71,95 @@ def split_losses(
         labels: (sample,).
         scores: Of that pool.
         size: The ensemble's.
-        seed: Of the bootstrap over members.
     """
     losses = scores.losses[size].mean(0).numpy()
-    groups = [score for score in scores.scores if score.members == size]
-    if len(groups) >= MANY_GROUPS:
-        return SplitLosses(size, losses, group_deviations(groups, seed=seed))
-    moved = member_deviations(logits, labels, size, scores.temperatures[size], seed=seed)
-    return SplitLosses(size, losses, moved)
+    return SplitLosses(size, losses, member_errors(logits, labels, scores, size))
 
 
-def bootstrap_losses(splits: Sequence[SplitLosses], seed: int = 0) -> tuple[Array, Array]:
-    """Each split's mean loss, (split,), and how it moves with members and samples, (split, draw).
-
-    Equal seeds resample the same test samples, so splits of several calls are paired too.
-    """
+def joint_of(splits: Sequence[SplitLosses], seed: int = 0) -> Joint:
+    """How the mean losses of splits err together; none may be of a pool of one."""
+    errors = [one.errors for one in splits if one.errors is not None]
+    assert len(errors) == len(splits)
     losses = np.stack([one.losses for one in splits])
-    moves = sample_deviations(losses, seed=seed)
-    for row, one in zip(moves, splits, strict=True):
-        row += 0 if one.spread is None else one.spread.cnll
-    return losses.mean(1), moves
+    interactions = np.array([one.interaction for one in errors])
+    return Joint(
+        means=losses.mean(1),
+        members=[one.cnll for one in errors],
+        samples=sample_covariance(losses, interactions),
+        count=losses.shape[1],
+        seed=seed,
+    )
 
 
 def compare(splits: Sequence[SplitLosses], seed: int = 0) -> list[Compared]:
     """Compares the splits of one budget with the wide network, where there is one, and with the best.
 
-    A difference's interval is over members (each split's own) and over test samples (paired). A split
-    whose interval to the best holds zero is a tie with it.
+    Errors are over members, each split's own, and over test samples, which all splits share. With probability
+    95% all intervals against the wide network hold at once, and, were all splits equal, none would be called
+    worse than the best. A pool of one member has no interval and no verdict.
 
     Args:
         splits: The one of a single member is the wide network.
-        seed: Of the bootstrap over test samples.
+        seed: Of the draws from which several verdicts at once get their level.
 
     Returns:
         One a split, in order.
     """
-    means, moves = bootstrap_losses(splits, seed)
+    means = [float(one.losses.mean()) for one in splits]
+    best = int(np.argmin(means))
     wide = next((i for i, one in enumerate(splits) if one.members == 1), None)
-    best = int(means.argmin())
-    lowest = (means[:, None] + moves).argmin(0)
+    judged = [i for i, one in enumerate(splits) if one.errors is not None]
+    place: dict[int | None, int] = {split: row for row, split in enumerate(judged)}
+    joint = joint_of([splits[i] for i in judged], seed) if judged else None
+    shares = _shares(joint) if joint and len(judged) == len(splits) else [None] * len(splits)
 
-    def minus(i: int, j: int) -> Interval:
-        return interval(float(means[i] - means[j]), moves[i] - moves[j])
+    def minus(i: int, j: int, level: float) -> tuple[Interval, ErrorParts | None]:
+        if joint is None or i not in place or j not in place:
+            return Interval(value=means[i] - means[j]), None
+        return joint.minus(place[i], place[j], level), joint.parts(place[i], place[j])
 
-    from_wide = [None if wide in (None, i) else minus(i, wide) for i in range(len(splits))]
-    return [
-        Compared(
-            difference=difference,
-            verdict=None if difference is None else verdict(difference),
-            best=Verdict.BEST if i == best else verdict(minus(i, best)),
-            frequency_best=float((lowest == i).mean()),
+    from_wide = joint.level_from(place[wide]) if joint and wide in place else 0.0
+    from_best = joint.level_from_best if joint else 0.0
+    found = []
+    for i in range(len(splits)):
+        difference, parts = (None, None) if wide is None or wide == i else minus(i, wide, from_wide)
+        above = Interval(value=0.0) if i == best else minus(i, best, from_best)[0]
+        found.append(
+            Compared(
+                difference=difference,
+                parts=parts,
+                verdict=None if difference is None else verdict(difference),
+                above=above,
+                best=Verdict.BEST if i == best else verdict(above),
+                frequency_best=shares[i],
+            )
         )
-        for i, difference in enumerate(from_wide)
-    ]
+    return found
+
+
+def minus(one: SplitLosses, other: SplitLosses) -> Interval:
+    """The difference of two mean losses alone, with Student's interval; without ends where one is of a pool"
+    " of one.
+    """
+    if one.errors is None or other.errors is None:
+        return Interval(value=float(one.losses.mean() - other.losses.mean()))
+    return joint_of([one, other]).minus(0, 1)
+
+
+def _shares(joint: Joint) -> list[float]:
+    """Of the draws, those in which each split is lowest."""
+    lowest = joint.lowest(range(len(joint.means)))
+    return [float((lowest == i).mean()) for i in range(len(joint.means))]
 
 
 def verdict(difference: Interval) -> Verdict:
     """What the interval of a difference in loss says.
 
-    >>> verdict(Interval(value=-0.2, low=-0.3, high=-0.1))
-    <Verdict.BETTER: 'better'>
+    >>> verdict(Interval(value=-0.2, low=-0.3, high=-0.1)), verdict(Interval(value=-0.2))
+    (<Verdict.BETTER: 'better'>, <Verdict.NOT_JUDGED: 'not judged'>)
     """
-    assert difference.low is not None
-    assert difference.high is not None
+    if difference.low is None or difference.high is None:
+        return Verdict.NOT_JUDGED
     if difference.low <= 0 <= difference.high:
         return Verdict.TIE
     return Verdict.BETTER if difference.high < 0 else Verdict.WORSE

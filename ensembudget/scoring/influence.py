@@ -1,4 +1,4 @@
-"""How much each member of an ensemble moves its scores: what is lost without it (jackknife)."""
+"""How much each member of an ensemble moves its scores: what is lost without it."""
 
 import math
 from collections.abc import Iterator
@@ -11,34 +11,49 @@ from ..arrays import Array
 from .curves import Curves
 from .mixing import pooled
 
+TAKEN = 0.9  # of a member, to see what it is worth
 MANY_GROUPS = 8  # from here on the groups themselves show how their scores spread
 
 _AT_ONCE = 2**20  # numbers handled at one time
 
 
-def mean_losses(logits: Tensor, labels: Tensor, temperature: float) -> Array:
-    """NLL at temperature 1 and at another: (prediction, sample, class) to (metric, prediction)."""
-    losses: Array = -Curves(logits, labels).at(np.array([1, 1 / temperature])).mean(2)
-    return losses
+def influences(logits: Tensor, labels: Tensor, temperature: float) -> Array:
+    """How much each member of a group moves the losses of its average: what is lost with little of it left.
 
+    An average in which a member counts a tenth of the others shows its influence by the difference. Without
+    all of it (the jackknife) a pair is a single member, which says too much: standard errors of pairs came
+    out up to 1.4 times too large. With half of it left they came out up to a quarter too small; with a tenth
+    within 7%.
 
-def losses_without_each(logits: Tensor, labels: Tensor, temperature: float) -> Array:
-    """`mean_losses` of a group's averages that leave out one member each, (metric, member)."""
-    size = len(logits)
-    total = np.zeros((2, size))
+    Args:
+        logits: Of the group's members, (member, sample, class), at least two members.
+        labels: (sample,), int64.
+        temperature: After averaging, held fixed.
+
+    Returns:
+        Of NLL at temperature 1 and at that one, nats, (metric, member, sample); their mean over members is
+        zero. Their squares, summed over n members and divided by n (n - 1), are a variance of the average's
+        loss.
+    """
+    size, inverses = len(logits), np.array([1, 1 / temperature])
+    found = np.empty((2, size, len(labels)))
     for part in _parts(logits):
-        without = pooled(logits[:, part], 1 - np.eye(size))
-        total += len(labels[part]) * mean_losses(without, labels[part], temperature)
-    return total / len(labels)
+        reduced = pooled(logits[:, part], 1 - TAKEN * np.eye(size))
+        found[..., part] = Curves(reduced, labels[part]).at(inverses)
+    found *= (size - TAKEN) / TAKEN
+    centred: Array = found - found.mean(1, keepdims=True)
+    return centred
 
 
 def accuracy_variance(logits: Tensor, labels: Tensor) -> float:
-    """Variance over members of one group's accuracy.
+    """Variance over members of one group's accuracy, with as many degrees of freedom as members less one.
 
     Accuracy jumps where losses slide, so no jackknife holds for it. Each sample's margin is known up to a
-    standard error over members: noise of the sample alone flips it with the normal's probability, and
-    what members do to many margins alike adds to that. Against fresh pools of simulated members the
-    standard deviation is 0.8 to 1.0 of the true one.
+    standard error over members, so whether it is right varies as p (1 - p), and with a member's margin at the
+    rate of the normal density. Samples that members move a little go wrong together at that rate, and samples
+    that they move much as often as p (1 - p) lets them. The mean of both squares is taken: with the first
+    alone 95% intervals cover 86 to 96% on simulated members, with the second 95 to 99%, with the mean 92 to
+    98%.
 
     Args:
         logits: Of the group's members, (member, sample, class), at least two members.
@@ -47,12 +62,12 @@ def accuracy_variance(logits: Tensor, labels: Tensor) -> float:
     margins = _margins(logits, labels)
     size, samples = margins.shape
     margin, error = margins.mean(0), (margins.std(0) / size**0.5).clamp_min(1e-12)
-    right = torch.special.ndtr(margin / error)
-    flips = (right * (1 - right)).sum()
-    slope = (-0.5 * (margin / error).square()).exp() / (error * math.sqrt(2 * math.pi))
-    moved = slope * (margins - margin)
-    together = (moved.sum(1).square().sum() - moved.square().sum()) / (size * (size - 1))
-    return float(flips + together.clamp_min(0)) / samples**2
+    certainty = margin / error
+    right = torch.special.ndtr(certainty)
+    density = (-0.5 * certainty.square()).exp() / math.sqrt(2 * math.pi)
+    rate = ((density.square() + right * (1 - right)) / 2).sqrt() / error
+    moved = (rate * (margins - margin)).sum(1) / samples
+    return float(moved.square().sum() / (size * (size - 1)))
 
 
 def _margins(logits: Tensor, labels: Tensor) -> Tensor:

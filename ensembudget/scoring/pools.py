@@ -1,6 +1,5 @@
 """The members of one cell with their scores and histories."""
 
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -55,20 +54,11 @@ class Pool:
     def labels(self) -> Tensor:
         return torch.from_numpy(self.trained[0].test_labels)
 
-    @property
-    def bootstrap_seed(self) -> int:
-        """Seeds the bootstrap over members: each (arm, width) has its own, so pools vary independently.
-
-        It depends on nothing else, so a report can be repeated; CRC-32 because `hash` of a text differs
-        from one process to the next.
-        """
-        return self.planned.cell.width + zlib.crc32(self.planned.arm.encode())
-
     def split_losses(self, size: int) -> SplitLosses | None:
         """What ensembles of one size are compared by; None where the pool is too small."""
         if self.scores is None or size not in self.scores.losses:
             return None
-        return split_losses(self.logits, self.labels, self.scores, size, seed=self.bootstrap_seed)
+        return split_losses(self.logits, self.labels, self.scores, size)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from ..catalog import METRICS
 from ..metrics._base import Metric
 from ..records import Interval
-from ..scoring.bootstrap import Spread
+from ..scoring.standard_errors import WITH_ERRORS
 from ._base import Column, Value
 
 Reader = Callable[[Any, str], Value | Interval]
@@ -46,7 +46,7 @@ def metric_columns(
     after: list[Column] = []
     for name, metric in metrics().items():
         if chosen(metric):
-            ends = intervals and name in Spread._fields
+            ends = intervals and name in WITH_ERRORS
             column = Column(name, heading(metric), metric.form, interval=ends, get=partial(_read, read, name))
             (before if metric.order < CALIBRATED else after).append(column)
     return MetricColumns(tuple(before), tuple(after))

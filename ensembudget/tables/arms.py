@@ -6,6 +6,7 @@ from ..analysis import Analysis
 from ..analysis.arms import AgainstFirst, ArmResult, BestSplit
 from ..scoring.comparison import Verdict
 from ._base import Column, Table, Value
+from .memory_split import signed
 
 
 def best_split(one: ArmResult) -> Value:
@@ -21,19 +22,27 @@ def notes(analysis: Analysis) -> list[str]:
 
 
 def _sentence(one: ArmResult, against: AgainstFirst) -> str:
-    split, difference = one.split, against.difference
+    split = one.split
     return (
         f"At {split.budget:,} {split.budget_kind} the best of {split.arm} (n = {split.members}) is"
-        f" {_WORDS[against.verdict]} that of {against.arm}: {difference.value:+.4f}"
-        f" [{difference.low:+.4f}, {difference.high:+.4f}]. {_SPLITS[against.best_split](against)}."
+        f" {_WORDS[against.verdict]} that of {against.arm}: {signed(against.difference)}."
+        f" {_SPLITS[against.best_split](against)}."
     )
 
 
-_WORDS = {Verdict.BETTER: "better than", Verdict.WORSE: "worse than", Verdict.TIE: "tied with"}
+_WORDS = {
+    Verdict.BETTER: "better than",
+    Verdict.WORSE: "worse than",
+    Verdict.TIE: "tied with",
+    Verdict.NOT_JUDGED: "not judged against",
+}
 _SPLITS: dict[BestSplit, Callable[[AgainstFirst], str]] = {
     BestSplit.SAME: lambda against: "Its best split is the same",
     BestSplit.CHANGED: lambda against: "Its best split is another",
     BestSplit.UNRESOLVED: lambda against: "Its best split is another, but cannot be told from it",
+    BestSplit.NOT_JUDGED: lambda against: (
+        "Its best split is another, but a pool of one member judges nothing"
+    ),
     BestSplit.NOT_TRAINED: lambda against: f"It has no split of n = {against.members} to compare",
 }
 
@@ -56,11 +65,13 @@ table = Table(
         Column("split", "best split", get=best_split),
     ),
     rules=(
-        "Best n: the n with the lowest CNLL of an arm at a budget, selected on the test set. Minus its"
-        " best: this arm's lowest CNLL minus the first arm's. Its n minus best: what this arm loses with"
-        " the first arm's best n. Intervals are 95%, over members and, paired, over test samples.",
-        "Share with same best n: of the bootstrap draws. Best split: 'same' as the first arm's, 'changed'"
-        " where the first arm's n loses here by an interval above zero, 'not told apart' otherwise.",
+        "Best n: the n with the lowest CNLL of an arm at a budget, selected on the test set. Minus its best:"
+        " this arm's lowest CNLL minus the first arm's. Its n minus best: what this arm loses with the first"
+        " arm's best n. Intervals are 95%, over members and, paired, over test samples; those of best minus"
+        " wide and of its n minus best know that the best was chosen.",
+        "Share with same best n: of draws of all these errors. Best split: 'same' as the first arm's,"
+        " 'changed' where the first arm's n loses here by an interval above zero, 'not told apart'"
+        " otherwise.",
     ),
     records=lambda analysis: analysis.arms,
     notes=notes,

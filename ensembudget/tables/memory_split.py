@@ -44,33 +44,78 @@ def records(analysis: Analysis) -> list[SplitResult]:
 
 
 def notes(analysis: Analysis) -> list[str]:
-    """One sentence a budget and arm, and the rule of costs where there are any."""
-    costs = [COST_RULE] if any(one.cost for one in records(analysis)) else []
-    return [*(sentence(one) for one in analysis.budgets), *costs]
+    """One sentence a budget and arm, what can be resolved there, and the rule of costs where there are"
+    " any.
+    """
+    said = [
+        line for one in analysis.budgets for line in (sentence(one), resolved(one), unjudged(one)) if line
+    ]
+    return [*said, *([COST_RULE] if any(one.cost for one in records(analysis)) else [])]
 
 
 def sentence(one: BudgetResult) -> str:
     """Which split of a budget is best, by how much, and what ties with it."""
-    at = f"{one.arm}: at" if one.arm else "At"
     best = one.best
     if best is None or best.score is None:
-        return f"{at} {one.budget:,} {one.budget_kind}: nothing to compare yet."
+        return f"{_at(one)}: nothing to compare yet."
     text = (
-        f"{at} {one.budget:,} {one.budget_kind} the lowest CNLL is that of n = {best.split.members}"
+        f"{_at(one)} the lowest CNLL is that of n = {best.split.members}"
         f" (width {best.split.width}): {best.score.cnll.value:.4f}"
     )
     if (difference := best.score.compared.difference) is not None:
-        better = best.score.compared.verdict == Verdict.BETTER
-        text += (
-            f", {_signed(difference)} from the wide network:"
-            f" {'a memory split advantage' if better else 'a tie'}"
-        )
+        text += f", {signed(difference)} from the wide network: {_WORDS[best.score.compared.verdict]}"
     ties = ", ".join(str(tie.split.members) for tie in one.ties)
+    if any(other.score and other.score.compared.best == Verdict.NOT_JUDGED for other in one.splits):
+        return f"{text}.{f' Tied with it: n = {ties}.' if ties else ''}"
     return f"{text}. {f'Tied with it: n = {ties}' if ties else 'Nothing ties with it'}."
 
 
-def _signed(interval: Interval) -> str:
+def resolved(one: BudgetResult) -> str:
+    """The smallest gap to the wide network that this test set and these pools can tell from none."""
+    gaps = [
+        (found.difference.high - found.difference.value, found.parts)
+        for found in (split.score.compared for split in one.splits if split.score)
+        if found.parts and found.difference and found.difference.high is not None
+    ]
+    if not gaps:
+        return ""
+    reach, parts = min(gaps)
+    share = parts.samples / max(parts.samples + parts.members, 1e-300)
+    return (
+        f"{_at(one)} these pools and this test set resolve gaps to the wide network of {reach:.4f} nats at"
+        f" best: {share:.0%} of the variance comes from test samples, {1 - share:.0%} from members."
+    )
+
+
+def unjudged(one: BudgetResult) -> str:
+    """Which splits have no interval, and why."""
+    lone = sorted(
+        {split.split.members for split in one.splits if split.score and not split.score.losses.errors}
+    )
+    if not lone:
+        return ""
+    return (
+        f"{_at(one)} n = {', '.join(map(str, lone))} {'is' if len(lone) == 1 else 'are'} not judged: a pool"
+        " of one member does not show how members vary."
+    )
+
+
+def _at(one: BudgetResult) -> str:
+    return f"{f'{one.arm}: at' if one.arm else 'At'} {one.budget:,} {one.budget_kind}"
+
+
+def signed(interval: Interval) -> str:
+    """A difference, with its interval where there is one."""
+    if interval.low is None:
+        return f"{interval.value:+.4f}"
     return f"{interval.value:+.4f} [{interval.low:+.4f}, {interval.high:+.4f}]"
+
+
+_WORDS: dict[Verdict | None, str] = {
+    Verdict.BETTER: "a memory split advantage",
+    Verdict.TIE: "a tie",
+    Verdict.NOT_JUDGED: "not judged",
+}
 
 
 METRICS = metric_columns(
@@ -115,11 +160,13 @@ table = Table(
         " applied after averaging. The temperature is fitted on one half of the test samples and scored on"
         " the other, both ways, over 5 random halvings. Values are means over the disjoint ensembles of a"
         " pool.",
-        "Intervals are 95%. Those of accuracy, NLL and CNLL are over members (500 bootstrap draws: of whole"
-        " ensembles where a pool holds 8 or more, else of members by their influence on their ensemble);"
-        " those of the difference are over members and, paired, over test samples.",
-        "★ marks the lowest CNLL at a budget, selected on the test set as in the papers. A tie cannot be told"
-        " from it by such an interval. Share best: the share of bootstrap draws in which a split is lowest.",
+        "Intervals are 95%, Student's. Those of accuracy, NLL and CNLL are over members at these test"
+        " samples: from the spread of the ensembles where n = 1 or a pool holds 8 or more, else from each"
+        " member's influence on its ensemble. Those of CNLL minus wide are over members and test samples,"
+        " and all of one budget hold at once; better and worse are outside them.",
+        "★ marks the lowest CNLL at a budget, selected on the test set as in the papers. Worse than best:"
+        " were all splits equal, none would be called so in 95% of cases, though the best is the luckiest of"
+        " them. Share best: how often a split is lowest in draws of all these errors.",
         "Deep-ensemble equivalent: how many wide networks, averaged, have that CNLL.",
     ),
     marked="members",

@@ -1,15 +1,15 @@
 """One row an ensemble size of one pool: means over its disjoint ensembles, with intervals."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
 
 from ..records import Interval
-from ..scoring.bootstrap import interval, mean_metrics
-from ..scoring.comparison import split_losses
 from ..scoring.ensembles import PoolScores
+from ..scoring.standard_errors import interval, mean_metrics, member_errors
 from . import scores
 from ._base import Column, Table
 from ._metrics import metric_columns
@@ -48,15 +48,22 @@ def size_results(logits: Tensor, labels: Tensor, scores: PoolScores) -> list[Siz
 
 
 def _result(logits: Tensor, labels: Tensor, scores: PoolScores, size: int) -> SizeResult:
-    spread = split_losses(logits, labels, scores, size).spread
+    errors = member_errors(logits, labels, scores, size)
     return SizeResult(
         members=size,
         groups=len(scores.losses[size]),
-        metrics=mean_metrics(scores, size, spread),
-        cnll=interval(scores.mean(size, "cnll"), spread and spread.cnll),
+        metrics=mean_metrics(scores, size, errors),
+        cnll=interval(scores.mean(size, "cnll"), errors and errors.cnll, (0, math.inf)),
         cnll_before=scores.mean(size, "cnll_before"),
         temperature=scores.temperatures[size],
     )
+
+
+def notes(found: Sequence[SizeResult]) -> list[str]:
+    """Why there are no intervals, where there are none."""
+    if len(found) > 1:
+        return []
+    return ["No intervals: a pool of one member does not show how members vary. Two show it, eight well."]
 
 
 def _metric(one: SizeResult, name: str) -> Any:
@@ -79,7 +86,9 @@ table = Table(
     ),
     rules=(
         *scores.table.rules,
-        "Values are means over disjoint ensembles; intervals are 95%, over members (bootstrap).",
+        "Values are means over disjoint ensembles. Intervals are Student's, 95%, over members at these test"
+        " samples.",
     ),
+    notes=notes,
     about="pool",
 )

@@ -30,10 +30,11 @@ def analyse(results: Results, costs: Mapping[SplitKey, SplitCost] | None = None)
     # A study of dynamics alone has no budgets, and its pools no plane worth a law.
     compares, recorded = study.record is None or bool(results.plan.splits), study.record is not None
     plane = measured_plane(results) if compares else MeasuredPlane((), {})
+    budgets = budget_results(results, costs or {})
     return Analysis(
         results,
-        budgets=budget_results(results, costs or {}),
-        arms=arm_results(results) if compares else (),
+        budgets=budgets,
+        arms=arm_results(budgets, results.plan.arms) if compares else (),
         plane=plane.cells,
         laws=law_results(results, plane) if compares else (),
         histories=histories(results, arms) if recorded else (),

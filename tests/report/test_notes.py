@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ensembudget.planning.plan import plan
+from ensembudget.planning.plan import few_members, plan
 from ensembudget.records import Arm, Study
 from ensembudget.rendering.notes import result_notes
 from ensembudget.store import Store
@@ -52,3 +52,36 @@ def test_a_family_without_options_has_no_empty_brackets(first_note, install):
     """
     install("other", families={"plain_net": source})
     assert first_note("plain_net").startswith("plain_net on digits: ")
+
+
+# Pools of few members.
+
+
+def plan_of(digits, **changes):
+    fields = {
+        "name": "few", "description": "", "family": "wide_resnet", "options": {"depth": 10},
+        "dataset": "digits", "budgets": [5178, 11338], "members": [1, 2], "tolerance": 0.2, "pool": 2,
+        "replicates": 1,
+    }  # fmt: skip
+    study = Study(**fields | changes)
+    return plan(study, digits.task, digest=digits.digest, dataset="digits", train_images=1000)
+
+
+def test_pools_of_few_members_are_told_with_their_widths(digits):
+    (said,) = few_members(plan_of(digits))
+    assert said.startswith("Pools of 2 members (widths 3, 4, 6): intervals are wide")
+    assert said.endswith("8 is the default.")
+    (said,) = few_members(plan_of(digits, pool=1, widths=[9]))
+    assert said.startswith("Pools of 1 member (widths 6) and of 2 members (widths 3, 4): ")
+
+
+def test_pools_of_five_members_are_not_told_nor_those_that_no_split_is_made_of(digits):
+    assert few_members(plan_of(digits, pool=5)) == []
+    assert few_members(plan_of(digits, budgets=[], widths=[2, 3], pool=1)) == []
+    assert few_members(plan_of(digits, pool=Study.model_fields["pool"].default)) == []
+
+
+def test_members_that_are_there_count_not_those_planned(digits):
+    planned = plan_of(digits, pool=8)
+    (said,) = few_members(planned, [8, 3, 0])
+    assert said.startswith("Pools of 3 members (widths 4)")

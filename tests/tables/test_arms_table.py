@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from ensembudget.analysis.arms import BestSplit
 from ensembudget.planning.plan import plan
@@ -14,7 +15,7 @@ from ensembudget.records import Arm, RecipeChoice, Study
 from ensembudget.rendering.render import from_csv, render
 from ensembudget.scoring.pools import Results
 from ensembudget.store import Store
-from ensembudget.tables import arms
+from ensembudget.tables import arms, memory_split
 from ensembudget.verbs.analyse import analyse
 from ensembudget.verbs.evaluate import evaluate
 from ensembudget.verbs.report import report
@@ -100,41 +101,53 @@ def best_of(its) -> int:
     return min(its, key=lambda n: its[n].losses.mean())
 
 
-def interval_by_hand(one, other, draws=4000):
-    """Of a difference: test samples drawn anew for both at once, members for each by itself."""
-    rng = np.random.default_rng(99)
+def interval_by_hand(one, other):
+    """Of a difference: members by their errors, paired samples without what members do in them (Welch)."""
     each = one.losses - other.losses
-    moved = np.array([each[rng.integers(SAMPLES, size=SAMPLES)].mean() for _ in range(draws)])
-    for sign, its in ((1, one), (-1, other)):
-        moved += sign * np.resize(rng.permutation(its.spread.cnll), draws)
-    return np.quantile(moved, [0.025, 0.975])
+    errors = [one.errors, other.errors]
+    samples = each.var(ddof=1) / SAMPLES - sum(its.interaction for its in errors)
+    parts = [*(its.cnll for its in errors), (max(samples, 0), SAMPLES - 1)]
+    variance = sum(value for value, _ in parts)
+    freedom = variance**2 / sum(value**2 / freedom for value, freedom in parts)
+    return stats.t.interval(0.95, freedom, each.mean(), variance**0.5)
 
 
-def same_best_by_hand(its, those, draws=2000) -> float:
+def same_best_by_hand(its, those, draws=4000) -> float:
     """How often two arms have the same best n when samples are drawn anew for both, members for each."""
     rng = np.random.default_rng(98)
     picks = rng.integers(SAMPLES, size=(draws, SAMPLES))
     lowest = []
     for found in (its, those):
-        means = [one.losses[picks].mean(1) + np.resize(rng.permutation(one.spread.cnll), draws)
+        means = [one.losses[picks].mean(1) + one.errors.cnll.value**0.5 * rng.normal(size=draws)
                  for one in found.values()]  # fmt: skip
         lowest.append(np.array(list(found))[np.argmin(means, axis=0)])
     return float((lowest[0] == lowest[1]).mean())
 
 
-def assert_difference(row, name, one, other):
-    """Value exactly, ends to what another drawing of samples leaves."""
-    value, low, high = row[name], row[f"{name}_low"], row[f"{name}_high"]
+def ends_of(row, name):
+    return row[f"{name}_low"], row[name], row[f"{name}_high"]
+
+
+def assert_difference(row, one, other):
+    low, value, high = ends_of(row, "difference")
     assert value == pytest.approx(one.losses.mean() - other.losses.mean(), abs=1e-12)
-    assert low < value < high
-    ends = interval_by_hand(one, other)
-    assert [low, high] == pytest.approx(list(ends), abs=0.12 * (ends[1] - ends[0]))
+    assert (low, high) == pytest.approx(interval_by_hand(one, other), abs=1e-9)
+
+
+def assert_wider(row, name, one, other):
+    """One of several differences, and from a split that was chosen: no narrower than it would be alone."""
+    low, value, high = ends_of(row, name)
+    assert value == pytest.approx(one.losses.mean() - other.losses.mean(), abs=1e-12)
+    alone = interval_by_hand(one, other)
+    assert 1 <= (high - low) / (alone[1] - alone[0]) < 1.7
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_differences_and_splits_are_those_of_the_losses(kind, of_kind):
     results = of_kind(kind)
-    rows = arms.table.rows(analyse(results))
+    analysis = analyse(results)
+    rows = arms.table.rows(analysis)
+    splits = {(row["arm"], row["budget"], row["members"]): row for row in memory_split.table.rows(analysis)}
     assert [(row["budget"], row["arm"]) for row in rows] == [(b, a) for b in BUDGETS for a in (FIRST, OTHER)]
     for head, row in zip(rows[::2], rows[1::2], strict=True):
         budget = row["budget"]
@@ -146,21 +159,24 @@ def test_differences_and_splits_are_those_of_the_losses(kind, of_kind):
             if best == 1:
                 assert one.get("advantage") is None
             else:
-                assert_difference(one, "advantage", found[best], found[1])
+                assert_wider(one, "advantage", found[best], found[1])
+                alike = splits[one["arm"], budget, best]
+                assert ends_of(one, "advantage") == ends_of(alike, "difference")
         assert all(
             head.get(name) is None for name in ("difference", "verdict", "carried", "same_best", "split")
         )
 
         n, best = head["members"], row["members"]
-        assert_difference(row, "difference", those[best], its[n])
+        assert_difference(row, those[best], its[n])
         low, high = row["difference_low"], row["difference_high"]
         assert row["verdict"] == ("better" if high < 0 else "worse" if low > 0 else "tie")
         if n == best:
             assert row["split"] == "same"
             assert row.get("carried") is None
         else:
-            assert_difference(row, "carried", those[n], those[best])
+            assert_wider(row, "carried", those[n], those[best])
             assert row["carried"] > 0
+            assert (splits[row["arm"], budget, n]["best"] == "worse") == (row["carried_low"] > 0)
             assert row["split"] == ("changed" if row["carried_low"] > 0 else "not told apart")
         assert row["same_best"] == pytest.approx(same_best_by_hand(its, those), abs=0.08)
 
@@ -281,3 +297,46 @@ def test_where_the_first_arm_has_no_members_no_other_stands_in_for_it(published)
     assert [row["arm"] for row in rows] == [OTHER, THIRD]
     assert all(row.get("difference") is None for row in rows)
     assert arms.notes(analyse(results)) == []
+
+
+def test_an_arm_of_lone_members_is_not_judged(published):
+    """Over test samples alone, intervals would be narrow and wrong."""
+    asked = study(budgets=[5178], members=[1, 2], pool=1)
+    results = published(asked, {FIRST: MANY, OTHER: WIDE})
+    analysis = analyse(results)
+    first, other = arms.table.rows(analysis)
+    assert first["arm"] == FIRST
+    assert (other["verdict"], other.get("same_best")) == ("not judged", None)
+    assert other["difference"] is not None
+    assert other.get("difference_low") is None
+    (said,) = arms.notes(analysis)
+    assert "not judged against" in said
+    assert "None" not in said
+    rows = memory_split.table.rows(analysis)
+    assert {row["verdict"] for row in rows if row["members"] == 2} == {"not judged"}
+    notes = " ".join(memory_split.notes(analysis))
+    assert "n = 1 is not judged: a pool of one member" in notes
+    assert "None" not in notes
+
+
+def test_the_smallest_gap_that_a_budget_resolves_is_told_with_what_it_comes_from(of_kind):
+    results = of_kind("same")
+    analysis = analyse(results)
+    rows, notes = memory_split.table.rows(analysis), memory_split.notes(analysis)
+    for arm in (FIRST, OTHER):
+        for budget in BUDGETS:
+            found = losses_of(results, arm, budget)
+            reaches = {
+                row["members"]: (row["difference_high"] - row["difference_low"]) / 2
+                for row in rows
+                if (row["arm"], row["budget"]) == (arm, budget) and row["members"] > 1
+            }
+            n = min(reaches, key=lambda one: reaches[one])
+            both = [found[n], found[1]]
+            samples = np.var(found[n].losses - found[1].losses, ddof=1) / SAMPLES
+            samples = max(samples - sum(one.errors.interaction for one in both), 0)
+            share = samples / (samples + sum(one.errors.cnll.value for one in both))
+            (said,) = [line for line in notes if f"{arm}: at {budget:,} " in line and "at best" in line]
+            assert f" of {reaches[n]:.4f} nats at best" in said
+            percent = int(said.split("at best: ")[1].split("%")[0])
+            assert percent == pytest.approx(100 * share, abs=4)
