@@ -303,6 +303,12 @@ CASES = {
     "the same x twice": Case("fit {}/twice.csv --x members --y cnll", ("x = 1", "2 times")),
     "a gap among the points": Case("fit {}/gap.csv --x members --y cnll", ("y of point 1", "nan")),
     "a point below zero": Case("fit {}/below.csv --x members --y cnll", ("y of point 1", "-0.25")),
+    "unknown column of errors": Case(
+        "fit {}/points.csv --x members --y cnll --stderr cnl", ("--stderr", "'cnl'", "'cnll'?")
+    ),
+    "an error below zero": Case(
+        "fit {}/below.csv --x members --y members --independent --stderr cnll", ("--stderr", "-0.25")
+    ),
     "unknown law": Case(
         "fit {}/points.csv --x members --y cnll --law powerlaw", ("law", "powerlaw", "'power_law'?")
     ),
@@ -502,6 +508,27 @@ def test_fit_as_json_has_the_agreed_keys(command, tmp_path):
         assert found[name]["value"] == pytest.approx(truth, abs=1e-6)
         assert found[name]["low"] <= found[name]["value"] <= found[name]["high"]
     assert found["residual"] == pytest.approx(0, abs=1e-9)
+
+
+def test_fit_along_members_gives_values_without_intervals_and_says_why(command, tmp_path):
+    path = points(tmp_path / "p.csv", -0.8, 0.3, 0.5)
+    said = command("fit", path, "--x", "members", "--y", "cnll", "--format", "json")
+    found = json.loads(said.out)
+    assert (found["c"]["value"], found["c"]["low"]) == (pytest.approx(0.5), None)
+    assert "share members" in found["no_interval"]
+    told = command("fit", path, "--x", "members", "--y", "cnll")
+    assert told.code == 0
+    assert "No intervals: ensembles of several sizes" in told.out
+    assert "--independent" in told.out
+
+
+def test_fit_takes_the_standard_error_of_each_point(command, tmp_path):
+    path = tmp_path / "p.csv"
+    path.write_text("width,cnll,error\n" + "".join(f"{k},{0.5 + 1 / k},0.01\n" for k in (2, 4, 8, 16, 32)))
+    asked = ("fit", path, "--x", "width", "--y", "cnll", "--format", "json")
+    bare, known = (json.loads(command(*asked, *more).out)["c"] for more in ((), ("--stderr", "error")))
+    assert bare["high"] - bare["low"] < 1e-6
+    assert 0.02 < known["high"] - known["low"] < 0.1
 
 
 @pytest.mark.parametrize("kind", ["table", "json"])
