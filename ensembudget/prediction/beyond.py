@@ -13,7 +13,7 @@ from ..arrays import Array
 from .plane import Plane
 
 DRIFTS = np.geomspace(0.01, 0.16, 5)  # standard deviation of the drift a step, fractions of the range of CNLL
-USUAL_DRIFT = 0.06  # half-normal prior of it
+USUAL_DRIFT = 0.05  # half-normal prior of it
 GAIN_DRIFT = 0.5  # what ensembling gains drifts by itself, by this fraction of it
 MEMBERS_DRIFT = 0.01  # a doubling of n beyond the largest, fraction of the range
 
@@ -58,7 +58,7 @@ def steps_beyond(plane: Plane, members: Array, parameters: Array) -> Steps:
 
 def prior_of(plane: Plane) -> Beyond:
     """What is believed of the drift before a column is held out."""
-    weights = np.exp(-0.5 * (DRIFTS / USUAL_DRIFT) ** 2)
+    weights = DRIFTS * np.exp(-0.5 * (DRIFTS / USUAL_DRIFT) ** 2)  # the grid is logarithmic
     return Beyond(_range(plane) * DRIFTS, weights / weights.sum())
 
 
