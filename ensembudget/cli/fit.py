@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 MEMBERS = ("members", "n")  # columns along which points are taken to share members
 SHARED = (
-    "ensembles of several sizes are taken to share members, and how their errors covary is not known; give"
-    " --independent if each point has members of its own, or a study's report, which has the covariance"
+    "ensembles of several sizes from one pool share members, and these points do not say how their errors covary."
+    " Give --independent where each point has members of its own; a study's report has the covariance"
 )
 
 

@@ -6,7 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ensembudget.prediction.pools import curves_of
-from ensembudget.scoring.covariance import SHRINKAGE, ScoredPool, member_covariances, scored_pool
+from ensembudget.scoring.covariance import (
+    SHRINKAGE,
+    ScoredPool,
+    member_covariances,
+    pool_noises,
+    scored_pool,
+)
 from ensembudget.scoring.sizes import spaced
 
 from .planes import EACH, World, pool_of
@@ -113,3 +119,26 @@ def test_two_members_alone_are_shown_by_hand():
     (found,) = curves_of([one])
     # Moments 1, 1/2, 1/4 over two members; one degree of freedom has a Student factor of three.
     assert found.covariance == pytest.approx(3 * np.array([[1, 0.5], [0.5, 0.25]]) / 2)
+
+
+def test_the_noise_of_sizes_between_is_interpolated_and_a_lone_ensemble_has_one_too(pools):
+    _, members, curves = pools
+    noise = pool_noises(members)[0]
+    looked_at = [1, 2, 4, 6]
+    means = noise.covariance(looked_at)
+    # The curve's covariance allows for Student's t of 6 + 4 + 1 degrees of freedom, this one says its own.
+    assert curves[0].covariance == pytest.approx(means * 11 / 9)
+    assert noise.freedom == 6 + SHRINKAGE
+    lone = noise.covariance([6, 7])  # one ensemble each; 7 is beyond the sizes that were looked at
+    assert lone[0, 0] == pytest.approx(means[3, 3])
+    assert lone[1, 1] == pytest.approx(means[3, 3] * 6 / 7)
+    errors = np.sqrt(np.diag(noise.covariance([4, 5, 6])))
+    assert np.linalg.eigvalsh(noise.covariance([1, 2, 3, 4, 5, 6, 7])).min() >= -1e-12
+    assert 0.5 * errors[[0, 2]].min() < errors[1] < 1.5 * errors[[0, 2]].max()
+
+
+def test_lone_members_everywhere_have_no_freedom():
+    world, rng = World(2), np.random.default_rng(3)
+    alone = [scored_pool(pool_of(world.members(rng, 1), world.labels, width)) for width in (4, 6)]
+    assert [one.freedom for one in pool_noises(alone)] == [0, 0]
+    assert pool_noises([]) == []
