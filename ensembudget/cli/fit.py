@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 MEMBERS = ("members", "n")  # columns along which points are taken to share members
 SHARED = (
-    "ensembles of several sizes from one pool share members, and these points do not say how their errors covary."
-    " Give --independent where each point has members of its own; a study's report has the covariance"
+    "ensembles of several sizes from one pool share members, and these points do not say how their errors"
+    " covary. Give --independent where each point has members of its own; a study's report has the covariance"
 )
 
 
