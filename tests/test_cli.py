@@ -373,6 +373,7 @@ def test_a_dry_run_makes_no_store(command, inputs, tmp_path):
     assert said.code == 0
     assert "Nothing was trained" in said.out
     assert "2 to train" in said.out
+    assert "Pools of 2 members (widths 4): intervals are wide" in said.out
     assert listing(tmp_path / "cwd") == []
 
 
@@ -550,6 +551,18 @@ def scores_by_hand(logits, labels, size):
     groups = [log_probs[first : first + size] for first in range(0, len(logits) - size + 1, size)]
     averages = [logsumexp(group, 0) - np.log(size) for group in groups]
     return [(-a[np.arange(len(labels)), labels].mean(), (a.argmax(1) == labels).mean()) for a in averages]
+
+
+def test_a_pool_of_one_is_scored_without_intervals_and_says_why(command, tmp_path):
+    rng = np.random.default_rng(3)
+    logits, labels = rng.normal(size=(1, 60, 3)).astype(np.float32), rng.integers(0, 3, 60)
+    tensors(tmp_path / "lone.safetensors", logits=logits, labels=labels)
+    ask = ("evaluate", "--logits", tmp_path / "lone.safetensors")
+    (row,) = json.loads(command(*ask, "--format", "json").out)
+    assert row["cnll"] > 0
+    assert {row[f"{name}_{end}"] for name in ("cnll", "nll", "accuracy") for end in ("low", "high")} == {None}
+    assert "No intervals: a pool of one member" in command(*ask, "--out", "scores").out
+    assert "No intervals: a pool of one member" in Path("scores/sizes.md").read_text()
 
 
 def test_evaluate_prints_what_it_writes(command, tmp_path):

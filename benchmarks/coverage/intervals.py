@@ -17,9 +17,16 @@ from ensembudget.metrics.nll import label_losses
 from ensembudget.records import Interval, Score
 from ensembudget.scoring.comparison import SplitLosses, Verdict, compare, minus, split_losses
 from ensembudget.scoring.ensembles import PoolScores, size_losses
-from ensembudget.scoring.influence import MANY_GROUPS, influences
+from ensembudget.scoring.influence import influences
 from ensembudget.scoring.mixing import group_matrix, groups, pooled
-from ensembudget.scoring.standard_errors import WITH_ERRORS, Variance, interval, mean_metrics, member_errors
+from ensembudget.scoring.standard_errors import (
+    MANY_GROUPS,
+    WITH_ERRORS,
+    Variance,
+    interval,
+    mean_metrics,
+    member_errors,
+)
 from ensembudget.tables._base import Column, Row, Table
 
 REPETITIONS = 1000

@@ -12,7 +12,6 @@ from .curves import Curves
 from .mixing import pooled
 
 TAKEN = 0.9  # of a member, to see what it is worth
-MANY_GROUPS = 8  # from here on the groups themselves show how their scores spread
 
 _AT_ONCE = 2**20  # numbers handled at one time
 

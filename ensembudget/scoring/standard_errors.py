@@ -12,10 +12,11 @@ from ..catalog import METRICS
 from ..records import Interval, Score
 from ..threads import torch_threads
 from .ensembles import PoolScores
-from .influence import MANY_GROUPS, accuracy_variance, influences
+from .influence import accuracy_variance, influences
 from .mixing import groups
 
 LEVEL = 0.95
+MANY_GROUPS = 8  # from here on the groups themselves show how their scores spread
 
 
 class Variance(NamedTuple):

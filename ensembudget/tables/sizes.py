@@ -63,7 +63,7 @@ def notes(found: Sequence[SizeResult]) -> list[str]:
     """Why there are no intervals, where there are none."""
     if len(found) > 1:
         return []
-    return ["No intervals: a pool of one member does not show how members vary. Two show it, eight well."]
+    return ["No intervals: a pool of one member does not show how members vary."]
 
 
 def _metric(one: SizeResult, name: str) -> Any:
