@@ -19,7 +19,7 @@ from ensembudget.scoring.sizes import spaced
 from ensembudget.tables._base import Column, Row, Table
 
 REPEATS = 500
-OLD = 150  # of them judged by the old rule
+OLD = 100  # of them judged by the old rule
 SAMPLES, CLASSES = 100, 4
 WIDTHS = (2, 4, 8, 16, 32)
 EACH = 8  # members of each width
