@@ -93,7 +93,7 @@ INTERACTING = Form(
     "c + b n^-alpha + d q^-beta + e n^-alpha q^-beta",
     (ALONG_MEMBERS, ALONG_WIDTH),
     lambda n, q, widest, a, b: (1.0, n**-a, q**-b, n**-a * q**-b),
-    belief=2.0,
+    belief=4.0,
 )
 _FEWER = (
     ALONG_MEMBERS._replace(grid=np.geomspace(0.2, 2.5, 7)),
