@@ -50,9 +50,9 @@ def accuracy_variance(logits: Tensor, labels: Tensor) -> float:
     Accuracy jumps where losses slide, so no jackknife holds for it. Each sample's margin is known up to a
     standard error over members, so whether it is right varies as p (1 - p), and with a member's margin at the
     rate of the normal density. Samples that members move a little go wrong together at that rate, and samples
-    that they move much as often as p (1 - p) lets them. The mean of both squares is taken: with the first
-    alone 95% intervals cover 86 to 96% on simulated members, with the second 95 to 99%, with the mean 92 to
-    98%.
+    that they move much as often as p (1 - p) lets them. Both squares count half; for pairs, whose margins are
+    known worst, the second counts three quarters. With the first alone 95% intervals cover 86 to 96% on
+    simulated members, with the second alone 95 to 99%.
 
     Args:
         logits: Of the group's members, (member, sample, class), at least two members.
@@ -64,7 +64,8 @@ def accuracy_variance(logits: Tensor, labels: Tensor) -> float:
     certainty = margin / error
     right = torch.special.ndtr(certainty)
     density = (-0.5 * certainty.square()).exp() / math.sqrt(2 * math.pi)
-    rate = ((density.square() + right * (1 - right)) / 2).sqrt() / error
+    share = 3 / 4 if size == 2 else 1 / 2
+    rate = ((1 - share) * density.square() + share * right * (1 - right)).sqrt() / error
     moved = (rate * (margins - margin)).sum(1) / samples
     return float(moved.square().sum() / (size * (size - 1)))
 
