@@ -23,6 +23,7 @@ from ensembudget.tables import _base
 from ensembudget.tables._base import Row, Table
 
 WIDTHS, MEMBERS, SIZES = 4, 8, (1, 2, 4, 8)
+SEED = 1  # of the planes; those of seed 0 were looked at when priors were chosen
 NARROWEST = 8  # width; a member has 100 times the square of its width in parameters
 Truth = Callable[[Array, Array], Array]  # CNLL at members and widths
 
@@ -60,7 +61,7 @@ def width_of(step: float, number: int) -> int:
     return round(NARROWEST * step**number)
 
 
-def worlds(kind: str, count: int, seed: int = 0) -> Iterator[World]:
+def worlds(kind: str, count: int, seed: int = SEED) -> Iterator[World]:
     """Planes of one of `TRUTHS`."""
     rng = np.random.default_rng([seed, list(TRUTHS).index(kind)])
     for _ in range(count):
@@ -186,7 +187,8 @@ TABLE = Table(
         " is known to 1 to 5% of the range of CNLL, its covariance is estimated from the members. Truths are"
         " drawn anew for each plane: bumps of 2 to 5% of the range; overfitting that takes a fifth to all of"
         " the last step's gain at the widest, and grows 1.4 to 3 times a step; a gain that grows by the power"
-        " 0.1 to 0.4 of the parameters; width that stops from the middle of the plane to half a step beyond.",
+        " 0.1 to 0.4 of the parameters; width that stops from the middle of the plane to half a step beyond."
+        " Priors were chosen on other planes than these.",
         "Covered: true CNLL of ensembles of 1, 2, 4 and 8 members one step of width beyond the widest, in 90%"
         " intervals. Two steps beyond nothing is called ok, and the interval is still given.",
         "Best split: of the budget of one network a step wider than was measured, against the probability"
