@@ -1,6 +1,8 @@
 """What a reader must know about any table of a study: its data, its members, what is missing."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+import numpy as np
 
 from ..planning.plan import few_members
 from ..scoring.pools import Results
@@ -10,6 +12,7 @@ def result_notes(results: Results) -> list[str]:
     """One sentence a fact: the study, what is partial, mixed environments, splits that miss their budget."""
     return [
         _study(results),
+        *_losses(results),
         *_partial(results),
         *few_members(results.plan, [len(pool.trained) for pool in results.pools]),
         *_environments(results),
@@ -22,13 +25,31 @@ def _study(results: Results) -> str:
     tests = len(next(s for p in pools for s in p.stored).test_labels)
     epochs = _either(p.planned.cell.recipe.epochs for p in pools)
     modes = _either(p.planned.cell.mode for p in pools)
+    precision = _either(p.planned.cell.recipe.precision for p in pools)
     options = _either(", ".join(f"{k} {v}" for k, v in p.planned.cell.options.items()) for p in pools)
     planned, done, diverged = _counts(results)
     return (
         f"{cell.family}{f' ({options})' if options else ''} on {cell.dataset}:"
         f" {cell.train_size:,} training and {tests:,} test images, {epochs} epochs, mode"
-        f" {modes}. {planned} members planned, {done} done, {diverged} diverged."
+        f" {modes}, precision {precision}. {planned} members planned, {done} done, {diverged} diverged."
     )
+
+
+def _losses(results: Results) -> list[str]:
+    """Whether networks have fitted their data: the last training loss beside the test loss."""
+    pools = [pool for pool in results.pools if pool.scores is not None]
+    if not pools:
+        return []
+    train = [float(np.mean([one.train_loss[-1] for one in pool.trained])) for pool in pools]
+    test = [pool.scores.mean(1, "nll") for pool in pools if pool.scores is not None]
+    return [
+        f"Training loss of the last epoch {_range(train)} nats, test NLL of single members {_range(test)}:"
+        " least and greatest mean over a pool."
+    ]
+
+
+def _range(values: Sequence[float]) -> str:
+    return f"{min(values):.2g} to {max(values):.2g}"
 
 
 def _either(values: Iterable[object]) -> str:
