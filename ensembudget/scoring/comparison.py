@@ -138,9 +138,7 @@ def compare(splits: Sequence[SplitLosses], seed: int = 0) -> list[Compared]:
 
 
 def minus(one: SplitLosses, other: SplitLosses) -> Interval:
-    """The difference of two mean losses alone, with Student's interval; without ends where one is of a pool"
-    " of one.
-    """
+    """The difference of two mean losses with Student's interval; no ends where one is of a pool of one."""
     if one.errors is None or other.errors is None:
         return Interval(value=float(one.losses.mean() - other.losses.mean()))
     return joint_of([one, other]).minus(0, 1)

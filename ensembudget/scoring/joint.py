@@ -163,8 +163,9 @@ def sample_covariance(losses: Array, interactions: Array) -> Array:
 
 
 def _welch(variances: Array, freedoms: Array) -> Array:
-    """Degrees of freedom of a sum of variances, (part, ...) to (...), after Welch 1947 and Satterthwaite"
-    " 1946.
+    """Degrees of freedom of a sum of variances, (part, ...) to (...).
+
+    Source: Satterthwaite 1946, Welch 1947.
     """
     total = variances.sum(0)
     found = np.divide(total**2, (variances**2 / freedoms).sum(0), out=np.ones_like(total), where=total > 0)
