@@ -130,6 +130,6 @@ def _errors_of_influences(parts: Sequence[Tensor], labels: Tensor, temperature: 
 
 
 def _interaction(centred: Array) -> float:
-    """What the squares of the rows' means contain of rows by samples; columns have mean zero, (row, sample)."""
+    """What squares of rows' means contain of rows by samples; columns have mean zero, (row, sample)."""
     samples = centred.shape[1]
     return float((centred.var(1, ddof=1) / samples).sum())

@@ -44,7 +44,7 @@ def records(analysis: Analysis) -> list[SplitResult]:
 
 
 def notes(analysis: Analysis) -> list[str]:
-    """What each budget and arm comes to, what can be resolved there, and the rule of costs if there are any."""
+    """What each budget and arm comes to, what can be resolved there, and the rule of costs."""
     said = [
         line for one in analysis.budgets for line in (sentence(one), resolved(one), unjudged(one)) if line
     ]
