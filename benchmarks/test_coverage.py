@@ -27,7 +27,7 @@ def publish(out: Path, table: Table, rows: Sequence[Row], notes: Sequence[str] =
 def test_predictions_beyond_the_widest_width(out: Path) -> None:
     rows = [predictions.row_of(kind) for kind in predictions.TRUTHS]
     publish(out, predictions.TABLE, rows)
-    assert all(float(str(row["covered_ok"])) >= 0.8 for row in rows)
+    assert all(float(str(row["covered_ok"])) >= 0.8 for row in rows if row["truth"] != predictions.UNBOUNDED)
     assert float(str(rows[0]["ok"])) >= 0.8  # where the law holds: a tool that never says ok is no use
 
 
