@@ -191,10 +191,9 @@ TABLE = Table(
         f"A plane: {WIDTHS} widths a factor of 1.41 or 2 apart, {MEMBERS} members each; the mean of a width"
         " is known to 1 to 5% of the range of CNLL, its covariance is estimated from the members. Truths are"
         " drawn anew for each plane: bumps of 2 to 5% of the range; overfitting that takes a fifth to all of"
-        " the last step's gain at the widest (harder: half to one and a half), and grows 1.4 to 3 times a step;"
-        " a gain that grows by the power"
-        " 0.1 to 0.4 of the parameters; width that stops from the middle of the plane to half a step beyond."
-        " Priors were chosen on other planes than these.",
+        " the last step's gain at the widest (harder: half to one and a half), and grows 1.4 to 3 times a"
+        " step; a gain that grows by the power 0.1 to 0.4 of the parameters; width that stops from the middle"
+        " of the plane to half a step beyond. Priors were chosen on other planes than these.",
         "Covered: true CNLL of ensembles of 1, 2, 4 and 8 members one step of width beyond the widest, in 90%"
         " intervals. Two steps beyond nothing is called ok, and the interval is still given.",
         "Best split: of the budget of one network a step wider than was measured, against the probability"
