@@ -172,7 +172,8 @@ class Posterior:
             Nats per sample, (place, draw).
         """
         rng = np.random.default_rng(seed)
-        numbers = rng.multinomial(count, [float(shares.sum()) for _, shares in self._fits])
+        weights = np.array([shares.sum() for _, shares in self._fits])
+        numbers = rng.multinomial(count, weights / weights.sum())  # a lone weight may be 1 and a rounding error
         parts = []
         for (at, shares), some in zip(self._fits, numbers, strict=True):
             if some:
