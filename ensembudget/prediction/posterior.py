@@ -173,7 +173,7 @@ class Posterior:
         """
         rng = np.random.default_rng(seed)
         weights = np.array([shares.sum() for _, shares in self._fits])
-        numbers = rng.multinomial(count, weights / weights.sum())  # a lone weight may be 1 and a rounding error
+        numbers = rng.multinomial(count, weights / weights.sum())  # their sum may exceed 1 by rounding
         parts = []
         for (at, shares), some in zip(self._fits, numbers, strict=True):
             if some:
