@@ -49,7 +49,7 @@ def _losses(results: Results) -> list[str]:
 
 
 def _range(values: Sequence[float]) -> str:
-    return f"{min(values):.2g} to {max(values):.2g}"
+    return f"{min(values):.3g} to {max(values):.3g}"
 
 
 def _either(values: Iterable[object]) -> str:
