@@ -78,7 +78,7 @@ beside = pytest.mark.skipif(not REFERENCE, reason="no reference plane beside the
 def test_no_column_of_the_reference_plane_along_members_collapses(width):
     y = np.array([REFERENCE[n, width] for n in (1, 2, 4, 8)])
     fit = fit_points(np.array([1.0, 2, 4, 8]), y)
-    assert fit.status == "ok"
+    assert fit.reach  # not refused; four points may leave c open
     assert 0.5 < fit.c.value < y.min()
     assert -1.2 <= fit.a.value <= -0.4
 
