@@ -26,7 +26,7 @@ from ensembudget import (
     report,
 )
 from ensembudget.analysis.splits import SplitKey
-from ensembudget.rendering.write import write_table
+from ensembudget.rendering.write import open_folder, write_table
 from ensembudget.tables import memory_split
 from ensembudget.tables._base import Column, Table
 
@@ -97,6 +97,12 @@ def device(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="session")
 def store(request: pytest.FixtureRequest) -> Store:
     return Store(request.config.getoption("--store"))
+
+
+@pytest.fixture(scope="module")
+def out(request: pytest.FixtureRequest) -> Path:
+    """Where a benchmark's tables go: --out, or the folder that its module names `OUT`."""
+    return open_folder(request.config.getoption("--out") or request.module.OUT)
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ scores it. The second times training on handwritten digits, enlarged for 32x32: 
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -16,17 +16,18 @@ import pytest
 from scipy.special import stdtrit
 
 from benchmarks.baselines._workload import SAMPLES, Workload
+from benchmarks.publishing import publish
 from benchmarks.speed._sides import Side, alternate, ratio
 from ensembudget import Store, load_study, plan_study, run
 from ensembudget.arrays import Array
 from ensembudget.records import Interval
-from ensembudget.rendering.write import open_folder, write_rows
 from ensembudget.scoring.ensembles import size_losses
 from ensembudget.scoring.pools import Pool, pools_of
-from ensembudget.tables._base import Column, Row, Table
+from ensembudget.tables._base import Column, Table
 
 pytestmark = pytest.mark.slow
 
+OUT = "tables/bfloat16"
 STUDY = "tables/bfloat16/study.toml"
 PRECISIONS = ("float32", "bfloat16")
 SIZES = (1, 4)
@@ -72,16 +73,6 @@ SPEED = Table(
         " precision, on all cores, measured between the rounds.",
     ),
 )
-
-
-@pytest.fixture(scope="module")
-def out(request: pytest.FixtureRequest) -> Path:
-    return open_folder(request.config.getoption("--out") or "tables/bfloat16")
-
-
-def publish(out: Path, table: Table, rows: Sequence[Row], notes: Sequence[str]) -> None:
-    write_rows(out, table, rows, notes)
-    print("\n" + (out / f"{table.name}.md").read_text())
 
 
 def paired(one: Array, other: Array) -> Interval:

@@ -4,24 +4,12 @@ Command: pytest benchmarks/test_coverage.py -s
 Writes its tables to --out (default: tables/coverage). Needs no store and trains nothing.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 
-import pytest
-
 from benchmarks.coverage import dynamics, intervals, laws, predictions
-from ensembudget.rendering.write import open_folder, write_rows
-from ensembudget.tables._base import Row, Table
+from benchmarks.publishing import publish
 
-
-@pytest.fixture(scope="module")
-def out(request: pytest.FixtureRequest) -> Path:
-    return open_folder(request.config.getoption("--out") or "tables/coverage")
-
-
-def publish(out: Path, table: Table, rows: Sequence[Row], notes: Sequence[str] = ()) -> None:
-    write_rows(out, table, rows, notes)
-    print("\n" + (out / f"{table.name}.md").read_text())
+OUT = "tables/coverage"
 
 
 def test_predictions_beyond_the_widest_width(out: Path) -> None:

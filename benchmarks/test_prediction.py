@@ -20,6 +20,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.forms import AVERAGED, FORMS, PAPERS, one_at_a_time
+from benchmarks.publishing import publish
 from ensembudget import Policy, Replay, Store, load_study, plan_study, run, search, space_of
 from ensembudget.budgets._parse import parse_budget
 from ensembudget.errors import IncompleteError
@@ -31,7 +32,6 @@ from ensembudget.prediction.replay import taken_from
 from ensembudget.prediction.search import SearchState
 from ensembudget.prediction.space import Space
 from ensembudget.records.search import CONFIDENCE, TOLERANCE
-from ensembudget.rendering.write import open_folder, write_rows
 from ensembudget.scoring.covariance import scored_pool
 from ensembudget.scoring.ensembles import size_losses
 from ensembudget.scoring.pools import Pool, pools_of
@@ -39,6 +39,8 @@ from ensembudget.tables import _base
 from ensembudget.tables._base import Row, Table
 
 pytestmark = pytest.mark.slow
+
+OUT = "tables/prediction"
 
 LARGEST_TRAINED = 4  # members of the largest ensemble that a law is fitted to
 SIZES = (1, 2, 4, 8, 16)
@@ -125,16 +127,6 @@ SEARCH_TABLE = Table(
         " trained, members in the same order; where that is all that there are it is the best by definition.",
     ),
 )
-
-
-@pytest.fixture(scope="module")
-def out(request: pytest.FixtureRequest) -> Path:
-    return open_folder(request.config.getoption("--out") or "tables/prediction")
-
-
-def publish(out: Path, table: Table, rows: Sequence[Row], notes: Sequence[str]) -> None:
-    write_rows(out, table, rows, notes)
-    print("\n" + "\n".join(notes))
 
 
 # Forms.

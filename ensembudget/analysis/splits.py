@@ -1,6 +1,5 @@
 """Every split of a budget: what its ensembles are worth, against the wide network and against the best."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -8,7 +7,7 @@ from ..records import Interval, Split, SplitCost
 from ..scoring.comparison import Compared, SplitLosses, Verdict, compare
 from ..scoring.ensembles import deep_ensemble_equivalent
 from ..scoring.pools import Pool, Results
-from ..scoring.standard_errors import interval, mean_metrics
+from ..scoring.standard_errors import cnll_interval, mean_metrics
 
 SplitKey = tuple[str, int, int]  # arm ("" where there is but one), budget, members
 
@@ -134,7 +133,7 @@ def _score(pool: Pool, one: SplitLosses, compared: Compared, curve: dict[int, fl
     return SplitScore(
         ensembles=len(scores.losses[size]),
         metrics=mean_metrics(scores, size, one.errors),
-        cnll=interval(cnll, one.errors and one.errors.cnll, (0, math.inf)),
+        cnll=cnll_interval(cnll, one.errors),
         temperature=scores.temperatures[size],
         losses=one,
         compared=compared,

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Array
+from ..arrays import Array, covariance_root
 from ..catalog import LAWS
 from ..errors import FitError
 from ..records import Fit, Interval, Reach
@@ -213,7 +213,7 @@ def _errors(law: Law, points: Points, parameters: Array) -> Array:
     left = off @ (points.y - law.value(parameters[None], points.m)[0])
     known = np.zeros((DRAWS, count))
     if points.covariance is not None:
-        known = rng.standard_normal((DRAWS, count)) @ _root(points.covariance).T
+        known = rng.standard_normal((DRAWS, count)) @ covariance_root(points.covariance).T
         known *= _students(rng, points.freedom)
     expected = ((known @ off) ** 2).sum(1)
     beyond = float(left @ left) > np.quantile(expected, LEVEL)
@@ -240,10 +240,4 @@ def _off_the_law(law: Law, m: Array, parameters: Array) -> Array:
     basis, sizes, _ = np.linalg.svd(slopes.T / np.maximum(np.abs(slopes).max(1), 1e-300), full_matrices=False)
     basis = basis[:, sizes > 1e-9 * sizes.max()]
     found: Array = np.eye(len(m)) - basis @ basis.T
-    return found
-
-
-def _root(covariance: Array) -> Array:
-    values, vectors = np.linalg.eigh(covariance)
-    found: Array = vectors * np.sqrt(np.maximum(values, 0))
     return found

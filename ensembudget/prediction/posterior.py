@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg import solve_triangular
 
-from ..arrays import Array, Integers
+from ..arrays import Array, Integers, covariance_root
 from ..threads import blas_threads
 from .beyond import Beyond, drifted
 from .forms import Form
@@ -188,8 +188,8 @@ class Posterior:
         cells, plane, count = len(self.plane.cnll), self.plane, len(nodes)
         true, error = split_off(at.scatter, plane)
         near = kernel(np.append(plane.members, members), np.append(plane.parameters, parameters), true)
-        deviations = _root(near) @ rng.standard_normal((len(near), count))
-        noise = _root(self.noise + error**2 * np.eye(cells)) @ rng.standard_normal((cells, count))
+        deviations = covariance_root(near) @ rng.standard_normal((len(near), count))
+        noise = covariance_root(self.noise + error**2 * np.eye(cells)) @ rng.standard_normal((cells, count))
         y = plane.cnll[:, None] - deviations[:cells] - noise
         right = np.einsum("dpc,pd->dc", at.design[nodes], _whiten(at.factor, y))
         right[:, 1:] += self._precision**0.5 * rng.standard_normal((count, right.shape[1] - 1))
@@ -211,11 +211,4 @@ def _whiten(factor: Array, values: Array) -> Array:
     """A triangular factor's inverse times (point, ...)."""
     flat = solve_triangular(factor, values.reshape(len(values), -1), lower=True)
     found: Array = flat.reshape(values.shape)
-    return found
-
-
-def _root(covariance: Array) -> Array:
-    """A square root, of matrices that are singular too."""
-    values, vectors = np.linalg.eigh(covariance)
-    found: Array = vectors * np.sqrt(np.maximum(values, 0))
     return found

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
-from ..arrays import Array, Integers
+from ..arrays import Array, Integers, covariance_root
 from ..records import Interval
 from .standard_errors import LEVEL, Variance
 
@@ -118,8 +118,7 @@ class Joint:
     def _noise(self) -> Array:
         """Errors of the means, (split, draw)."""
         rng = np.random.default_rng([self.seed, 0])
-        sizes, axes = np.linalg.eigh(self.samples)
-        spread = axes * np.sqrt(np.maximum(sizes, 0))
+        spread = covariance_root(self.samples)
         own = np.sqrt([one.value for one in self.members])
         shape = len(self.means), DRAWS
         found: Array = own[:, None] * rng.standard_normal(shape) + spread @ rng.standard_normal(shape)

@@ -60,6 +60,11 @@ def interval(
     return Interval(value=value, low=max(value - reach, bounds[0]), high=min(value + reach, bounds[1]))
 
 
+def cnll_interval(value: float, errors: MemberErrors | None) -> Interval:
+    """Student's 95% interval of a mean CNLL, which is never below zero."""
+    return interval(value, errors and errors.cnll, METRICS["nll"].bounds)
+
+
 def mean_metrics(scores: PoolScores, size: int, errors: MemberErrors | None) -> dict[str, Interval | None]:
     """Every metric's mean over the groups of one size, with an interval for those whose error is known.
 

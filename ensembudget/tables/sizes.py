@@ -1,6 +1,5 @@
 """One row an ensemble size of one pool: means over its disjoint ensembles, with intervals."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +8,7 @@ from torch import Tensor
 
 from ..records import Interval
 from ..scoring.ensembles import PoolScores
-from ..scoring.standard_errors import interval, mean_metrics, member_errors
+from ..scoring.standard_errors import cnll_interval, mean_metrics, member_errors
 from . import scores
 from ._base import Column, Table
 from ._metrics import metric_columns
@@ -53,7 +52,7 @@ def _result(logits: Tensor, labels: Tensor, scores: PoolScores, size: int) -> Si
         members=size,
         groups=len(scores.losses[size]),
         metrics=mean_metrics(scores, size, errors),
-        cnll=interval(scores.mean(size, "cnll"), errors and errors.cnll, (0, math.inf)),
+        cnll=cnll_interval(scores.mean(size, "cnll"), errors),
         cnll_before=scores.mean(size, "cnll_before"),
         temperature=scores.temperatures[size],
     )

@@ -20,7 +20,7 @@ from ..packing.batches import Scale, epoch_batches, pack_images, still_draw, unp
 from ..packing.network import single
 from ..packing.parts import Parts, parts_of
 from ..packing.streams import stream
-from ..records import TRAINING_ABI, Run, Stepping, Task
+from ..records import TRAINING_ABI, Cell, Run, Stepping, Task
 from ..stepping.check import faults
 from ..stepping.pack import Pack, assemble
 from ..stepping.step import batch_losses
@@ -90,13 +90,7 @@ def train(
     began = time.perf_counter()
     cell, recipe = runs[0].cell, runs[0].cell.recipe
     stepping = stepping or Stepping(pack=len(runs))
-    if cell.training_abi != TRAINING_ABI:
-        raise PlanError(
-            f"these members were planned under training ABI {cell.training_abi}. This version trains under"
-            f" {TRAINING_ABI}, which gives other weights. Plan the study again."
-        )
-    if wrong := faults(stepping, recipe, device, recorded=cell.record is not None):
-        raise SteppingError(" ".join(wrong))
+    _refuse(cell, stepping, device)
     parts = parts_of(cell, data.arrays)
     pack = assemble(runs, parts, data.task, device, stepping)
     network, optimizer = pack.network, pack.optimizer
@@ -141,6 +135,17 @@ def train(
         )
         for i, run in enumerate(runs)
     ]
+
+
+def _refuse(cell: Cell, stepping: Stepping, device: str) -> None:
+    """Refuses what would train to something else than was planned, or not at all."""
+    if cell.training_abi != TRAINING_ABI:
+        raise PlanError(
+            f"these members were planned under training ABI {cell.training_abi}. This version trains under"
+            f" {TRAINING_ABI}, which gives other weights. Plan the study again."
+        )
+    if wrong := faults(stepping, cell.recipe, device, recorded=cell.record is not None):
+        raise SteppingError(" ".join(wrong))
 
 
 def _recorder(pack: Pack, parts: Parts, task: Task, histories: Path) -> Recorder | None:
