@@ -69,7 +69,10 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "split" in metafunc.fixturenames:
         plan = _plan(metafunc.config)
-        ids = [f"{s.arm}{'-' if s.arm else ''}{s.budget}-n{s.members}-k{s.width}" for s in plan.splits]
+        ids = [
+            f"{s.setting.label}{'-' if s.setting.label else ''}{s.budget}-n{s.members}-k{s.width}"
+            for s in plan.splits
+        ]
         metafunc.parametrize("split", plan.splits, ids=ids)
 
 
@@ -124,6 +127,6 @@ class Costs:
         self.by_split: dict[SplitKey, SplitCost] = {}
 
     def add(self, split: Split, **values: float) -> None:
-        key = split.arm, split.budget, split.members
+        key = split.setting.label, split.budget, split.members
         known = self.by_split.get(key, SplitCost()).model_dump(exclude_none=True)
         self.by_split[key] = SplitCost(**known | values)

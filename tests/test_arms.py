@@ -17,7 +17,7 @@ from ensembudget.planning.check import study_faults
 from ensembudget.planning.plan import plan
 from ensembudget.planning.variants import variants_of
 from ensembudget.planning.widths import cost
-from ensembudget.records import Arm, Cell, Plan, Recipe, RecipeChoice, Recording, Run, Study, Task
+from ensembudget.records import Arm, Cell, Plan, Recipe, RecipeChoice, Recording, Run, Setting, Study, Task
 from ensembudget.rendering.render import from_csv, to_csv
 from ensembudget.tables import memory_split
 
@@ -81,7 +81,7 @@ def faults_of(text: str) -> list[str]:
 def test_a_study_without_arms_or_sweep_has_one_variant_without_a_label():
     study = make_study(mode="sphere", options={"invariance": "full"}, recipe=ON_SPHERE)
     (variant,) = variants_of(study)
-    assert (variant.arm, variant.mode, dict(variant.options), variant.base) == (
+    assert (variant.setting.arm, variant.mode, dict(variant.options), variant.base) == (
         "",
         "sphere",
         {"invariance": "full"},
@@ -93,13 +93,13 @@ def test_a_study_without_arms_or_sweep_has_one_variant_without_a_label():
 def test_an_arm_that_says_nothing_trains_as_its_study_says():
     study = make_study(arms=[Arm(name="only")], recipe=RecipeChoice(base="lobacheva2020", epochs=4))
     (variant,), (alone,) = variants_of(study), variants_of(study.model_copy(update={"arms": []}))
-    assert variant == alone._replace(arm="only", base_arm="only")
+    assert variant == alone._replace(setting=Setting("only"), base_arm="only")
 
 
 def test_variants_are_arms_times_sweep_in_the_order_written_the_last_field_fastest():
     study = make_study(arms=[SPHERE, BN], sweep={"effective_learning_rate": [0.001, 0.1], "epochs": [2, 5]})
     found = variants_of(study)
-    assert [variant.arm for variant in found] == [
+    assert [variant.setting.arm for variant in found] == [
         "sphere, effective_learning_rate = 0.001, epochs = 2",
         "sphere, effective_learning_rate = 0.001, epochs = 5",
         "sphere, effective_learning_rate = 0.1, epochs = 2",
@@ -129,7 +129,7 @@ def test_variants_are_arms_times_sweep_in_the_order_written_the_last_field_faste
 )
 def test_a_variant_is_named_after_its_arm_and_what_it_sweeps(arms, field, value, name):
     (variant,) = variants_of(make_study(arms=arms, sweep={field: [value]}))
-    assert variant.arm == name
+    assert variant.setting.arm == name
     if field != "base":
         assert variant.overrides[field] is value or variant.overrides[field] == value
 
@@ -167,8 +167,10 @@ def test_every_combination_is_there_once_and_in_order(sweep, count):
     assert [(variant.base, variant.overrides) for variant in found] == [
         (base, fields) for _, base, fields in expected
     ]
-    assert all(variant.arm.startswith(place) for variant, (place, _, _) in zip(found, expected, strict=True))
-    assert len({variant.arm for variant in found}) == len(found)
+    assert all(
+        variant.setting.arm.startswith(place) for variant, (place, _, _) in zip(found, expected, strict=True)
+    )
+    assert len({variant.setting.arm for variant in found}) == len(found)
 
 
 @settings(max_examples=30, deadline=None)
@@ -177,14 +179,16 @@ def test_a_sweep_has_the_same_variants_after_a_round_trip(sweep):
     """Canonical JSON sorts keys, and the order of a sweep is that of the names and of the product."""
     study = make_study(sweep=sweep)
     again = Study.from_json(study.to_json())
-    assert [variant.arm for variant in variants_of(again)] == [variant.arm for variant in variants_of(study)]
+    assert [variant.setting.arm for variant in variants_of(again)] == [
+        variant.setting.arm for variant in variants_of(study)
+    ]
 
 
 def test_values_that_differ_late_are_arms_of_their_own():
     """A plan finds a split's cell by its arm's name, so two names may not be one."""
     found = make_plan(make_study(sweep={"learning_rate": [0.1, 0.10000001]}))
     assert {planned.cell.recipe.learning_rate for planned in found.cells} == {0.1, 0.10000001}
-    assert len(found.arms) == 2, found.arms
+    assert len(found.settings) == 2, found.settings
 
 
 @pytest.mark.parametrize("values", [[0.1, 0.1], [1, 1.0], [0.1, 0.2, 0.1]])
@@ -318,7 +322,7 @@ def test_options_of_an_arm_change_the_widths_that_spend_a_budget():
 
 def test_splits_and_cells_carry_their_arm():
     found = make_plan(make_study(arms=BOTH, replicates=2))
-    assert found.arms == ["bn", "sphere"]
+    assert [setting.arm for setting in found.settings] == ["bn", "sphere"]
     assert [(s.arm, s.budget, s.members) for s in found.splits] == [
         (arm, budget, members) for arm in ("bn", "sphere") for budget in (3769, 6534) for members in (1, 2)
     ]
@@ -530,7 +534,7 @@ def test_arms_that_only_look_different_are_refused(changes):
     with pytest.raises(StudyError) as caught:
         make_plan(study)
     for variant in variants_of(study):
-        assert repr(variant.arm) in str(caught.value)
+        assert repr(variant.setting.arm) in str(caught.value)
 
 
 def test_arms_that_share_a_cell_at_one_width_only_are_refused_with_the_width():
@@ -700,7 +704,7 @@ def test_a_misspelt_mode_is_told_beside_a_misspelt_sweep():
 def test_a_good_study_with_arms_and_a_sweep_has_no_fault():
     study = studies.parse(f"{TOML}\n[sweep]\nlearning_rate = [0.1, 1]\n", "mine.toml")
     assert list(study_faults(study)) == []
-    assert [variant.arm for variant in variants_of(study)] == [
+    assert [variant.setting.arm for variant in variants_of(study)] == [
         f"{arm}, learning_rate = {rate}" for arm in ("plain", "other") for rate in ("0.1", "1")
     ]
 

@@ -861,7 +861,7 @@ def test_status_of_two_arms_has_a_row_for_each_pool(both, capsys):
 def test_results_know_their_arms(both):
     plan = plan_study(studies.load_study(both.study))
     results = evaluate(plan, Store(both.store))
-    assert plan.arms == list(MODES)
+    assert [setting.arm for setting in plan.settings] == list(MODES)
     assert not results.partial
     for split in plan.splits:
         pool = results.pool_of(split)

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from ..records import Interval, Split
+from ..records import Interval, Setting, Split
 from ..scoring.comparison import Verdict, joint_of, minus, verdict
 from .splits import BudgetResult, SplitResult, SplitScore
 
@@ -65,22 +65,29 @@ class ArmResult:
     against: AgainstFirst | None = None
 
 
-def arm_results(budgets: Sequence[BudgetResult], arms: Sequence[str]) -> tuple[ArmResult, ...]:
-    """Every budget's arms in the study's order; nothing where a study has one arm.
+def arm_results(budgets: Sequence[BudgetResult], settings: Sequence[Setting]) -> tuple[ArmResult, ...]:
+    """Arms side by side at every budget and every value of the other axes; nothing where there is one arm.
 
     Args:
-        budgets: Every budget and arm.
-        arms: The study's.
+        budgets: Every budget and setting.
+        settings: The study's, in its order.
     """
+    arms = list(dict.fromkeys(setting.arm for setting in settings))
     if len(arms) < 2:
         return ()
+    others = dict.fromkeys(setting._replace(arm="") for setting in settings)
     found: list[ArmResult] = []
     for budget in sorted({one.budget for one in budgets}):
-        its = {one.arm: one for one in budgets if one.budget == budget and one.best}
-        first = its.get(arms[0])
-        for arm in arms:
-            if arm in its:
-                found.append(_result(its[arm], first if arm != arms[0] else None))
+        for other in others:
+            its = {
+                one.setting.arm: one
+                for one in budgets
+                if one.budget == budget and one.setting._replace(arm="") == other and one.best
+            }
+            first = its.get(arms[0])
+            for arm in arms:
+                if arm in its:
+                    found.append(_result(its[arm], first if arm != arms[0] else None))
     return tuple(found)
 
 
@@ -103,7 +110,7 @@ def _against(one: BudgetResult, first: BudgetResult) -> AgainstFirst:
     there = next((s for s in one.splits if s.score and s.split.members == members), None)
     carried = there.score.compared.above if there and there.score and there is not its else None
     return AgainstFirst(
-        arm=first.arm,
+        arm=first.setting.arm,
         members=members,
         difference=difference,
         verdict=verdict(difference),

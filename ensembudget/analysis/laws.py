@@ -9,7 +9,7 @@ import numpy as np
 from ..arrays import Array
 from ..laws._base import Points
 from ..laws._fit import fit_points
-from ..records import Fit, Split
+from ..records import Fit, Setting, Split
 from ..scoring.covariance import PoolNoise
 from ..scoring.pools import Results
 from ..scoring.sizes import spaced
@@ -31,14 +31,14 @@ class LawResult:
     """Points, and the law fitted to them.
 
     Attributes:
-        arm: Whose; "" where there is but one.
+        setting: Whose.
         along: What m is.
         at: The width of a law along members, the members of one along width; None along budget.
         points: m and CNLL in nats per sample, with the covariance of the latter over fresh members.
         fit: The law, or why there is none.
     """
 
-    arm: str
+    setting: Setting
     along: Along
     at: int | None
     points: Points
@@ -56,21 +56,21 @@ def law_results(results: Results, plane: MeasuredPlane) -> tuple[LawResult, ...]
         results: A study's.
         plane: What was measured.
     """
-    return tuple(law for arm in results.plan.arms for law in _of_arm(arm, plane, results))
+    return tuple(law for setting in results.plan.settings for law in _of_setting(setting, plane, results))
 
 
-def _of_arm(arm: str, plane: MeasuredPlane, results: Results) -> Iterator[LawResult]:
-    cells = [cell for cell in plane.cells if cell.arm == arm]
-    for width in [planned.cell.width for planned in results.plan.cells if planned.arm == arm]:
+def _of_setting(setting: Setting, plane: MeasuredPlane, results: Results) -> Iterator[LawResult]:
+    cells = [cell for cell in plane.cells if cell.setting == setting]
+    for width in [planned.cell.width for planned in results.plan.cells if planned.setting == setting]:
         column = {cell.members: cell for cell in cells if cell.width == width}
-        yield _law(arm, Along.MEMBERS, width, [(size, column[size]) for size in _sizes(column)], plane)
+        yield _law(setting, Along.MEMBERS, width, [(size, column[size]) for size in _sizes(column)], plane)
     for size in results.plan.study.members:
         row = [(cell.width, cell) for cell in cells if cell.members == size]
         if len(row) > 1:
-            yield _law(arm, Along.WIDTH, size, row, plane)
-    best = _best_of_budgets([split for split in results.plan.splits if split.arm == arm], cells)
+            yield _law(setting, Along.WIDTH, size, row, plane)
+    best = _best_of_budgets([split for split in results.plan.splits if split.setting == setting], cells)
     if len(best) > 1:
-        yield _law(arm, Along.BUDGET, None, best, plane)
+        yield _law(setting, Along.BUDGET, None, best, plane)
 
 
 def _sizes(column: Collection[int]) -> Collection[int]:
@@ -80,7 +80,11 @@ def _sizes(column: Collection[int]) -> Collection[int]:
 
 
 def _law(
-    arm: str, along: Along, at: int | None, some: Sequence[tuple[int, PlaneCell]], plane: MeasuredPlane
+    setting: Setting,
+    along: Along,
+    at: int | None,
+    some: Sequence[tuple[int, PlaneCell]],
+    plane: MeasuredPlane,
 ) -> LawResult:
     some = sorted(some, key=lambda one: one[0])
     m = np.array([float(one) for one, _ in some])
@@ -88,14 +92,14 @@ def _law(
     covariance, freedom = _noise([cell for _, cell in some], plane.noises)
     points = Points(m, y, covariance, freedom)
     fit = fit_points(m, y, covariance=covariance, freedom=freedom)
-    return LawResult(arm, along, at, points, fit)
+    return LawResult(setting, along, at, points, fit)
 
 
 def _noise(
-    cells: Sequence[PlaneCell], noises: dict[tuple[str, int], PoolNoise]
+    cells: Sequence[PlaneCell], noises: dict[tuple[Setting, int], PoolNoise]
 ) -> tuple[Array | None, float | None]:
     """Covariance of some cells, and the fewest degrees of freedom of any; None where one is not known."""
-    its = [noises[cell.arm, cell.width] for cell in cells]
+    its = [noises[cell.setting, cell.width] for cell in cells]
     if not its or not all(noise.freedom for noise in its):
         return None, None
     found = np.zeros((len(cells), len(cells)))

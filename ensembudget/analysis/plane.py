@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from ..records import Setting
 from ..scoring.covariance import PoolNoise, pool_noises, spaced_scores
 from ..scoring.pools import Pool, Results
 
@@ -12,19 +13,19 @@ class PlaneCell:
     """One ensemble size of one pool.
 
     Attributes:
-        arm: The pool's; "" where there is but one.
+        setting: The pool's.
         width: The members'.
         members: Of the ensemble.
         parameters: Of one member.
         cnll: Mean over the disjoint ensembles, nats per sample.
         stderr: Of that mean over fresh members, from what each member brings to it, so that a single ensemble
-            has one too; None where no width of the arm has two members.
+            has one too; None where no width of the setting has two members.
         ensembles: How many disjoint ensembles.
         nll: Mean, nats per sample.
         accuracy: Mean.
     """
 
-    arm: str
+    setting: Setting
     width: int
     members: int
     parameters: int
@@ -37,31 +38,31 @@ class PlaneCell:
 
 @dataclass(frozen=True)
 class MeasuredPlane:
-    """The cells, pool by pool in the plan's order and sizes ascending, and the noise of each (arm, width)."""
+    """The cells, pool by pool in the plan's order, sizes ascending; the noise of each (setting, width)."""
 
     cells: tuple[PlaneCell, ...]
-    noises: dict[tuple[str, int], PoolNoise]
+    noises: dict[tuple[Setting, int], PoolNoise]
 
 
 def measured_plane(results: Results) -> MeasuredPlane:
-    """Every ensemble size of every pool; pools of one arm share what they know of their members' spread."""
-    noises: dict[tuple[str, int], PoolNoise] = {}
-    for arm in results.plan.arms:
-        its = [pool for pool in results.pools if pool.planned.arm == arm and pool.scores is not None]
+    """Every ensemble size of every pool; pools of one setting share what is known of members' spread."""
+    noises: dict[tuple[Setting, int], PoolNoise] = {}
+    for setting in results.plan.settings:
+        its = [pool for pool in results.pools if pool.planned.setting == setting and pool.scores is not None]
         found = pool_noises([spaced_scores(pool) for pool in its])
-        noises |= {(arm, pool.planned.cell.width): noise for pool, noise in zip(its, found, strict=True)}
+        noises |= {(setting, pool.planned.cell.width): noise for pool, noise in zip(its, found, strict=True)}
     cells = tuple(cell for pool in results.pools if pool.scores for cell in _cells(pool, noises))
     return MeasuredPlane(cells, noises)
 
 
-def _cells(pool: Pool, noises: dict[tuple[str, int], PoolNoise]) -> Iterator[PlaneCell]:
+def _cells(pool: Pool, noises: dict[tuple[Setting, int], PoolNoise]) -> Iterator[PlaneCell]:
     assert pool.scores is not None
-    arm, width = pool.planned.arm, pool.planned.cell.width
+    setting, width = pool.planned.setting, pool.planned.cell.width
     sizes = list(pool.scores.losses)
-    for size, error in zip(sizes, _errors(noises[arm, width], sizes), strict=True):
+    for size, error in zip(sizes, _errors(noises[setting, width], sizes), strict=True):
         means = pool.scores.losses[size].mean(1)
         yield PlaneCell(
-            arm=arm,
+            setting=setting,
             width=width,
             members=size,
             parameters=pool.stored[0].member.parameters,

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ..records import Interval, Split, SplitCost
+from ..records import Interval, Setting, Split, SplitCost
 from ..scoring.comparison import Compared, SplitLosses, Verdict, compare
 from ..scoring.ensembles import deep_ensemble_equivalent
 from ..scoring.pools import Pool, Results
 from ..scoring.standard_errors import cnll_interval, mean_metrics
 
-SplitKey = tuple[str, int, int]  # arm ("" where there is but one), budget, members
+SplitKey = tuple[str, int, int]  # the setting's label, budget, members
 
 
 @dataclass(frozen=True)
@@ -55,14 +55,14 @@ class SplitResult:
 
     @property
     def key(self) -> SplitKey:
-        return self.split.arm, self.split.budget, self.split.members
+        return self.split.setting.label, self.split.budget, self.split.members
 
 
 @dataclass(frozen=True)
 class BudgetResult:
-    """The splits of one budget and arm, by ascending members."""
+    """The splits of one budget and setting, by ascending members."""
 
-    arm: str
+    setting: Setting
     budget: int
     budget_kind: str
     splits: tuple[SplitResult, ...]
@@ -81,18 +81,18 @@ class BudgetResult:
 
 
 def budget_results(results: Results, costs: Mapping[SplitKey, SplitCost]) -> tuple[BudgetResult, ...]:
-    """Every budget and arm, the arms of a budget side by side.
+    """Every budget and setting, the settings of a budget side by side.
 
     Args:
         results: A study's.
         costs: Measured costs of splits.
     """
     found = []
-    for budget, arm in dict.fromkeys((split.budget, split.arm) for split in results.plan.splits):
-        splits = [one for one in results.plan.splits if (one.budget, one.arm) == (budget, arm)]
+    for budget, setting in dict.fromkeys((split.budget, split.setting) for split in results.plan.splits):
+        splits = [one for one in results.plan.splits if (one.budget, one.setting) == (budget, setting)]
         found.append(
             BudgetResult(
-                arm=arm,
+                setting=setting,
                 budget=budget,
                 budget_kind=splits[0].budget_kind,
                 splits=_split_results(sorted(splits, key=lambda s: s.members), results, costs),
@@ -109,11 +109,11 @@ def _split_results(
     scored = [one for one in losses if one is not None]
     compared = dict(zip([one.members for one in scored], compare(scored) if scored else [], strict=True))
     curve = _wide_curve(splits[0], pools[0])
-    wide_cost = costs.get((splits[0].arm, splits[0].budget, 1))
+    wide_cost = costs.get((splits[0].setting.label, splits[0].budget, 1))
     found = []
     for split, pool, one in zip(splits, pools, losses, strict=True):
         score = _score(pool, one, compared[one.members], curve) if one else None
-        cost = costs.get((split.arm, split.budget, split.members))
+        cost = costs.get((split.setting.label, split.budget, split.members))
         ratio = cost.over(wide_cost) if cost and wide_cost else {}
         found.append(SplitResult(split, pool, score, cost, ratio))
     return tuple(found)

@@ -3,12 +3,13 @@
 from operator import attrgetter
 
 from ..tables._base import Column, Table
+from ..tables._setting import setting_columns
 
 SPLITS = Table(
     "plan",
     "Splits",
     (
-        Column("arm", "arm", get=lambda split: split.arm or None, optional=True),
+        *setting_columns(),
         Column("budget_kind", "of"),
         Column("budget", "budget", ",d"),
         Column("members", "members", "d"),
@@ -26,7 +27,7 @@ STATUS = Table(
     "status",
     "Members",
     (
-        Column("arm", "arm", get=lambda row: row.planned.arm or None),
+        *setting_columns("planned.setting"),
         Column("family", "family", get=attrgetter("planned.cell.family")),
         Column("width", "width", "d", get=attrgetter("planned.cell.width")),
         Column("hyperparameters", "hyperparameters", get=attrgetter("planned.origin")),

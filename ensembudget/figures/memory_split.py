@@ -1,46 +1,77 @@
-"""CNLL against ensemble size, a line for each budget and arm, the best split starred."""
+"""CNLL against ensemble size: a panel a data size, a line a budget and arm, the best split starred."""
+
+from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..analysis import Analysis
 from ..analysis.splits import BudgetResult, SplitScore
+from ..records import Setting
 from ._base import Drawing
-from ._style import NLL_LABEL, panels, plain_ticks, scale, short, side_legend
+from ._style import NLL_LABEL, panel_rows, plain_ticks, scale, short, side_legend
 
 DASHES = ("-", "--", ":", "-.")
+ROW = 3  # panels in a row
+TITLE = "One wide network (n = 1) or several thinner ones"
 
 
 def draw(analysis: Analysis) -> Figure | None:
-    budgets = list(dict.fromkeys(one.budget for one in analysis.budgets))
-    arms = list(dict.fromkeys(one.arm for one in analysis.budgets))
-    found = {(one.budget, one.arm): one for one in analysis.budgets}
     if not any(scored(one) for one in analysis.budgets):
         return None
+    places = list(dict.fromkeys(_panel(one.setting) for one in analysis.budgets))
+    rows = -(-len(places) // ROW)
+    columns = -(-len(places) // rows)
+    figure, found = panel_rows(rows, columns, (2.4 + 4.2 * columns, 3.6))
+    axes = [one for row in found for one in row]
+    for one, place in zip(axes, places, strict=False):
+        draw_panel(one, [its for its in analysis.budgets if _panel(its.setting) == place])
+        one.set_title(place.label, loc="left", fontsize=9)
+    for one in axes[len(places) :]:
+        one.remove()
+    if len(places) == 1:
+        axes[0].set_title(TITLE, loc="left", fontsize=9)
+    else:
+        figure.suptitle(TITLE, fontsize=9)
+    side_legend(axes[min(columns, len(places)) - 1], fontsize=8)
+    return figure
+
+
+def draw_panel(axes: Axes, shown: Sequence[BudgetResult]) -> None:
+    """The budgets and arms of one data size and subset."""
+    budgets = list(dict.fromkeys(one.budget for one in shown))
+    ways = list(dict.fromkeys(_way(one.setting) for one in shown))
     colours = dict(zip(budgets, scale(len(budgets)), strict=True))
-    places = [(budget, arm) for budget in budgets for arm in arms]
-    figure, (axes,) = panels(1, (6.6, 3.6))
-    for line, (budget, arm) in enumerate(places):
-        points = scored(found[budget, arm]) if (budget, arm) in found else {}
+    for line, one in enumerate(shown):
+        points, way = scored(one), _way(one.setting)
         if not points:
             continue
-        colour, kind = colours[budget], found[budget, arm].budget_kind
         n = np.array(list(points), np.float64)
-        n *= 1.025 ** (line - (len(places) - 1) / 2)  # side by side, so that every bar is seen
+        n *= 1.025 ** (line - (len(shown) - 1) / 2)  # side by side, so that every bar is seen
         y = np.array([score.cnll.value for score in points.values()])
         axes.errorbar(
-            n, y, bars(list(points.values())), fmt="o", ls=DASHES[arms.index(arm) % len(DASHES)],
-            color=colour, markersize=4, capsize=2, lw=1.4, elinewidth=0.9,
-            label=f"{short(budget)} {kind}{f', {arm}' if arm else ''}",
+            n, y, bars(list(points.values())), fmt="o", ls=DASHES[ways.index(way) % len(DASHES)],
+            color=colours[one.budget], markersize=4, capsize=2, lw=1.4, elinewidth=0.9,
+            label=f"{short(one.budget)} {one.budget_kind}{f', {way.label}' if way.label else ''}",
         )  # fmt: skip
         best = int(np.argmin(y))
-        axes.plot(n[best], y[best], "*", color=colour, markersize=15, markeredgecolor="black", zorder=5)
+        axes.plot(
+            n[best], y[best], "*", color=colours[one.budget], markersize=15, markeredgecolor="black", zorder=5
+        )
     axes.set_xscale("log", base=2)
-    plain_ticks(axes, sorted({one.split.members for budget in analysis.budgets for one in budget.splits}))
+    plain_ticks(axes, sorted({split.split.members for one in shown for split in one.splits}))
     axes.set(xlabel="members n at a fixed budget", ylabel=NLL_LABEL)
-    axes.set_title("One wide network (n = 1) or several thinner ones", loc="left", fontsize=9)
-    side_legend(axes, fontsize=8)
-    return figure
+
+
+def _panel(setting: Setting) -> Setting:
+    """What has a panel of its own: a data size and a subset."""
+    return setting._replace(arm="", tuned=None)
+
+
+def _way(setting: Setting) -> Setting:
+    """What has a kind of line of its own."""
+    return setting._replace(train_size=None, subset=None)
 
 
 def scored(budget: BudgetResult) -> dict[int, SplitScore]:

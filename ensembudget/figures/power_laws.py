@@ -35,7 +35,7 @@ def draw(analysis: Analysis) -> Figure | None:
 def draw_panel(axes: Axes, along: Along, laws: Sequence[LawResult]) -> None:
     """The laws along one quantity."""
     for one, colour in zip(laws, scale(len(laws)), strict=True):
-        label = f"{at(one)}, {one.arm}" if one.arm else at(one)
+        label = f"{at(one)}, {one.setting.label}" if one.setting.label else at(one)
         points = one.points
         axes.plot(points.m, points.y, "o", color=colour, markersize=3.5, label=label)
         if not one.fit.reach:

@@ -26,10 +26,12 @@ def parts_of(cell: Cell, arrays: Arrays) -> Parts:
     """The images and labels that a cell trains, validates and tests on.
 
     Validation is the last `validation_size` training images, as in the papers' code; training is
-    the first `train_size` of a fixed random order of the others, so smaller sets nest in larger.
+    `train_size` of a fixed random order of the others: subset 0 the first, subset 1 the next. So subsets are
+    disjoint, and the first of a smaller size nests in the first of a larger.
     """
     kept = len(arrays.train_images) - cell.validation_size
-    train = permutation(kept)[: cell.train_size]
+    first = cell.subset * cell.train_size
+    train = permutation(kept)[first : first + cell.train_size]
     return Parts(
         *map(torch.from_numpy, (arrays.train_images[train], arrays.train_labels[train])),
         *map(torch.from_numpy, (arrays.train_images[kept:], arrays.train_labels[kept:])),

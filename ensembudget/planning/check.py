@@ -62,7 +62,7 @@ def _narrowest(family: str) -> nn.Module:
 
 
 def _label(variant: Variant) -> str:
-    return f"arm {variant.arm!r}: " if variant.arm else ""
+    return f"arm {variant.setting.label!r}: " if variant.setting.label else ""
 
 
 def _contradictions(study: Study, variant: Variant) -> Iterator[str]:

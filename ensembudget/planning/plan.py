@@ -6,8 +6,8 @@ from typing import NamedTuple
 from ..budgets._parse import parse_budget
 from ..errors import EnsembudgetError, PlanError, StudyError
 from ..families._build import resolve_options
-from ..records import Cell, Plan, PlannedCell, Split, Study, Task
-from .variants import Variant, variants_of
+from ..records import Cell, Plan, PlannedCell, Setting, Split, Study, Task
+from .variants import Variant, train_sizes, variants_of
 from .widths import WIDEST, cost, split
 
 MOST_MEMBERS = 100_000  # of one width: a larger pool is a typing error
@@ -64,11 +64,11 @@ def few_members(plan: Plan, trained: Sequence[int] | None = None) -> list[str]:
         plan: A study's.
         trained: How many members of each cell there are, in the plan's order; by default those planned.
     """
-    compared = {(split.arm, split.width) for split in plan.splits}
+    compared = {(split.setting, split.width) for split in plan.splits}
     counts = [one.members for one in plan.cells] if trained is None else trained
     few: dict[int, list[int]] = {}
     for one, count in zip(plan.cells, counts, strict=True):
-        if (one.arm, one.cell.width) in compared and 0 < count < FEW:
+        if (one.setting, one.cell.width) in compared and 0 < count < FEW:
             few.setdefault(count, []).append(one.cell.width)
     if not few:
         return []
@@ -89,19 +89,29 @@ def _refuse(study: Study, faults: list[str]) -> None:
         raise StudyError(f"study {study.name!r} cannot be planned:\n{lines}")
 
 
-def _train_size(study: Study, data: DatasetFacts) -> int:
-    return study.train_size or data.train_images - study.validation_size
+def _train_size(study: Study, size: int | None, data: DatasetFacts) -> int:
+    return size or data.train_images - study.validation_size
 
 
 def _size_faults(study: Study, data: DatasetFacts) -> list[str]:
-    most = data.train_images - study.validation_size
-    if 1 <= _train_size(study, data) <= most:
-        return []
-    return [
-        f"train_size {_train_size(study, data):,} and validation_size {study.validation_size:,} need more"
-        f" than the {data.train_images:,} training images of {data.name!r}."
-        f" Ask for train_size at most {max(0, most):,}."
-    ]
+    """Why some data sizes cannot be, one sentence a fault."""
+    left = data.train_images - study.validation_size
+    most, faults = left // study.subsets, []
+    several = study.subsets > 1
+    for size in (_train_size(study, one, data) for one in train_sizes(study)):
+        if not 1 <= size <= most:
+            faults.append(
+                f"train_size {size:,}{f' in {study.subsets} disjoint subsets' if several else ''} and"
+                f" validation_size {study.validation_size:,} need more than the {data.train_images:,}"
+                f" training images of {data.name!r}. Ask for train_size at most {max(0, most):,}"
+                + (f", or at most {left // size} subsets." if several and 0 < size <= left else ".")
+            )
+        elif size < data.task.classes:
+            faults.append(
+                f"train_size {size:,} is below the {data.task.classes} classes of {data.name!r}: some class"
+                f" would have no image. Ask for at least {data.task.classes}."
+            )
+    return faults
 
 
 def _splits(study: Study, variant: Variant, task: Task) -> tuple[list[Split], list[str]]:
@@ -144,7 +154,7 @@ def _split(study: Study, variant: Variant, task: Task, written: str | int, membe
             f" the tolerance of {100 * study.tolerance:.0f}%. Ask for a budget of"
             f" {round(budget * (1 + found.error_percent / 100)):,}, or a larger tolerance."
         )
-    return found.model_copy(update={"arm": variant.arm})
+    return found.model_copy(update=variant.setting._asdict())
 
 
 def _pools(study: Study, splits: list[Split]) -> dict[int, int]:
@@ -178,14 +188,15 @@ def _pool_faults(study: Study, pools: dict[int, int]) -> list[str]:
 def _planned(study: Study, variant: Variant, data: DatasetFacts, width: int, members: int) -> PlannedCell:
     found = variant.recipe(study.family, data.name, width)
     return PlannedCell(
-        arm=variant.arm,
+        **variant.setting._asdict(),
         cell=Cell(
             family=study.family,
             options=resolve_options(study.family, variant.options),
             width=width,
             dataset=data.name,
             dataset_digest=data.digest,
-            train_size=_train_size(study, data),
+            train_size=_train_size(study, variant.train_size, data),
+            subset=variant.setting.subset or 0,
             validation_size=study.validation_size,
             mode=variant.mode,
             recipe=found.recipe,
@@ -199,11 +210,11 @@ def _planned(study: Study, variant: Variant, data: DatasetFacts, width: int, mem
 
 def _twins(cells: list[PlannedCell]) -> list[str]:
     """Two arms that train the same networks: the first such pair."""
-    arms: dict[str, str] = {}
+    settings: dict[str, Setting] = {}
     for one in cells:
-        if (twin := arms.setdefault(one.cell.key, one.arm)) != one.arm:
+        if (twin := settings.setdefault(one.cell.key, one.setting)) != one.setting:
             return [
-                f"arms {twin!r} and {one.arm!r} train the same networks of width {one.cell.width}."
-                " Let them differ, or leave one out."
+                f"arms {twin.label!r} and {one.setting.label!r} train the same networks of width"
+                f" {one.cell.width}. Let them differ, or leave one out."
             ]
     return []

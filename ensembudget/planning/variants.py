@@ -1,4 +1,4 @@
-"""The variants of a study: each arm with each combination of its sweep."""
+"""The variants of a study: each arm with each combination of its sweep, at each data size and subset."""
 
 from collections.abc import Mapping
 from itertools import product
@@ -8,16 +8,17 @@ from typing import Any, NamedTuple
 from .. import recipes
 from ..errors import StudyError, did_you_mean
 from ..families._base import OptionValue
-from ..records import RecipeChoice, Study
+from ..records import RecipeChoice, Setting, Study
 
 MOST_VARIANTS = 10_000  # of one study: more is a typing error
 
 
 class Variant(NamedTuple):
-    """One arm of a study with one combination of swept values, complete.
+    """One arm of a study with one combination of swept values, at one data size and subset, complete.
 
     Attributes:
-        arm: The label that tables and plans use: the arm's name, then the swept values.
+        setting: Where it stands on the study's axes.
+        train_size: Training images; None for all that are not held out.
         base_arm: The arm's name in the study, "" where the study has no arms.
         values: The swept fields and this variant's values of them.
         mode: How members are trained.
@@ -26,7 +27,8 @@ class Variant(NamedTuple):
         overrides: Recipe fields laid over it, the swept ones among them.
     """
 
-    arm: str
+    setting: Setting
+    train_size: int | None
     base_arm: str
     values: Mapping[str, Any]
     mode: str
@@ -47,34 +49,43 @@ def variants_of(study: Study) -> list[Variant]:
     """Every variant of a study; without arms and sweep there is one, with an empty label.
 
     Arms come in the study's order. Within an arm the swept fields are sorted by name, and their values
-    keep the study's order, the last field varying fastest.
+    keep the study's order, the last field varying fastest. Then come data sizes, then subsets.
 
     Raises:
-        StudyError: Two arms of one name, or a sweep of unknown fields, repeated or too many values.
+        StudyError: Two arms of one name; a sweep of unknown fields, repeated or too many values; repeated
+            data sizes, or a recipe at a size that the study does not have.
 
     Example:
         >>> study = Study(name="x", description="", family="vgg", dataset="digits", sweep={"epochs": [1, 2]})
-        >>> [(variant.arm, variant.base_arm, variant.values) for variant in variants_of(study)]
+        >>> [(variant.setting.arm, variant.base_arm, variant.values) for variant in variants_of(study)]
         [('epochs = 1', '', {'epochs': 1}), ('epochs = 2', '', {'epochs': 2})]
     """
     if faults := variant_faults(study):
         raise StudyError("; ".join(faults))
     fields = sorted(study.sweep)
     return [
-        _swept(variant, dict(zip(fields, values, strict=True)))
+        _swept(_sized(variant, study, size, subset), dict(zip(fields, values, strict=True)))
         for variant in unswept(study)
         for values in product(*(study.sweep[field] for field in fields))
+        for size in train_sizes(study)
+        for subset in range(study.subsets)
     ]
+
+
+def train_sizes(study: Study) -> list[int | None]:
+    """The data sizes of a study; None stands for all images that are not held out."""
+    return [*study.train_size] if isinstance(study.train_size, list) else [study.train_size]
 
 
 def unswept(study: Study) -> list[Variant]:
     """One variant an arm, before anything is swept."""
     base, shared = study.recipe.base or "default", study.recipe.overrides
     if not study.arms:
-        return [Variant("", "", {}, study.mode, study.options, base, shared)]
+        return [Variant(Setting(), None, "", {}, study.mode, study.options, base, shared)]
     return [
         Variant(
-            arm=arm.name,
+            setting=Setting(arm.name),
+            train_size=None,
             base_arm=arm.name,
             values={},
             mode=arm.mode or study.mode,
@@ -88,7 +99,7 @@ def unswept(study: Study) -> list[Variant]:
 
 def variant_faults(study: Study) -> list[str]:
     """Why the arms and the sweep of a study cannot be, one sentence a fault."""
-    return [*_arm_faults(study), *_sweep_faults(study)]
+    return [*_arm_faults(study), *_sweep_faults(study), *_size_faults(study)]
 
 
 def _arm_faults(study: Study) -> list[str]:
@@ -108,17 +119,48 @@ def _sweep_faults(study: Study) -> list[str]:
         if repeated := [value for i, value in enumerate(values) if value in values[:i]]:
             faults.append(f"sweep: {field} = {repeated[0]!r} is there twice. Leave one out.")
     count = prod(map(len, study.sweep.values())) * max(1, len(study.arms))
+    count *= len(train_sizes(study)) * study.subsets
     if count > MOST_VARIANTS:
         faults.append(
-            f"sweep: {count:,} combinations; at most {MOST_VARIANTS:,} are planned. List fewer values."
+            f"{count:,} combinations of arms, swept values, train sizes and subsets; at most"
+            f" {MOST_VARIANTS:,} are planned. List fewer values."
         )
     return faults
+
+
+def _size_faults(study: Study) -> list[str]:
+    sizes, faults = train_sizes(study), []
+    if repeated := [size for i, size in enumerate(sizes) if size in sizes[:i]]:
+        faults.append(f"train_size: {repeated[0]:,} is there twice. Leave one out.")
+    known = [str(size) for size in sizes if size is not None]
+    faults += [
+        f"recipe_at: {size!r} is no train_size of this study.{did_you_mean(size, known)}"
+        f" It has {', '.join(known) or 'none'}."
+        for size in study.recipe_at
+        if size not in known
+    ]
+    return faults
+
+
+def _sized(variant: Variant, study: Study, size: int | None, subset: int) -> Variant:
+    """A variant at one data size and subset; only a list of sizes, and several subsets, are axes."""
+    at = study.recipe_at.get(str(size), RecipeChoice())
+    setting = variant.setting._replace(
+        train_size=size if isinstance(study.train_size, list) else None,
+        subset=subset if study.subsets > 1 else None,
+    )
+    return variant._replace(
+        setting=setting,
+        train_size=size,
+        base=at.base or variant.base,
+        overrides={**variant.overrides, **at.overrides},
+    )
 
 
 def _swept(variant: Variant, values: Mapping[str, Any]) -> Variant:
     said = [f"{field} = {str(value).removesuffix('.0')}" for field, value in values.items()]
     return variant._replace(
-        arm=", ".join([*([variant.arm] if variant.arm else []), *said]),
+        setting=variant.setting._replace(arm=", ".join([*filter(None, [variant.setting.arm]), *said])),
         values=values,
         base=str(values.get("base", variant.base)),
         overrides={**variant.overrides, **{k: v for k, v in values.items() if k != "base"}},

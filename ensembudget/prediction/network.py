@@ -7,13 +7,13 @@ from .arms import chosen_arm
 
 
 def planned_network(plan: Plan, arm: str) -> Network:
-    """The network of one arm of a plan.
+    """The network of one setting of a plan, by its label.
 
     Raises:
         DatasetError: The plan is of an older version, which kept no task, and its dataset is not there.
     """
     study = plan.study
-    cell = next(planned.cell for planned in plan.cells if planned.arm == arm)
+    cell = next(planned.cell for planned in plan.cells if planned.setting.label == arm)
     return Network(
         family=study.family,
         options=cell.options,
@@ -30,7 +30,7 @@ def study_network(study: Study, arm: str | None = None) -> Network:
     Raises:
         ArmError: No such arm, or several and none named.
     """
-    variants = {variant.arm: variant for variant in variants_of(study)}
+    variants = {variant.setting.label: variant for variant in variants_of(study)}
     variant = variants[chosen_arm(list(variants), arm, f"study {study.name!r}")]
     return Network(
         family=study.family,

@@ -35,7 +35,7 @@ def plane_document(plan: Plan, pools: Sequence[Pool], csv: bytes) -> str:
     """
     arms = [
         PublishedArm(arm=arm, network=_network(plan, arm), curves=_published(plan, pools, arm))
-        for arm in plan.arms
+        for arm in [setting.label for setting in plan.settings]
     ]
     return PublishedPlane(format=1, sha256=_digest(csv), arms=arms).to_json() + "\n"
 
@@ -48,7 +48,7 @@ def _network(plan: Plan, arm: str) -> Network | None:
 
 
 def _published(plan: Plan, pools: Sequence[Pool], arm: str) -> list[PublishedCurve]:
-    some = [scored_pool(pool) for pool in pools if pool.planned.arm == arm and pool.trained]
+    some = [scored_pool(pool) for pool in pools if pool.planned.setting.label == arm and pool.trained]
     return [
         PublishedCurve(
             width=curve.width,

@@ -12,6 +12,7 @@ from .prediction import Extrapolation, PredictedSplit, Prediction
 from .recipe import Precision, Recipe, RecipeChoice, Schedule
 from .score import Score
 from .search import Round, Search
+from .setting import Placed, Setting
 from .stepping import MemoryLayout, Stepping, SteppingChoice
 from .study import Arm, Study
 from .task import Task
@@ -30,6 +31,7 @@ __all__ = [
     "MemoryLayout",
     "Network",
     "Options",
+    "Placed",
     "Plan",
     "PlannedCell",
     "Precision",
@@ -48,6 +50,7 @@ __all__ = [
     "Schedule",
     "Score",
     "Search",
+    "Setting",
     "Split",
     "SplitCost",
     "Stepping",

@@ -38,8 +38,8 @@ class Recording(KeyedRecord):
 class Cell(KeyedRecord):
     """Everything that determines a member except its seed.
 
-    `training_abi` says which rules of training it means; this version trains by the newest alone, and reads
-    and scores members of all.
+    Subsets are disjoint draws of `train_size` images. `training_abi` says which rules of training it means;
+    this version trains by the newest alone, and reads and scores members of all.
     """
 
     always_keyed: ClassVar = frozenset(
@@ -53,6 +53,7 @@ class Cell(KeyedRecord):
     dataset: str
     dataset_digest: str
     train_size: PositiveInt
+    subset: NonNegativeInt = 0
     validation_size: NonNegativeInt
     mode: str
     recipe: Recipe

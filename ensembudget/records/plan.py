@@ -7,14 +7,14 @@ from pydantic import PositiveInt
 
 from ._base import Record
 from .cell import Cell, Run
+from .setting import Placed, Setting
 from .study import Study
 from .task import Task
 
 
-class Split(Record):
+class Split(Placed):
     """One way to spend a budget: `members` networks of one `width`, and what they cost."""
 
-    arm: str = ""
     budget: PositiveInt
     budget_kind: str
     members: PositiveInt
@@ -27,10 +27,9 @@ class Split(Record):
     activations_per_sample: int
 
 
-class PlannedCell(Record):
+class PlannedCell(Placed):
     """A cell, the size of its pool, and where its hyperparameters come from."""
 
-    arm: str = ""
     cell: Cell
     members: PositiveInt
     origin: Literal["tuned", "transferred", "default"]
@@ -62,8 +61,8 @@ class Plan(Record):
         return [run for planned in self.cells for run in planned.runs]
 
     @property
-    def arms(self) -> list[str]:
-        return list(dict.fromkeys(planned.arm for planned in self.cells))
+    def settings(self) -> list[Setting]:
+        return list(dict.fromkeys(planned.setting for planned in self.cells))
 
     def training_flops(self, runs: Iterable[Run]) -> float:
         """Floating-point operations to train these runs of the plan."""
@@ -71,4 +70,4 @@ class Plan(Record):
         return sum(each[run.cell.key] for run in runs)
 
     def cell_of(self, split: Split) -> PlannedCell:
-        return next(p for p in self.cells if (p.arm, p.cell.width) == (split.arm, split.width))
+        return next(p for p in self.cells if (p.setting, p.cell.width) == (split.setting, split.width))

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Discriminator, Field, NonNegativeInt, PositiveInt, Tag
 
 from ._base import Record
 from .cell import Options, Recording
@@ -13,6 +13,13 @@ Dtype = Literal["float32", "float16", "bfloat16", "int8"]
 
 # A letter comes first, so that no table reads a name as a number.
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.=, -]*$")]
+
+
+# A number, or a list of them; a wrong value is told as one fault and not as one for each.
+OneOrMore = Annotated[
+    Annotated[PositiveInt, Tag("int")] | Annotated[list[PositiveInt], Field(min_length=1), Tag("list")],
+    Discriminator(lambda value: "list" if isinstance(value, list) else "int"),
+]
 
 
 class Arm(Record):
@@ -31,6 +38,9 @@ class Study(Record):
     every size. `widths` adds widths that no budget calls for. A split narrower than `narrowest` is left
     out, and one that misses its budget by more than `tolerance` (a fraction) is refused. All this is done
     for every arm and for every combination of the values that `sweep` lists.
+
+    A list of train sizes is an axis of its own, and so are `subsets` disjoint draws of training images.
+    `recipe_at` lays fields over the recipe of every arm at one train size: `500 = { epochs = 60 }`.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
@@ -39,7 +49,8 @@ class Study(Record):
     family: str
     options: Options = {}
     dataset: str
-    train_size: PositiveInt | None = None
+    train_size: OneOrMore | None = None
+    subsets: PositiveInt = 1
     validation_size: NonNegativeInt = 0
     mode: str = "bn_wd"
     budget_kind: str = "parameters"
@@ -55,6 +66,7 @@ class Study(Record):
     keep_weights: bool = False
     stepping: SteppingChoice = SteppingChoice()
     recipe: RecipeChoice = RecipeChoice()
+    recipe_at: dict[str, RecipeChoice] = {}
     arms: list[Arm] = []
     sweep: dict[str, Annotated[list[float | int | str | bool], Field(min_length=1)]] = {}
     record: Recording | None = None

@@ -55,7 +55,7 @@ def source_digest() -> str:
 
 def _cell(pool: Pool) -> dict[str, Any]:
     return {
-        **({"arm": pool.planned.arm} if pool.planned.arm else {}),
+        **{name: value for name, value in pool.planned.setting._asdict().items() if value not in ("", None)},
         "cell": pool.planned.cell.model_dump(mode="json"),
         "key": pool.planned.cell.key,
         "hyperparameters": pool.planned.origin,

@@ -23,6 +23,7 @@ def result_notes(results: Results) -> list[str]:
 def _study(results: Results) -> str:
     cell, pools = results.plan.cells[0].cell, results.pools
     tests = len(next(s for p in pools for s in p.stored).test_labels)
+    sizes = _either(f"{p.planned.cell.train_size:,}" for p in pools)
     epochs = _either(p.planned.cell.recipe.epochs for p in pools)
     modes = _either(p.planned.cell.mode for p in pools)
     precision = _either(p.planned.cell.recipe.precision for p in pools)
@@ -30,7 +31,7 @@ def _study(results: Results) -> str:
     planned, done, diverged = _counts(results)
     return (
         f"{cell.family}{f' ({options})' if options else ''} on {cell.dataset}:"
-        f" {cell.train_size:,} training and {tests:,} test images, {epochs} epochs, mode"
+        f" {sizes} training and {tests:,} test images, {epochs} epochs, mode"
         f" {modes}, precision {precision}. {planned} members planned, {done} done, {diverged} diverged."
     )
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from ..records import PlannedCell, Stepping
 from ..stepping.arrange import Arrangement
 from ..tables._base import Column, Row, Table
+from ..tables._setting import setting_columns
 
 STEPPING_COLUMNS = (
     Column("pack", "pack", "d"),
@@ -18,7 +19,7 @@ table = Table(
     "steppings",
     "How members are stepped (autotuned where the run is long enough)",
     (
-        Column("arm", "arm"),
+        *setting_columns(),
         Column("width", "width", "d"),
         Column("members", "members", "d"),
         *STEPPING_COLUMNS,
@@ -43,7 +44,7 @@ def rows(cells: Sequence[PlannedCell], arrangement: Arrangement) -> list[Row]:
     place = arrangement.place
     return [
         {
-            "arm": cell.arm or None,
+            **{name: value for column in setting_columns() for name, value in column.cells(cell).items()},
             "width": cell.cell.width,
             "members": cell.members,
             **stepping_row(chosen.stepping),

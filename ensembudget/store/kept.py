@@ -162,5 +162,8 @@ def _without_rounds(search: Search) -> Search:
     return search.model_copy(update={"rounds": []})
 
 
+LATER = {"subsets", "recipe_at"}  # fields of a study that format 1 did not know
+
+
 def _old_study_key(study: Study) -> str:
-    return sha256(study.to_json().encode())[:32]
+    return sha256(rfc8785.dumps(study.model_dump(mode="json", exclude=LATER)))[:32]

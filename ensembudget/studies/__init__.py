@@ -11,6 +11,8 @@ from pydantic import BaseModel, ValidationError
 from ..errors import StudyError, did_you_mean
 from ..records import Study
 
+UNIONS = ("str", "int", "bool", "float", "list")  # alternatives of a field, which pydantic puts into places
+
 
 def names() -> list[str]:
     """The names of the presets."""
@@ -104,7 +106,7 @@ def _sentences(errors: Sequence[Any]) -> list[str]:
     places: dict[tuple[str, ...], list[Any]] = {}
     for error in errors:
         # A union's alternatives ("str", "int") follow the place itself: they are one fault.
-        place = tuple(str(part) for part in error["loc"] if part not in ("str", "int", "bool", "float"))
+        place = tuple(str(part) for part in error["loc"] if part not in UNIONS)
         places.setdefault(place, []).append(error)
     return [_sentence(place, found) for place, found in places.items()]
 

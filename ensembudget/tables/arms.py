@@ -6,6 +6,7 @@ from ..analysis import Analysis
 from ..analysis.arms import AgainstFirst, ArmResult, BestSplit
 from ..scoring.comparison import Verdict
 from ._base import Column, Table, Value
+from ._setting import setting_columns
 from .memory_split import signed
 
 
@@ -24,7 +25,7 @@ def notes(analysis: Analysis) -> list[str]:
 def _sentence(one: ArmResult, against: AgainstFirst) -> str:
     split = one.split
     return (
-        f"At {split.budget:,} {split.budget_kind} the best of {split.arm} (n = {split.members}) is"
+        f"At {split.budget:,} {split.budget_kind} the best of {split.setting.label} (n = {split.members}) is"
         f" {_WORDS[against.verdict]} that of {against.arm}: {signed(against.difference)}."
         f" {_SPLITS[against.best_split](against)}."
     )
@@ -52,7 +53,7 @@ table = Table(
     (
         Column("budget_kind", get="split.budget_kind"),
         Column("budget", "budget", ",d", get="split.budget"),
-        Column("arm", "arm", get="split.arm"),
+        *setting_columns("split.setting"),
         Column("members", "best n", "d", get="split.members"),
         Column("width", "width", "d", get="split.width"),
         Column("cnll", "CNLL", ".4f"),

@@ -8,6 +8,7 @@ from ..scoring.pools import Pool
 from ..store import Stored
 from ._base import Column, Table, Value
 from ._metrics import metric_columns
+from ._setting import setting_columns
 
 
 class MemberLine(NamedTuple):
@@ -47,7 +48,7 @@ table = Table(
     "Members",
     (
         Column("key", get="stored.member.run.key"),
-        Column("arm", get=lambda line: line.pool.planned.arm or None, optional=True),
+        *(one for one in setting_columns("pool.planned.setting") if one.name != "train_size"),
         *(
             Column(name, get=f"stored.member.run.cell.{name}")
             for name in ("family", "width", "dataset", "train_size", "mode")

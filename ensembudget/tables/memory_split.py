@@ -8,6 +8,7 @@ from ..records import Interval, SplitCost
 from ..scoring.comparison import Verdict
 from ._base import Column, Table, Value
 from ._metrics import metric_columns
+from ._setting import NAMES, setting_columns
 
 
 def of_ratio(name: str) -> Any:
@@ -99,7 +100,8 @@ def unjudged(one: BudgetResult) -> str:
 
 
 def _at(one: BudgetResult) -> str:
-    return f"{f'{one.arm}: at' if one.arm else 'At'} {one.budget:,} {one.budget_kind}"
+    label = one.setting.label
+    return f"{f'{label}: at' if label else 'At'} {one.budget:,} {one.budget_kind}"
 
 
 def signed(interval: Interval) -> str:
@@ -128,7 +130,7 @@ table = Table(
     (
         Column("dataset", get="pool.planned.cell.dataset"),
         Column("family", get="pool.planned.cell.family"),
-        Column("arm", "arm", get=lambda one: one.split.arm or None, optional=True),
+        *setting_columns("split.setting"),
         Column("budget_kind", get="split.budget_kind"),
         Column("budget", "budget", ",d", get="split.budget"),
         Column("members", "n", "d", get="split.members"),
@@ -170,7 +172,7 @@ table = Table(
     marked="members",
     records=records,
     notes=notes,
-    summary=("arm", "budget", "members", "width", "accuracy", "cnll", "difference", "verdict", "best"),
+    summary=(*NAMES, "budget", "members", "width", "accuracy", "cnll", "difference", "verdict", "best"),
     summary_title="Memory split: calibrated NLL of n members at one budget",
     order=10,
 )

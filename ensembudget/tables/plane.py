@@ -14,7 +14,7 @@ table = Table(
         Column("groups", get="ensembles"),
         Column("nll"),
         Column("accuracy"),
-        Column("arm", get=lambda cell: cell.arm or None, optional=True),
+        Column("arm", get=lambda cell: cell.setting.label or None, optional=True),
     ),
     records=lambda analysis: analysis.plane,
     csv_only=True,

@@ -2,6 +2,7 @@
 
 from ..analysis.laws import Along, LawResult
 from ._base import Column, Row, Table
+from ._setting import setting_columns
 
 AT = {Along.MEMBERS: "width {}", Along.WIDTH: "n {}", Along.BUDGET: "best n"}
 
@@ -37,7 +38,7 @@ table = Table(
     "power_laws",
     "Power laws",
     (
-        Column("arm", "arm", get=lambda one: one.arm or None, optional=True),
+        *setting_columns(),
         Column("along", "along"),
         Column("at", "at", get=at),
         *FIT,

@@ -8,6 +8,7 @@ from ..records import Score
 from ..scoring.pools import Pool
 from ._base import Column, Table, Value
 from ._metrics import metric_columns, metric_rules
+from ._setting import setting_columns
 
 
 class ScoreLine(NamedTuple):
@@ -33,10 +34,6 @@ def cell(line: ScoreLine) -> Value:
     return line.score.cell if line.pool else None
 
 
-def arm(line: ScoreLine) -> Value:
-    return (line.pool.planned.arm or None) if line.pool else None
-
-
 def parameters_total(line: ScoreLine) -> Value:
     return line.score.members * line.pool.stored[0].member.parameters if line.pool else None
 
@@ -48,7 +45,7 @@ table = Table(
     "Ensembles of every size",
     (
         Column("cell", get=cell, optional=True),
-        Column("arm", get=arm, optional=True),
+        *setting_columns("pool.planned.setting"),
         Column("width", get="pool.planned.cell.width", optional=True),
         Column("members", "n", "d", get="score.members"),
         Column("replicate", "ensemble", "d", get="score.replicate"),

@@ -20,13 +20,13 @@ def analyse(results: Results, costs: Mapping[SplitKey, SplitCost] | None = None)
 
     Args:
         results: As from `evaluate`.
-        costs: Measured costs of splits by (arm, budget, members), with arm "" where there is but one.
+        costs: Measured costs of splits by (label of the setting, budget, members).
 
     Returns:
         Frozen records with arrays; `report` writes them, a notebook reads them.
     """
     study = results.plan.study
-    arms = {variant.arm: variant.base_arm for variant in variants_of(study)}
+    arms = {variant.setting.arm: variant.base_arm for variant in variants_of(study)}
     # A study of dynamics alone has no budgets, and its pools no plane worth a law.
     compares, recorded = study.record is None or bool(results.plan.splits), study.record is not None
     plane = measured_plane(results) if compares else MeasuredPlane((), {})
@@ -34,7 +34,7 @@ def analyse(results: Results, costs: Mapping[SplitKey, SplitCost] | None = None)
     return Analysis(
         results,
         budgets=budgets,
-        arms=arm_results(budgets, results.plan.arms) if compares else (),
+        arms=arm_results(budgets, results.plan.settings) if compares else (),
         plane=plane.cells,
         laws=law_results(results, plane) if compares else (),
         histories=histories(results, arms) if recorded else (),

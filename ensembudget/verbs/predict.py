@@ -27,9 +27,11 @@ def study_plane(planned: Plan, store: Store, arm: str | None = None) -> Plane:
         StoreError: A member is damaged.
     """
     name = f"study {planned.study.name!r} in store {str(store.root)!r}"
-    arm = chosen_arm(planned.arms, arm, name)
+    arm = chosen_arm([setting.label for setting in planned.settings], arm, name)
     pools = [
-        scored_pool(pool) for pool in pools_of(planned, store) if pool.planned.arm == arm and pool.trained
+        scored_pool(pool)
+        for pool in pools_of(planned, store)
+        if pool.planned.setting.label == arm and pool.trained
     ]
     if not pools:
         raise FitError(f"{name} has no members yet. Train some with `run` or `search`.")

@@ -41,9 +41,9 @@ def space_of(study: Study, written: str, arm: str | None = None) -> Space:
     """
     asked = parse_budget(written, study.budget_kind)  # a fault is said once, not for each n
     alone = plan_study(study.model_copy(update={"budgets": [written], "widths": []}))
-    arm = chosen_arm(alone.arms, arm, f"study {study.name!r}")
-    splits = [split for split in alone.splits if split.arm == arm]
-    needed = [cell for cell in alone.cells if cell.arm == arm]
+    arm = chosen_arm([setting.label for setting in alone.settings], arm, f"study {study.name!r}")
+    splits = [split for split in alone.splits if split.setting.label == arm]
+    needed = [cell for cell in alone.cells if cell.setting.label == arm]
     sizes = [split.members for split in splits]
     if 1 not in sizes or len(sizes) < 2:
         raise PlanError(
@@ -54,7 +54,7 @@ def space_of(study: Study, written: str, arm: str | None = None) -> Space:
     others = [one for one in study.budgets if parse_budget(one, study.budget_kind) != asked]
     whole = plan_study(study.model_copy(update={"budgets": [*others, written]}))
     costliest = max(cell.training_flops for cell in needed)
-    cells = [cell for cell in whole.cells if cell.arm == arm and cell.training_flops <= costliest]
+    cells = [cell for cell in whole.cells if cell.setting.label == arm and cell.training_flops <= costliest]
     carrying = sum(cell.members >= START for cell in cells)
     if carrying < LEAST_WIDTHS:
         raise PlanError(

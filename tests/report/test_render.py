@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from ensembudget.analysis.laws import Along, LawResult
 from ensembudget.laws._base import Points
 from ensembudget.laws._fit import fit_points
+from ensembudget.records import Setting
 from ensembudget.rendering.render import from_csv, render, to_csv
 from ensembudget.tables import memory_split, power_laws
 from ensembudget.tables._base import Column, Table
@@ -279,7 +280,7 @@ M = [1.0, 2, 4, 8]
 
 def law_row(width: int, m: list[float], y: list[float]) -> dict:
     m, y = np.array(m), np.array(y)
-    law = LawResult("", Along.MEMBERS, width, Points(m, y), fit_points(m, y))
+    law = LawResult(Setting(), Along.MEMBERS, width, Points(m, y), fit_points(m, y))
     (row,) = power_laws.table.rows(SimpleNamespace(laws=[law]))
     return row
 

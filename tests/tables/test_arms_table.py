@@ -73,7 +73,7 @@ def published(tmp_path_factory, digits):
         planned = plan(asked, digits.task, digest=digits.digest, dataset="digits", train_images=1000)
         store = Store(tmp_path_factory.mktemp("store"))
         for one in planned.cells:
-            place = planned.arms.index(one.arm)
+            place = planned.settings.index(one.setting)
             for member in one.runs if one.cell.width in strengths.get(one.arm, {}) else ():
                 seed = [1, place, one.cell.width, member.seed]
                 scored = logits(strengths[one.arm][one.cell.width], seed)
