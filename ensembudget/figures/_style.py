@@ -42,16 +42,21 @@ def panels(columns: int, size: tuple[float, float]) -> tuple[Figure, list[Axes]]
     return figure, rows[0]
 
 
-def panel_rows(rows: int, columns: int, size: tuple[float, float]) -> tuple[Figure, list[list[Axes]]]:
-    """Rows of panels; those of one column share their vertical axis.
+def panel_rows(
+    rows: int, columns: int, size: tuple[float, float], *, shared: bool = True
+) -> tuple[Figure, list[list[Axes]]]:
+    """Rows of panels.
 
     Args:
         rows: How many.
         columns: In each row.
         size: Of a single row, inches.
+        shared: Whether the panels of a column share their vertical axis.
     """
     figure = Figure((size[0], rows * size[1]), layout="constrained")
-    return figure, [list(row) for row in figure.subplots(rows, columns, sharey="col", squeeze=False)]
+    return figure, [
+        list(row) for row in figure.subplots(rows, columns, sharey="col" if shared else False, squeeze=False)
+    ]
 
 
 def scale(count: int) -> list[Colour]:

@@ -18,12 +18,12 @@ TITLE = "One wide network (n = 1) or several thinner ones"
 
 
 def draw(analysis: Analysis) -> Figure | None:
-    if not any(scored(one) for one in analysis.budgets):
+    places = list(dict.fromkeys(_panel(one.setting) for one in analysis.budgets if scored(one)))
+    if not places:
         return None
-    places = list(dict.fromkeys(_panel(one.setting) for one in analysis.budgets))
     rows = -(-len(places) // ROW)
     columns = -(-len(places) // rows)
-    figure, found = panel_rows(rows, columns, (2.4 + 4.2 * columns, 3.6))
+    figure, found = panel_rows(rows, columns, (2.4 + 4.2 * columns, 3.6), shared=False)
     axes = [one for row in found for one in row]
     for one, place in zip(axes, places, strict=False):
         draw_panel(one, [its for its in analysis.budgets if _panel(its.setting) == place])
@@ -32,9 +32,11 @@ def draw(analysis: Analysis) -> Figure | None:
         one.remove()
     if len(places) == 1:
         axes[0].set_title(TITLE, loc="left", fontsize=9)
+        side_legend(axes[0], fontsize=8)
     else:
+        drawn = max((one.get_legend_handles_labels() for one in axes), key=lambda found: len(found[0]))
         figure.suptitle(TITLE, fontsize=9)
-    side_legend(axes[min(columns, len(places)) - 1], fontsize=8)
+        figure.legend(*drawn, loc="outside right upper", fontsize=8)
     return figure
 
 

@@ -54,7 +54,9 @@ def _range(values: Sequence[float]) -> str:
 
 
 def _either(values: Iterable[object]) -> str:
-    return " or ".join(dict.fromkeys(map(str, values)))
+    """Distinct values, as in "60, 40 or 25"."""
+    *others, last = dict.fromkeys(map(str, values))
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def _counts(results: Results) -> tuple[int, int, int]:
