@@ -133,12 +133,11 @@ def _size_faults(study: Study) -> list[str]:
     if repeated := [size for i, size in enumerate(sizes) if size in sizes[:i]]:
         faults.append(f"train_size: {repeated[0]:,} is there twice. Leave one out.")
     known = [str(size) for size in sizes if size is not None]
-    faults += [
-        f"recipe_at: {size!r} is no train_size of this study.{did_you_mean(size, known)}"
-        f" It has {', '.join(known) or 'none'}."
-        for size in study.recipe_at
-        if size not in known
-    ]
+    if unknown := [size for size in study.recipe_at if size not in known]:
+        faults.append(
+            f"recipe_at: the study has no train_size {', '.join(unknown)}."
+            f" It has {', '.join(known) or 'none'}."
+        )
     return faults
 
 
