@@ -1,0 +1,124 @@
+"""Every claim beside what its studies measured."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from ensembudget.records import Interval
+from ensembudget.tables._base import Column, Row, Table
+
+from .records import Claim, Claims, Source, Verdict
+from .reports import Tables
+from .selecting import UnreadableError, each, select
+from .statistics import STATISTICS, Measured
+
+
+class Line(NamedTuple):
+    """One claim in one setting."""
+
+    claim: Claim
+    study: str
+    setting: str
+    seen: bool
+    found: Measured | None
+    reason: str
+
+    @property
+    def verdict(self) -> Verdict:
+        """By the claim's rule; undecided without an interval."""
+        if self.found is None or self.found.low is None or self.found.high is None:
+            return Verdict.UNDECIDED
+        return self.claim.supported.verdict(self.found.low, self.found.high)
+
+    @property
+    def measured(self) -> Interval | None:
+        """The value and its ends."""
+        if self.found is None:
+            return None
+        return Interval(value=self.found.value, low=self.found.low, high=self.found.high)
+
+    @property
+    def interval(self) -> str | None:
+        """What the interval is, where there is one."""
+        if self.found is None or self.found.low is None:
+            return None
+        return self.claim.interval or STATISTICS[self.claim.statistic].interval
+
+
+def ledger(claims: Claims, tables: Tables) -> list[Line]:
+    """Every claim in every setting that its studies have, in the order of the file."""
+    return [
+        line
+        for claim in claims.claims
+        for study in claim.studies
+        for line in _lines(claim, study, claims.studies[study], tables)
+    ]
+
+
+def _lines(claim: Claim, study: str, source: Source, tables: Tables) -> Iterator[Line]:
+    setting = source.setting or tables.setting(study)
+    try:
+        parts = each(tables.rows(study, claim.table), claim.each)
+    except UnreadableError as error:
+        yield Line(claim, study, setting, source.seen, None, str(error))
+        return
+    for values, rows in parts.items():
+        where = "; ".join([setting, *(_words(*value) for value in values)])
+        found, reason = _measured(claim, rows)
+        yield Line(claim, study, where, source.seen, found, reason)
+
+
+def _measured(claim: Claim, rows: Sequence[Row]) -> tuple[Measured | None, str]:
+    try:
+        found = STATISTICS[claim.statistic].read(select(rows, claim.where), claim)
+    except UnreadableError as error:
+        return None, str(error)
+    if claim.no_interval:
+        return Measured(found.value), claim.no_interval
+    return found, found.reason
+
+
+def _words(column: str, value: object) -> str:
+    return f"{column.replace('_', ' ')} {value:,}" if isinstance(value, int | float) else f"{column} {value}"
+
+
+def notes(lines: Sequence[Line]) -> list[str]:
+    """How many rows came to which verdict, and what that does and does not say."""
+    counts = Counter(line.verdict for line in lines)
+    judged = sum(line.interval is not None for line in lines)
+    said = ", ".join(f"{counts[verdict]} {verdict}" for verdict in Verdict)
+    return [
+        f"{len(lines)} rows of {len({line.claim.id for line in lines})} claims: {said}; {judged} have an"
+        " interval.",
+    ]
+
+
+TABLE = Table(
+    "claims",
+    "What papers claim, and what was measured here",
+    (
+        Column("id", get="claim.id"),
+        Column("claim", "claim", get="claim.claim"),
+        Column("source", "source", get="claim.source"),
+        Column("study", "study"),
+        Column("setting", "setting", get=lambda line: line.setting or None),
+        Column("quantity", "what is read", get="claim.quantity"),
+        Column("value", "value", ".4g", interval=True, get="measured"),
+        Column("interval", "interval"),
+        Column("rule", "supported if", get=lambda line: str(line.claim.supported)),
+        Column("rule_fixed", "rule fixed", get=lambda line: "after" if line.seen else "before"),
+        Column("verdict", "verdict"),
+        Column("reason", "reason", get=lambda line: line.reason or None),
+    ),
+    rules=(
+        "Supported: the whole interval lies on the side that the rule names. Not supported: the whole"
+        " interval lies on the other. Undecided: it lies on both, or there is none, and the reason says why.",
+        "A verdict is of the setting of its row, which is smaller than the papers', and of nothing else. Each"
+        " is a statement for itself: of many at 95%, some are wrong.",
+        "Source: [R] read in the paper or its code, [F] read off a published figure, [D] derived from these,"
+        " [X] recalled. Rule fixed: before or after the results of the study were known.",
+    ),
+    records=lambda lines: list(lines),
+    notes=notes,
+    about="claims",
+)
