@@ -7,10 +7,11 @@ from typing import NamedTuple
 from ensembudget.records import Interval
 from ensembudget.tables._base import Column, Row, Table
 
+from .measured import Measured
 from .records import Claim, Claims, Source, Verdict
 from .reports import Tables
 from .selecting import UnreadableError, each, select
-from .statistics import STATISTICS, Measured
+from .statistics import STATISTICS
 
 
 class Line(NamedTuple):
@@ -26,21 +27,22 @@ class Line(NamedTuple):
     @property
     def verdict(self) -> Verdict:
         """By the claim's rule; undecided without an interval."""
-        if self.found is None or self.found.low is None or self.found.high is None:
+        if self.found is None or self.found.ends is None:
             return Verdict.UNDECIDED
-        return self.claim.supported.verdict(self.found.low, self.found.high)
+        return self.claim.supported.verdict(*self.found.ends)
 
     @property
     def measured(self) -> Interval | None:
         """The value and its ends."""
         if self.found is None:
             return None
-        return Interval(value=self.found.value, low=self.found.low, high=self.found.high)
+        low, high = self.found.ends or (None, None)
+        return Interval(value=self.found.value, low=low, high=high)
 
     @property
     def interval(self) -> str | None:
         """What the interval is, where there is one."""
-        if self.found is None or self.found.low is None:
+        if self.found is None or self.found.ends is None:
             return None
         return self.claim.interval or STATISTICS[self.claim.statistic].interval
 

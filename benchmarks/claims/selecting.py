@@ -37,13 +37,15 @@ def select(rows: Sequence[Row], where: Where) -> list[Row]:
 def _met(rows: Sequence[Row], column: str, wanted: object) -> list[Row]:
     if wanted in ("smallest", "largest", "last"):
         known = [row[column] for row in rows if row[column] is not None]
-        chosen = known[-1] if wanted == "last" else (min if wanted == "smallest" else max)(known)  # type: ignore[type-var]
+        numbers = [value for value in known if isinstance(value, int | float)]
+        chosen = known[-1] if wanted == "last" else min(numbers) if wanted == "smallest" else max(numbers)
         return [row for row in rows if row[column] == chosen]
     if isinstance(wanted, list):
         return [row for row in rows if row[column] in wanted]
     if isinstance(wanted, str) and (found := re.fullmatch(r"([<>]=?) (\S+)", wanted)):
         compare, threshold = COMPARED[found[1]], float(found[2])
-        return [row for row in rows if row[column] is not None and compare(row[column], threshold)]
+        pairs = ((row, row[column]) for row in rows)
+        return [row for row, value in pairs if isinstance(value, int | float) and compare(value, threshold)]
     return [row for row in rows if row[column] == wanted]
 
 
