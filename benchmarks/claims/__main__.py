@@ -3,6 +3,7 @@
 import argparse
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from ensembudget import Store
@@ -14,7 +15,7 @@ from .records import read_claims
 from .reports import Tables, reported
 
 
-def main() -> int:
+def main(words: Sequence[str] | None = None) -> int:
     """Reads the tables, or makes them from stores, and writes the ledger."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.claims", description=__doc__)
     parser.add_argument("--tables", default="tables", help="a folder of reports (default: tables)")
@@ -22,7 +23,7 @@ def main() -> int:
         "--store", action="append", default=[], help="report from these members instead; may be repeated"
     )
     parser.add_argument("--out", default="tables/claims", help="where it goes (default: tables/claims)")
-    args = parser.parse_args()
+    args = parser.parse_args(words)
     try:
         write(Path(args.tables), [Path(store) for store in args.store], Path(args.out))
     except EnsembudgetError as error:
