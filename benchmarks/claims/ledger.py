@@ -59,6 +59,8 @@ def ledger(claims: Claims, tables: Tables) -> list[Line]:
 
 def _lines(claim: Claim, study: str, source: Source, tables: Tables) -> Iterator[Line]:
     setting = source.setting or tables.setting(study)
+    if setting and source.note:
+        setting += f" ({source.note})"
     try:
         parts = each(tables.rows(study, claim.table), claim.each)
     except UnreadableError as error:

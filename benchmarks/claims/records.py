@@ -121,11 +121,13 @@ class Source(Listed):
     Attributes:
         study: A preset or a TOML file; "" where no study's report makes the tables.
         setting: What the tables are of, where no manifest says so.
+        note: What else a reader must know of the setting.
         seen: Whether its results were known when the rules were written.
     """
 
     study: str = ""
     setting: str = ""
+    note: str = ""
     seen: bool
 
 
