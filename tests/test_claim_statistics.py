@@ -18,7 +18,7 @@ INTERVALS = st.tuples(NUMBERS, NUMBERS).map(sorted)
 SIDES = st.sampled_from(["above", "at_least", "below", "at_most"])
 RULES = st.one_of(
     st.builds(lambda side, end: Rule(**{side: end}), SIDES, NUMBERS),
-    INTERVALS.filter(lambda ends: ends[0] < ends[1]).map(lambda ends: Rule(within=ends)),
+    INTERVALS.filter(lambda ends: ends[0] < ends[1]).map(lambda ends: Rule(between=ends)),
 )
 OPPOSITE = {"above": "at_most", "at_least": "below", "below": "at_least", "at_most": "above"}
 OTHER = {
@@ -79,10 +79,10 @@ def test_touching_zero_is_not_above_it():
 
 
 def test_an_interval_wider_than_a_range_is_undecided():
-    assert Rule(within=(-1, 1)).verdict(-2, 2) == Verdict.UNDECIDED
+    assert Rule(between=(-1, 1)).verdict(-2, 2) == Verdict.UNDECIDED
 
 
-@pytest.mark.parametrize("sides", [{}, {"above": 0, "below": 1}, {"within": [1, 1]}, {"over": 0}])
+@pytest.mark.parametrize("sides", [{}, {"above": 0, "below": 1}, {"between": [1, 1]}, {"over": 0}])
 def test_a_rule_names_one_side(sides):
     with pytest.raises(ValidationError):
         Rule(**sides)
@@ -112,6 +112,7 @@ def test_rows_are_looked_up_among_those_left():
     assert select(rows, {"n": "largest", "b": "smallest"}) == [{"n": 4, "b": 9}]
     assert select(rows, {"n": [1, 4], "b": 9}) == [{"n": 1, "b": 9}, {"n": 4, "b": 9}]
     assert select(rows, {"n": "last", "m?": 3}) == [{"n": 4, "b": 9}]
+    assert select([{"n": None}, {"n": 0}], {"n": "known"}) == [{"n": 0}]
 
 
 @pytest.mark.parametrize(
@@ -140,6 +141,7 @@ def test_a_value_is_that_of_one_row_over_another_column():
 def test_a_value_without_ends_gets_the_reason_of_its_table():
     row = {"y": 1.0, "y_low": None, "y_high": None, "no_interval": "one member"}
     assert measure([row], "value") == (1.0, None, "one member")
+    assert measure([{"y": 1.0, "status": "ok"}], "value").reason == "the table gives no interval there"
     with pytest.raises(UnreadableError, match="refused"):
         measure([{"y": None, "status": "refused"}], "value")
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from ensembudget.tables._base import Row
 
-from .measured import TAIL, Ends, Measured, number
+from .measured import TAIL, Ends, Measured, number, reason
 from .records import Claim
 from .selecting import UnreadableError, select
 
@@ -28,7 +28,7 @@ def _of_row(row: Row, claim: Claim) -> Measured:
     found = number(row, claim.column) / scale
     low, high = row.get(f"{claim.column}_low"), row.get(f"{claim.column}_high")
     if not isinstance(low, int | float) or not isinstance(high, int | float):
-        return Measured(found, reason=str(row.get("no_interval") or "the table gives no interval there"))
+        return Measured(found, reason=reason(row, "the table gives no interval there"))
     return Measured(found, Ends(low / scale, high / scale))
 
 

@@ -10,7 +10,7 @@ from ensembudget.tables._base import Column, Row, Table
 from .measured import Measured
 from .records import Claim, Claims, Source, Verdict
 from .reports import Tables
-from .selecting import UnreadableError, each, select
+from .selecting import NoRowError, UnreadableError, each, select
 from .statistics import STATISTICS
 
 
@@ -62,19 +62,36 @@ def _lines(claim: Claim, study: str, source: Source, tables: Tables) -> Iterator
     if setting and source.note:
         setting += f" ({source.note})"
     try:
-        parts = each(tables.rows(study, claim.table), claim.each)
+        parts = _parts(claim, tables.rows(study, claim.table))
     except UnreadableError as error:
         yield Line(claim, study, setting, source.seen, None, str(error))
         return
     for values, rows in parts.items():
         where = "; ".join([setting, *(_words(*value) for value in values)])
-        found, reason = _measured(claim, rows)
-        yield Line(claim, study, where, source.seen, found, reason)
+        yield Line(claim, study, where, source.seen, *_measured(claim, rows))
+
+
+def _parts(claim: Claim, rows: Sequence[Row]) -> dict[tuple[tuple[str, object], ...], list[Row]]:
+    """The rows that a claim is about, by the settings that it is asked in.
+
+    Raises:
+        UnreadableError: There is none.
+    """
+    parts: dict[tuple[tuple[str, object], ...], list[Row]] = {}
+    none = NoRowError("the table is empty")
+    for values, some in each(rows, claim.each).items():
+        try:
+            parts[values] = select(some, claim.where)
+        except NoRowError as error:
+            none = error
+    if not parts:
+        raise none
+    return parts
 
 
 def _measured(claim: Claim, rows: Sequence[Row]) -> tuple[Measured | None, str]:
     try:
-        found = STATISTICS[claim.statistic].read(select(rows, claim.where), claim)
+        found = STATISTICS[claim.statistic].read(rows, claim)
     except UnreadableError as error:
         return None, str(error)
     if claim.no_interval:

@@ -35,6 +35,11 @@ def number(row: Row, column: str) -> float:
         raise UnreadableError(f"the table has no column {column!r}")
     value = row[column]
     if value is None or isinstance(value, str):
-        status = str(row.get("status") or "ok")
-        raise UnreadableError(f"the table has no {column} there" if status == "ok" else status)
+        raise UnreadableError(reason(row, f"the table has no {column} there"))
     return float(value)
+
+
+def reason(row: Row, otherwise: str) -> str:
+    """Why the table itself says that a row lacks something."""
+    said = [row.get(column) for column in ("no_interval", "no_share", "status")]
+    return next((str(one) for one in said if one not in (None, "ok")), otherwise)

@@ -37,14 +37,14 @@ class Rule(Listed):
     at_least: float | None = None
     below: float | None = None
     at_most: float | None = None
-    within: tuple[float, float] | None = None
+    between: tuple[float, float] | None = None
 
     @model_validator(mode="after")
     def _one_side(self) -> Self:
         if len(self.model_fields_set) != 1:
             raise ValueError(f"a rule names one side, and this one {len(self.model_fields_set)}")
-        if self.within and not self.within[0] < self.within[1]:
-            raise ValueError(f"within {list(self.within)} holds nothing")
+        if self.between and not self.between[0] < self.between[1]:
+            raise ValueError(f"nothing lies between {self.between[0]:g} and {self.between[1]:g}")
         return self
 
     def verdict(self, low: float, high: float) -> Verdict:
@@ -52,12 +52,12 @@ class Rule(Listed):
         holds = [self._holds(end) for end in (low, high)]
         if all(holds):
             return Verdict.SUPPORTED
-        outside = self.within is None or high < self.within[0] or low > self.within[1]
+        outside = self.between is None or high < self.between[0] or low > self.between[1]
         return Verdict.NOT_SUPPORTED if outside and not any(holds) else Verdict.UNDECIDED
 
     def _holds(self, value: float) -> bool:
-        if self.within is not None:
-            return self.within[0] <= value <= self.within[1]
+        if self.between is not None:
+            return self.between[0] <= value <= self.between[1]
         return (
             (self.above is not None and value > self.above)
             or (self.at_least is not None and value >= self.at_least)
@@ -67,8 +67,8 @@ class Rule(Listed):
 
     def __str__(self) -> str:
         (name,) = self.model_fields_set
-        if self.within is not None:
-            return f"within {self.within[0]:g} and {self.within[1]:g}"
+        if self.between is not None:
+            return f"between {self.between[0]:g} and {self.between[1]:g}"
         return f"{name.replace('_', ' ')} {getattr(self, name):g}"
 
 
@@ -85,11 +85,12 @@ class Claim(Listed):
         statistic: A name of `statistics.STATISTICS`.
         column: What the statistic is of; its interval is in columns `_low` and `_high`.
         supported: The side on which the claim holds.
-        where: Rows that are read. A value is equalled, "> 1" compared, "smallest", "largest" and "last"
-            looked up among the rows left. A key that ends in "?" selects only where there is such a column.
+        where: Rows that are read. A value is equalled, "> 1" compared, "known" is any; "smallest",
+            "largest" and "last" are looked up among the rows left. A key that ends in "?" selects only where
+            there is such a column.
         first: Of two sides that are compared, the rows of the first.
         second: Those of the second.
-        each: Columns of which every value is a row of the ledger.
+        each: Columns of which every value that `where` leaves rows of is a row of the ledger.
         over: A column that `column` is divided by.
         equals: What is counted.
         interval: What the interval is, where it is not the statistic's.

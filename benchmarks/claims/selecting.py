@@ -15,6 +15,10 @@ class UnreadableError(Exception):
     """A quantity that these tables do not hold; its message is the reason in the ledger."""
 
 
+class NoRowError(UnreadableError):
+    """The table has its columns, and no such row."""
+
+
 def select(rows: Sequence[Row], where: Where) -> list[Row]:
     """The rows that meet every condition, each looked up among those that met the ones before it.
 
@@ -30,7 +34,7 @@ def select(rows: Sequence[Row], where: Where) -> list[Row]:
             raise UnreadableError(f"the table has no column {column!r}")
         left = _met(left, column, wanted)
         if not left:
-            raise UnreadableError(f"the table has no row with {_words(where)}")
+            raise NoRowError(f"the table has no row with {_words(where)}")
     return left
 
 
@@ -40,6 +44,8 @@ def _met(rows: Sequence[Row], column: str, wanted: object) -> list[Row]:
         numbers = [value for value in known if isinstance(value, int | float)]
         chosen = known[-1] if wanted == "last" else min(numbers) if wanted == "smallest" else max(numbers)
         return [row for row in rows if row[column] == chosen]
+    if wanted == "known":
+        return [row for row in rows if row[column] is not None]
     if isinstance(wanted, list):
         return [row for row in rows if row[column] in wanted]
     if isinstance(wanted, str) and (found := re.fullmatch(r"([<>]=?) (\S+)", wanted)):
