@@ -13,6 +13,7 @@ from benchmarks.claims.records import Claims, Source, read_claims
 from benchmarks.claims.reports import Tables, reported
 from benchmarks.claims.statistics import STATISTICS
 from ensembudget import Store, analyse, evaluate, load_study, plan_study, report
+from ensembudget.catalog import TABLES
 from ensembudget.rendering.render import from_csv
 from helpers import THREE_PACKS, publish, trained_as
 
@@ -62,6 +63,15 @@ def test_what_a_claim_reads_is_there_or_its_row_says_why_not(one):
             assert one.column in columns or all("no column" in str(row["reason"]) for row in mine), path
         else:
             assert all(row["reason"] for row in mine), path
+
+
+@pytest.mark.parametrize("one", CLAIMS.claims, ids=lambda one: one.id)
+def test_a_claim_names_columns_that_reports_have(one):
+    """Those of a study that is not published yet too: its tables are known."""
+    if one.table in TABLES:
+        keys = {*one.where, *one.first, *one.second}
+        named = {one.column, *one.each, *(key.removesuffix("?") for key in keys)} | {one.over} - {""}
+        assert named <= set(TABLES[one.table].names)
 
 
 def test_rules_fixed_before_are_those_of_studies_that_were_not_seen():
