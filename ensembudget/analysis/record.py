@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from ..scoring.pools import Results
 from .arms import ArmResult
+from .curve_ranks import JudgedRanks
 from .histories import History
 from .laws import LawResult
 from .periods import PeriodGrid
@@ -22,6 +23,7 @@ class Analysis:
         arms: Each arm's best split against the first arm's; nothing where there is one arm.
         plane: CNLL of every ensemble size of every pool.
         laws: How CNLL falls along members, width and budget.
+        curves: How CNLL and error fall with training images, and whether few of them rank models as many do.
         histories: What the first member of every pool recorded.
         sweeps: Regimes along the effective learning rate.
         grids: Periods over learning rate and weight decay.
@@ -32,6 +34,7 @@ class Analysis:
     arms: tuple[ArmResult, ...] = ()
     plane: tuple[PlaneCell, ...] = ()
     laws: tuple[LawResult, ...] = ()
+    curves: tuple[JudgedRanks, ...] = ()
     histories: tuple[History, ...] = ()
     sweeps: tuple[Sweep, ...] = ()
     grids: tuple[PeriodGrid, ...] = ()

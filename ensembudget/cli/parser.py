@@ -21,6 +21,7 @@ COMMANDS = (
     "fit",
     "predict",
     "search",
+    "curves",
 )
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from ..analysis.splits import SplitKey
     from ..records import SplitCost
     from ..store import Store
+
+
+_UNITS = {"": 1, "k": 10**3, "m": 10**6}
 
 
 def whole_numbers(text: str, flag: str) -> list[int]:
@@ -32,6 +36,19 @@ def _whole_number(text: str, flag: str) -> int:
         raise ArgumentError(f"{flag} {text!r} is not a whole number. Write it like 1,2,4,8.") from None
     if not np.isfinite(number) or number != int(number) or number < 1:
         raise ArgumentError(f"{flag} {text!r} must be a whole number of at least 1.")
+    return int(number)
+
+
+def image_count(text: str, flag: str) -> int:
+    """A number of training images as people write it.
+
+    >>> image_count("50k", "--at"), image_count("1,000", "--at")
+    (50000, 1000)
+    """
+    match = re.fullmatch(r"([0-9][0-9,_]*(?:\.[0-9]+)?)([kKM]?)", text.strip())
+    number = float(re.sub("[,_]", "", match[1])) * _UNITS[match[2].lower()] if match else 0.0
+    if number < 1 or number != int(number):
+        raise ArgumentError(f"{flag} {text!r} is no number of training images. Write it like 8000 or 50k.")
     return int(number)
 
 

@@ -45,6 +45,9 @@ class Law:
         formula: The law as people write it.
         refused: `refused(points, fit)` is why a fit is no law at all; "" where it is.
         opened: `opened(points, fit)` is why no asymptote shows; "" where c is determined.
+        parameters: Those of a, b and c that the law has; the others are 0 and no part of a fit.
+        straight: What makes of y a straight line in ln m; None where nothing does.
+        share: Whether y is a share, below 1.
     """
 
     solve: Callable[[Array, Array, str], Array]
@@ -54,3 +57,6 @@ class Law:
     formula: str
     refused: Callable[[Points, Fit], str] = _nothing
     opened: Callable[[Points, Fit], str] = _nothing
+    parameters: str = "abc"
+    straight: Callable[[Array], Array] | None = None
+    share: bool = False

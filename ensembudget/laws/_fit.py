@@ -32,6 +32,7 @@ def fit_points(
     covariance: Array | None = None,
     freedom: float | None = None,
     unknown: str = "",
+    exact: bool = False,
 ) -> Fit:
     """Fits a law to anybody's points.
 
@@ -45,6 +46,8 @@ def fit_points(
         freedom: Degrees of freedom of the covariance; None where it is known exactly.
         unknown: Why nothing is known of the errors: then nothing gets an interval, and the fit says why.
             Ensembles of several sizes from one pool share members, so without a covariance this is so.
+        exact: Whether to fit as many points as the law has parameters too. It passes through all of them, so
+            nothing is known of it but what the covariance says of the points.
 
     Returns:
         Parameters with 95% intervals, the residual, and a status: "ok", or what is wrong with the law.
@@ -63,7 +66,7 @@ def fit_points(
     if objective not in part.objectives:
         raise FitError(f"law {law!r} has no objective {objective!r}. Known: {', '.join(part.objectives)}.")
     points = _checked(m, y, covariance, freedom, unknown)
-    return _fitted(part, points, law, objective)
+    return _fitted(part, points, law, objective, exact and not (covariance is None and not unknown))
 
 
 def curve(fit: Fit, at: Array) -> Array:
@@ -85,17 +88,35 @@ def band(points: Points, fit: Fit, at: Array) -> tuple[Array, Array] | None:
     """
     if points.unknown:
         return None
-    law = LAWS[fit.law]
-    drawn = law.value(_drawn(law, points, _parameters(fit), fit.objective), np.asarray(at, np.float64))
+    drawn = drawn_values(points, fit, at)
     low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
     value = curve(fit, at)
     return np.minimum(low, value), np.maximum(high, value)
 
 
+def drawn_values(points: Points, fit: Fit, at: Array) -> Array:
+    """A fitted law at some m as other errors of its points would have it, (place,) to (draw, place)."""
+    law = LAWS[fit.law]
+    return law.value(_drawn(law, points, _parameters(fit), fit.objective), np.asarray(at, np.float64))
+
+
+def determination(points: Points, fit: Fit) -> float | None:
+    """R^2 of a fitted law on the scale on which it is a straight line, if there is one, else on that of y.
+
+    None where the law passes through all points whatever they are.
+    """
+    law = LAWS[fit.law]
+    if len(points.m) <= law.free:
+        return None
+    scale = law.straight or (lambda y: y)
+    values, fitted = scale(points.y), scale(curve(fit, points.m))
+    total = float(((values - values.mean()) ** 2).sum())
+    return 1 - float(((values - fitted) ** 2).sum()) / total if total > 0 else None
+
+
 def _parameters(fit: Fit) -> Array:
-    found = [one.value for one in (fit.a, fit.b, fit.c) if one is not None]
-    assert len(found) == 3
-    return np.array(found)
+    assert fit.a is not None
+    return np.array([0.0 if one is None else one.value for one in (fit.a, fit.b, fit.c)])
 
 
 def _checked(m: Array, y: Array, covariance: Array | None, freedom: float | None, unknown: str) -> Points:
@@ -132,7 +153,7 @@ def _covariance(covariance: Array, count: int) -> Array:
     return covariance
 
 
-def _fitted(law: Law, points: Points, name: str, objective: str) -> Fit:
+def _fitted(law: Law, points: Points, name: str, objective: str, exact: bool) -> Fit:
     m, y = points.m, points.y
     facts: dict[str, Any] = {
         "law": name,
@@ -142,18 +163,25 @@ def _fitted(law: Law, points: Points, name: str, objective: str) -> Fit:
         "largest": float(m[-1]) if len(m) else None,
         "no_interval": points.unknown or None,
     }
-    if len(m) <= law.free:
-        number, verb = _NUMBERS[law.free], "parameter passes" if law.free == 1 else "parameters pass"
-        least = f"{number} {verb} through any {number}, so at least {law.free + 1} are needed"
-        return Fit(**facts, status=f"{len(m)} points: {least}")
+    if len(m) < law.free + (not exact):
+        return Fit(**facts, status=f"{len(m)} points: {_least(law, exact)}")
     parameters = law.solve(m, y[None], objective)
-    a, b, c = _intervals(law, points, parameters[0], objective)
-    ahead = law.value(law.solve(m[:-1], y[None, :-1], objective), m[-1:])
-    left = y - law.value(parameters, m)[0]
-    residual, missed = float(np.sqrt((left**2).mean())), float(ahead[0, 0] - y[-1])
-    return _judged(
-        law, points, Fit(**facts, a=a, b=b, c=c, residual=residual, held_out_error=missed, status="")
-    )
+    found = dict(zip("abc", _intervals(law, points, parameters[0], objective), strict=True))
+    facts |= {name: one for name, one in found.items() if name in law.parameters}
+    if len(m) > law.free:
+        ahead = law.value(law.solve(m[:-1], y[None, :-1], objective), m[-1:])
+        left = y - law.value(parameters, m)[0]
+        facts["residual"] = float(np.sqrt((left**2).mean()))
+        facts["held_out_error"] = float(ahead[0, 0] - y[-1])
+    return _judged(law, points, Fit(**facts, status=""))
+
+
+def _least(law: Law, exact: bool) -> str:
+    number, several = _NUMBERS[law.free], "s" * (law.free > 1)
+    if exact:
+        return f"{number} parameter{several} need{'s' * (not several)} at least {law.free}"
+    passes = "pass" if several else "passes"
+    return f"{number} parameter{several} {passes} through any {number}, so at least {law.free + 1} are needed"
 
 
 def _judged(law: Law, points: Points, fit: Fit) -> Fit:
@@ -163,7 +191,7 @@ def _judged(law: Law, points: Points, fit: Fit) -> Fit:
     within = f"good from {fit.smallest:g} to {fit.largest:g}, not beyond"
     if reason := law.opened(points, fit):
         status, reach = f"no asymptote shows, for {reason}: {within}", Reach.MEASURED
-    elif points.unknown:
+    elif points.unknown and law.straight is None:
         status, reach = f"without intervals nobody knows whether an asymptote shows: {within}", Reach.MEASURED
     else:
         status, reach = "ok", Reach.BEYOND
@@ -171,15 +199,17 @@ def _judged(law: Law, points: Points, fit: Fit) -> Fit:
 
 
 def _fault(law: Law, points: Points, fit: Fit) -> str:
-    assert fit.residual is not None
-    assert fit.b is not None
+    highest = int(points.y.argmax())
+    if law.share and points.y[highest] >= 1:
+        return f"y = {points.y[highest]:.4g} at m = {points.m[highest]:g}, and a share must be below 1"
     fall = float(points.y[0] - points.y[-1])
     if fall <= 0:
         return "y does not fall from the first point to the last"
-    residual = fit.residual * float(np.sqrt(fit.points / (fit.points - law.free)))
-    if residual > LARGEST_RESIDUAL * fall:
-        return f"the points scatter about the law by {residual / fall:.0%} of their whole fall"
-    if fit.b.low is not None and fit.b.low <= 0:
+    if fit.residual is not None:
+        residual = fit.residual * float(np.sqrt(fit.points / (fit.points - law.free)))
+        if residual > LARGEST_RESIDUAL * fall:
+            return f"the points scatter about the law by {residual / fall:.0%} of their whole fall"
+    if fit.b is not None and fit.b.low is not None and fit.b.low <= 0:
         return "the fall cannot be told from the noise of the points"
     return ""
 
@@ -215,6 +245,8 @@ def _errors(law: Law, points: Points, parameters: Array) -> Array:
     if points.covariance is not None:
         known = rng.standard_normal((DRAWS, count)) @ covariance_root(points.covariance).T
         known *= _students(rng, points.freedom)
+    if freedom == 0:
+        return known
     expected = ((known @ off) ** 2).sum(1)
     beyond = float(left @ left) > np.quantile(expected, LEVEL)
     if points.covariance is not None and not beyond:

@@ -147,6 +147,8 @@ def opened(points: Points, fit: Fit) -> str:
         return "c is at its bound 0"
     if fit.a.value >= FLATTEST - _NEAR:
         return f"the exponent is at its bound {FLATTEST}"
+    if len(points.m) <= 3:
+        return "it passes through any three points"
     left = points.y - value(np.array([[fit.a.value, fit.b.value, fit.c.value]]), points.m)[0]
     if _logarithm(points) <= left @ left / (len(left) - 3):
         return "y = p - q ln m fits as well"

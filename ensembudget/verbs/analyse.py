@@ -13,6 +13,7 @@ from ..analysis.splits import SplitKey, budget_results
 from ..planning.variants import variants_of
 from ..records import SplitCost
 from ..scoring.pools import Results
+from .curves import report_curves
 
 
 def analyse(results: Results, costs: Mapping[SplitKey, SplitCost] | None = None) -> Analysis:
@@ -37,6 +38,7 @@ def analyse(results: Results, costs: Mapping[SplitKey, SplitCost] | None = None)
         arms=arm_results(budgets, results.plan.settings) if compares else (),
         plane=plane.cells,
         laws=law_results(results, plane) if compares else (),
+        curves=report_curves(results, plane) if compares else (),
         histories=histories(results, arms) if recorded else (),
         sweeps=sweeps(results, arms) if recorded else (),
         grids=grids(results, arms) if recorded else (),

@@ -1,0 +1,295 @@
+"""Which model will be best at more training images than anybody has trained at.
+
+Every law is fitted again to the sizes up to each smaller one, and judged at the larger sizes there are: these
+hindcasts show how far its forecasts are off at a distance. They choose the law, widen its intervals, and say
+how far it may be believed. What all models miss alike moves no ranks, so it is kept apart from what each
+misses for itself.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from ..arrays import Array
+from ..catalog import LAWS
+from ..errors import FitError
+from ..laws._base import Law
+from ..records import Interval
+from .curve_fits import LEAST_FITTED, ends_of, solved
+from .curve_ranks import ALL, spearman
+from .learning_curves import DRAWS, CurveModel, LearningCurves
+
+LEAST_ORIGINS = 2  # hindcasts from different sizes: one may be right by chance
+
+
+class Hindcast(NamedTuple):
+    """One law fitted up to one size and judged at a larger one.
+
+    Attributes:
+        origin: Training images of the largest size that was fitted.
+        target: Training images that it was judged at.
+        errors: ln of measured over predicted, (model,).
+        correlation: Spearman's, of predicted and measured.
+        without: The same of the values at the origin: no law.
+    """
+
+    origin: float
+    target: float
+    errors: Array
+    correlation: float
+    without: float
+
+    @property
+    def factor(self) -> float:
+        return self.target / self.origin
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """How far a law's hindcasts were off at a distance.
+
+    Attributes:
+        law: The law's name.
+        hindcasts: One from every size: the nearest that are as far as what is asked, else the farthest.
+        reaches: Whether enough of them are as far.
+        stretch: What errors are multiplied by for being asked further than any hindcast went.
+        shared: Root mean square of what all models miss alike, in ln of the metric.
+        own: Of what each misses for itself, likewise; 0 for a single model.
+    """
+
+    law: str
+    hindcasts: tuple[Hindcast, ...]
+    reaches: bool
+    stretch: float
+    shared: float
+    own: float
+
+    @property
+    def total(self) -> float:
+        return math.hypot(self.shared, self.own)
+
+
+class ForecastModel(NamedTuple):
+    """A model among others that it is compared with.
+
+    Attributes:
+        model: Which.
+        value: The metric that is expected, with its 95% interval; no ends where nothing shows the errors.
+        probability_best: Share of the draws in which it is lowest; None where there are no draws.
+    """
+
+    model: CurveModel
+    value: Interval
+    probability_best: float | None
+
+
+@dataclass(frozen=True)
+class ForecastGroup:
+    """Models that are compared at the size that is asked for.
+
+    Attributes:
+        name: Whose splits they are, or that they are all models.
+        models: In the order of the curves.
+        best: The one with the lowest value.
+    """
+
+    name: str
+    models: tuple[ForecastModel, ...]
+
+    @property
+    def best(self) -> ForecastModel:
+        return min(self.models, key=lambda one: one.value.value)
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What is expected of all models at a number of training images.
+
+    Attributes:
+        metric: Of the curves.
+        at: Training images.
+        largest: The largest size measured.
+        reliability: The law that was used, and how far off it was in hindcasts.
+        groups: All models, and the splits of every budget.
+        left_out: Models that were not measured at the largest size.
+        status: "ok", or why the data do not carry the answer.
+    """
+
+    metric: str
+    at: float
+    largest: float
+    reliability: Reliability
+    groups: tuple[ForecastGroup, ...]
+    left_out: tuple[CurveModel, ...]
+    status: str
+
+    @property
+    def beyond(self) -> float:
+        """How many times the largest size measured."""
+        return self.at / self.largest
+
+
+def forecast(curves: LearningCurves, at: float) -> Forecast:
+    """Which model is expected to be best at a number of training images.
+
+    Args:
+        curves: At three sizes or more.
+        at: More training images than were measured.
+
+    Raises:
+        FitError: Too few sizes, or what is asked was measured.
+    """
+    columns = _columns(curves, at)
+    whole = np.all(curves.values[:, columns] > 0, axis=1, keepdims=True)[:, 0]
+    if not whole.any():
+        sizes = ", ".join(f"{curves.sizes[one]:,.0f}" for one in columns)
+        raise FitError(f"no model was measured at all of {sizes} training images, with values above 0.")
+    kept = curves.of_models(np.flatnonzero(whole).tolist())
+    largest = float(curves.sizes[columns[-1]])
+    chosen = _most_reliable(kept, columns, at / largest)
+    rows = range(len(kept.models))
+    values, drawn = _drawn(kept, columns, at, chosen)
+    groups = {ALL: tuple(rows)} | {group.name: group.rows for group in kept.budgets}
+    return Forecast(
+        metric=curves.metric,
+        at=at,
+        largest=largest,
+        reliability=chosen,
+        groups=tuple(_group(name, its, kept, values, drawn) for name, its in groups.items()),
+        left_out=tuple(model for model, good in zip(curves.models, whole, strict=True) if not good),
+        status=_status(curves, chosen, at, largest),
+    )
+
+
+def _columns(curves: LearningCurves, at: float) -> list[int]:
+    """Columns of the sizes at which every family was measured."""
+    families = {model.family for model in curves.models}
+    found = [
+        column
+        for column in range(len(curves.sizes))
+        if {curves.models[row].family for row in np.flatnonzero(curves.values[:, column] > 0)} == families
+    ]
+    there = ", ".join(f"{curves.sizes[one]:,.0f}" for one in found) or "none"
+    if len(found) <= LEAST_FITTED:
+        raise FitError(
+            f"a forecast needs at least {LEAST_FITTED + 1} numbers of training images at which all families"
+            f" were measured; there {'is' if len(found) == 1 else 'are'} {there}. Train at more of them."
+        )
+    if at <= curves.sizes[found[-1]]:
+        raise FitError(
+            f"--at {at:,.0f} is not above {curves.sizes[found[-1]]:,.0f}, the most training images that were"
+            f" measured ({there}): `report` has what was measured. Ask for more."
+        )
+    return found
+
+
+def _most_reliable(curves: LearningCurves, columns: Sequence[int], factor: float) -> Reliability:
+    """The law that was off least in hindcasts as far as this, or in the farthest where none goes so far."""
+    found = [
+        _reliability(name, curves, tuple(_hindcasts(law, curves, columns)), factor)
+        for name, law in LAWS.usable().items()
+    ]
+    known = [one for one in found if one.hindcasts]
+    reaching = [one for one in known if one.reaches]
+    # Only hindcasts that all laws made are compared: to begin early is no advantage.
+    pairs = set.intersection(
+        *({(cast.origin, cast.target) for cast in one.hindcasts} for one in reaching or known)
+    )
+    return min(reaching or known, key=lambda one: _error_over(one, pairs))
+
+
+def _error_over(one: Reliability, pairs: set[tuple[float, float]]) -> float:
+    casts = [cast for cast in one.hindcasts if not pairs or (cast.origin, cast.target) in pairs]
+    return one.stretch * float(np.sqrt(np.mean([cast.errors**2 for cast in casts])))
+
+
+def _hindcasts(law: Law, curves: LearningCurves, columns: Sequence[int]) -> Iterator[Hindcast]:
+    for last in range(law.free - 1, len(columns) - 1):
+        fitted = list(columns[: last + 1])
+        if len(fitted) < LEAST_FITTED:
+            continue
+        later = list(columns[last + 1 :])
+        predicted = solved(law, curves, fitted, curves.values[:, fitted], curves.sizes[later])
+        for column, values in zip(later, predicted.T, strict=True):
+            measured, before = curves.values[:, column], curves.values[:, fitted[-1]]
+            yield Hindcast(
+                origin=float(curves.sizes[fitted[-1]]),
+                target=float(curves.sizes[column]),
+                errors=np.log(measured / values),
+                correlation=float(spearman(values, measured)),
+                without=float(spearman(before, measured)),
+            )
+
+
+def _reliability(
+    law: str, curves: LearningCurves, hindcasts: Sequence[Hindcast], factor: float
+) -> Reliability:
+    """From every origin the nearest hindcast that is as far; else the farthest, stretched in ln N."""
+    far = [cast for cast in hindcasts if cast.factor >= factor * (1 - 1e-9)]
+    nearest = {cast.origin: cast for cast in sorted(far, key=lambda cast: -cast.factor)}
+    reaches, stretch = len(nearest) >= LEAST_ORIGINS, 1.0
+    if not reaches and hindcasts:
+        farthest = {cast.origin: cast for cast in sorted(hindcasts, key=lambda cast: cast.factor)}
+        used = sorted(farthest.values(), key=lambda cast: -cast.factor)[:LEAST_ORIGINS]
+        nearest = {cast.origin: cast for cast in used}
+        stretch = max(1.0, math.log(factor) / math.log(min(cast.factor for cast in used)))
+    chosen = tuple(nearest[origin] for origin in sorted(nearest))
+    errors = np.array([cast.errors for cast in chosen]).reshape(len(chosen), len(curves.models))
+    alike = errors.mean(1)
+    count = len(curves.models) - 1
+    own = ((errors - alike[:, None]) ** 2).sum() / (len(chosen) * count) if count and len(chosen) else 0.0
+    shared = float(np.sqrt((alike**2).mean())) if len(chosen) else 0.0
+    return Reliability(law, chosen, reaches, stretch, shared, float(own) ** 0.5)
+
+
+def _drawn(
+    curves: LearningCurves, columns: Sequence[int], at: float, chosen: Reliability
+) -> tuple[Array, Array | None]:
+    """What is expected of every model, (model,), and what may be, (draw, model)."""
+    law, own, place = LAWS[chosen.law], list(columns), np.array([at])
+    values = solved(law, curves, own, curves.values[:, own], place)[:, 0]
+    if curves.unknown:
+        return values, None
+    count = len(curves.models)
+    flat = curves.drawn[:, :, own].reshape(DRAWS * count, len(own))
+    drawn = solved(law, curves, own, flat, place).reshape(DRAWS, count)
+    rng, origins = np.random.default_rng(0), len(chosen.hindcasts)
+    networks = len({model.network for model in curves.models})
+    alike = rng.standard_t(origins, (DRAWS, 1)) * chosen.shared
+    each = rng.standard_t(origins * max(1, networks - 1), (DRAWS, count)) * chosen.own
+    off = drawn * np.exp(chosen.stretch * (alike + each))
+    return values, np.minimum(off, curves.highest)
+
+
+def _group(
+    name: str, rows: Sequence[int], curves: LearningCurves, values: Array, drawn: Array | None
+) -> ForecastGroup:
+    shares: list[float | None] = [None] * len(rows)
+    if drawn is not None:
+        counts = np.bincount(drawn[:, rows].argmin(1), minlength=len(rows))
+        shares = [float(count) / DRAWS for count in counts]
+    models = tuple(
+        ForecastModel(
+            curves.models[row],
+            ends_of(float(values[row]), None if drawn is None else drawn[:, row]),
+            share,
+        )
+        for row, share in zip(rows, shares, strict=True)
+    )
+    return ForecastGroup(name, models)
+
+
+def _status(curves: LearningCurves, chosen: Reliability, at: float, largest: float) -> str:
+    faults = []
+    if curves.unknown:
+        faults.append(f"there are no intervals, for {curves.unknown}")
+    if not chosen.reaches:
+        reached = min(cast.factor for cast in chosen.hindcasts)
+        faults.append(
+            f"{at:,.0f} is {at / largest:.1f} times the largest size measured, and only hindcasts of up to"
+            f" {reached:.1f} times start at {LEAST_ORIGINS} sizes or more"
+        )
+    return "not carried by the data: " + "; ".join(faults) if faults else "ok"
