@@ -46,6 +46,12 @@ def test_every_value_lies_in_its_interval():
     assert all(row["value_low"] <= row["value"] <= row["value_high"] for row in ROWS if row["interval"])
 
 
+def test_a_setting_says_what_was_looked_up():
+    found = {(row["id"], row["study"]): row["setting"] for row in ROWS}
+    assert found["split-wins-accuracy", "digits"].endswith("; budget 122,000")
+    assert found["law-members-exponent", "cifar10-jpeg"].startswith("wide_resnet (depth 10), cifar10-jpeg")
+
+
 def test_every_claim_has_a_row_for_each_of_its_studies():
     assert {(row["id"], row["study"]) for row in ROWS} == {
         (one.id, study) for one in CLAIMS.claims for study in one.studies

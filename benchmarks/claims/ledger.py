@@ -13,6 +13,8 @@ from .reports import Tables
 from .selecting import NoRowError, UnreadableError, each, select
 from .statistics import STATISTICS
 
+SETTING = ("arm", "tuned", "train_size", "budget")
+
 
 class Line(NamedTuple):
     """One claim in one setting."""
@@ -66,22 +68,22 @@ def _lines(claim: Claim, study: str, source: Source, tables: Tables) -> Iterator
     except UnreadableError as error:
         yield Line(claim, study, setting, source.seen, None, str(error))
         return
-    for values, rows in parts.items():
-        where = "; ".join([setting, *(_words(*value) for value in values)])
+    for rows in parts:
+        where = "; ".join([setting, *_shared(claim, rows)])
         yield Line(claim, study, where, source.seen, *_measured(claim, rows))
 
 
-def _parts(claim: Claim, rows: Sequence[Row]) -> dict[tuple[tuple[str, object], ...], list[Row]]:
-    """The rows that a claim is about, by the settings that it is asked in.
+def _parts(claim: Claim, rows: Sequence[Row]) -> list[list[Row]]:
+    """The rows that a claim is about, those of each setting that it is asked in together.
 
     Raises:
         UnreadableError: There is none.
     """
-    parts: dict[tuple[tuple[str, object], ...], list[Row]] = {}
+    parts: list[list[Row]] = []
     none = NoRowError("the table is empty")
-    for values, some in each(rows, claim.each).items():
+    for some in each(rows, claim.each):
         try:
-            parts[values] = select(some, claim.where)
+            parts.append(select(some, claim.where))
         except NoRowError as error:
             none = error
     if not parts:
@@ -97,6 +99,13 @@ def _measured(claim: Claim, rows: Sequence[Row]) -> tuple[Measured | None, str]:
     if claim.no_interval:
         return Measured(found.value), claim.no_interval
     return found, found.reason
+
+
+def _shared(claim: Claim, rows: Sequence[Row]) -> list[str]:
+    """What the rows of one setting have in common, of what they were asked for by."""
+    asked = dict.fromkeys([*(name for name in SETTING if name in claim.where), *claim.each])
+    values = {name: {row.get(name) for row in rows} for name in asked}
+    return [_words(name, *found) for name, found in values.items() if len(found) == 1 and None not in found]
 
 
 def _words(column: str, value: object) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ensembudget import Store, analyse, evaluate, load_study, report
-from ensembudget.errors import IncompleteError
+from ensembudget.errors import DatasetError, IncompleteError
 from ensembudget.rendering.render import from_csv
 from ensembudget.tables._base import Row
 from ensembudget.verbs.plan import stored_plan
@@ -35,7 +35,7 @@ def _report(study: str, stores: Sequence[Store], out: Path) -> str:
     for store in stores:
         try:
             results = evaluate(stored_plan(load_study(study), store), store)
-        except IncompleteError:
+        except (IncompleteError, DatasetError):  # without its images a study that no store has is not planned
             continue
         report(analyse(results), out)
         return ""

@@ -4,7 +4,7 @@ import operator
 import re
 from collections.abc import Iterable, Sequence
 
-from ensembudget.tables._base import Row
+from ensembudget.tables._base import Row, Value
 
 from .records import Where
 
@@ -59,10 +59,10 @@ def _words(where: Where) -> str:
     return ", ".join(f"{key.removesuffix('?')} {value}" for key, value in where.items())
 
 
-def each(rows: Sequence[Row], columns: Iterable[str]) -> dict[tuple[tuple[str, object], ...], list[Row]]:
+def each(rows: Sequence[Row], columns: Iterable[str]) -> list[list[Row]]:
     """Rows by the values of those columns that the table has."""
     there = [name for name in columns if any(name in row for row in rows)]
-    found: dict[tuple[tuple[str, object], ...], list[Row]] = {}
+    found: dict[tuple[Value, ...], list[Row]] = {}
     for row in rows:
-        found.setdefault(tuple((name, row.get(name)) for name in there), []).append(row)
-    return found
+        found.setdefault(tuple(row.get(name) for name in there), []).append(row)
+    return list(found.values())
