@@ -6,7 +6,7 @@ Writes its tables to --out (default: tables/coverage). Needs no store and trains
 
 from pathlib import Path
 
-from benchmarks.coverage import dynamics, intervals, laws, predictions
+from benchmarks.coverage import dynamics, intervals, laws, maps, predictions
 from benchmarks.publishing import publish
 
 OUT = "tables/coverage"
@@ -70,3 +70,11 @@ def test_verdicts_on_equal_splits_are_seldom_wrong(out: Path) -> None:
     publish(out, intervals.FAMILIES, rows)
     default = [row for row in rows if row["pool"] == intervals.DESIGNS[0]]
     assert all(float(row[name]) <= 6 for row in default for name in ("better", "below_best"))
+
+
+def test_crossings_and_shares_of_a_map_cover(out: Path) -> None:
+    rows = [maps.row_of(ties) for ties in maps.TIES]
+    publish(out, maps.TABLE, rows)
+    for row in rows:
+        assert all(float(row[name]) >= 91 for name in ("crossing", "share", "shares", "difference"))
+        assert float(row["false_change"]) <= 5

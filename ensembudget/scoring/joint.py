@@ -55,7 +55,7 @@ class Joint:
         samples = self.parts(i, j).samples
         variances = np.array([self.members[i].value, self.members[j].value, samples])
         freedoms = np.array([self.members[i].freedom, self.members[j].freedom, self.count - 1])
-        return Variance(float(variances.sum()), float(_welch(variances, freedoms)))
+        return Variance(float(variances.sum()), float(welch(variances, freedoms)))
 
     def minus(self, i: int, j: int, level: float = LEVEL) -> Interval:
         """A difference with Student's interval at a level."""
@@ -105,7 +105,7 @@ class Joint:
         variances = np.stack(
             [self._variances[split], self._variances[others, draw], samples * self._sample_factors]
         )
-        freedom = _welch(variances, np.stack([np.full(DRAWS, freedoms[split]), freedoms[others],
+        freedom = welch(variances, np.stack([np.full(DRAWS, freedoms[split]), freedoms[others],
                                               np.full(DRAWS, self.count - 1.0)]))  # fmt: skip
         error = np.sqrt(variances.sum(0))
         away = np.abs(self._noise[split] - self._noise[others, draw])
@@ -161,7 +161,7 @@ def sample_covariance(losses: Array, interactions: Array) -> Array:
     return covariance
 
 
-def _welch(variances: Array, freedoms: Array) -> Array:
+def welch(variances: Array, freedoms: Array) -> Array:
     """Degrees of freedom of a sum of variances, (part, ...) to (...).
 
     Source: Satterthwaite 1946, Welch 1947.
