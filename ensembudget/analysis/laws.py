@@ -1,4 +1,4 @@
-"""How CNLL falls along members, width and budget."""
+"""How CNLL falls along members, width, budget and data size."""
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -24,6 +24,7 @@ class Along(StrEnum):
     MEMBERS = "members"
     WIDTH = "width"
     BUDGET = "budget"
+    TRAIN_SIZE = "train_size"
 
 
 @dataclass(frozen=True)
@@ -31,24 +32,25 @@ class LawResult:
     """Points, and the law fitted to them.
 
     Attributes:
-        setting: Whose.
+        setting: Whose; without a data size along data size.
         along: What m is.
-        at: The width of a law along members, the members of one along width; None along budget.
+        at: What is held fixed: the width of a law along members, the members of one along width, both along
+            data size, nothing along budget.
         points: m and CNLL in nats per sample, with the covariance of the latter over fresh members.
         fit: The law, or why there is none.
     """
 
     setting: Setting
     along: Along
-    at: int | None
+    at: tuple[int, ...]
     points: Points
     fit: Fit
 
 
 def law_results(results: Results, plane: MeasuredPlane) -> tuple[LawResult, ...]:
-    """Along members at each width, along width at each n of the study, along budget at its best n.
+    """Along members, width, budget and data size, at each width and each n of the study.
 
-    Sizes of one pool share its members, and have a covariance; widths have members of their own. Along
+    Sizes of one pool share its members, and have a covariance; other pools have members of their own. Along
     members a law is fitted to sizes at least a factor of 1.4 apart, for those between use the same members;
     to all sizes of a pool that has too few such.
 
@@ -56,21 +58,35 @@ def law_results(results: Results, plane: MeasuredPlane) -> tuple[LawResult, ...]
         results: A study's.
         plane: What was measured.
     """
-    return tuple(law for setting in results.plan.settings for law in _of_setting(setting, plane, results))
+    found = [law for setting in results.plan.settings for law in _of_setting(setting, plane, results)]
+    return (*found, *_along_sizes(plane, results.plan.study.members))
 
 
 def _of_setting(setting: Setting, plane: MeasuredPlane, results: Results) -> Iterator[LawResult]:
     cells = [cell for cell in plane.cells if cell.setting == setting]
     for width in [planned.cell.width for planned in results.plan.cells if planned.setting == setting]:
         column = {cell.members: cell for cell in cells if cell.width == width}
-        yield _law(setting, Along.MEMBERS, width, [(size, column[size]) for size in _sizes(column)], plane)
+        yield _law(setting, Along.MEMBERS, (width,), [(size, column[size]) for size in _sizes(column)], plane)
     for size in results.plan.study.members:
         row = [(cell.width, cell) for cell in cells if cell.members == size]
         if len(row) > 1:
-            yield _law(setting, Along.WIDTH, size, row, plane)
+            yield _law(setting, Along.WIDTH, (size,), row, plane)
     best = _best_of_budgets([split for split in results.plan.splits if split.setting == setting], cells)
     if len(best) > 1:
-        yield _law(setting, Along.BUDGET, None, best, plane)
+        yield _law(setting, Along.BUDGET, (), best, plane)
+
+
+def _along_sizes(plane: MeasuredPlane, members: Sequence[int]) -> Iterator[LawResult]:
+    """At each width and n that was measured at several data sizes."""
+    lines: dict[tuple[Setting, int, int], list[tuple[int, PlaneCell]]] = {}
+    for cell in plane.cells:
+        size = cell.setting.train_size
+        if size is not None and cell.members in members:
+            line = lines.setdefault((cell.setting._replace(train_size=None), cell.width, cell.members), [])
+            line.append((size, cell))
+    for (setting, width, n), some in lines.items():
+        if len(some) > 1:
+            yield _law(setting, Along.TRAIN_SIZE, (width, n), some, plane)
 
 
 def _sizes(column: Collection[int]) -> Collection[int]:
@@ -82,7 +98,7 @@ def _sizes(column: Collection[int]) -> Collection[int]:
 def _law(
     setting: Setting,
     along: Along,
-    at: int | None,
+    at: tuple[int, ...],
     some: Sequence[tuple[int, PlaneCell]],
     plane: MeasuredPlane,
 ) -> LawResult:
@@ -103,8 +119,9 @@ def _noise(
     if not its or not all(noise.freedom for noise in its):
         return None, None
     found = np.zeros((len(cells), len(cells)))
-    for width in {cell.width for cell in cells}:
-        rows = [i for i, cell in enumerate(cells) if cell.width == width]
+    pools = [(cell.setting, cell.width) for cell in cells]
+    for pool in set(pools):
+        rows = [i for i, one in enumerate(pools) if one == pool]
         found[np.ix_(rows, rows)] = its[rows[0]].covariance([cells[i].members for i in rows])
     return found, min(noise.freedom for noise in its)
 

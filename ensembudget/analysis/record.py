@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 
 from ..scoring.pools import Results
+from .advantages import Advantage
 from .arms import ArmResult
+from .crossings import Crossing
 from .curve_ranks import JudgedRanks
 from .histories import History
 from .laws import LawResult
@@ -11,6 +13,8 @@ from .periods import PeriodGrid
 from .plane import PlaneCell
 from .regimes import Sweep
 from .splits import BudgetResult
+from .subsets import SubsetResult
+from .tuning_share import TuningShare
 
 
 @dataclass(frozen=True)
@@ -22,8 +26,13 @@ class Analysis:
         budgets: Every split against the wide network and the best, by budget and arm.
         arms: Each arm's best split against the first arm's; nothing where there is one arm.
         plane: CNLL of every ensemble size of every pool.
-        laws: How CNLL falls along members, width and budget.
+        laws: How CNLL falls along members, width, budget and data size.
         curves: How CNLL and error fall with training images, and whether few of them rank models as many do.
+        advantages: What splitting brings at every budget and setting; of studies with several data sizes, or
+            with and without tuning, as are the next two.
+        crossings: Where that changes sign.
+        tuning: How much of it is left once recipes are tuned.
+        subsets: Means over disjoint subsets of training images.
         histories: What the first member of every pool recorded.
         sweeps: Regimes along the effective learning rate.
         grids: Periods over learning rate and weight decay.
@@ -35,6 +44,10 @@ class Analysis:
     plane: tuple[PlaneCell, ...] = ()
     laws: tuple[LawResult, ...] = ()
     curves: tuple[JudgedRanks, ...] = ()
+    advantages: tuple[Advantage, ...] = ()
+    crossings: tuple[Crossing, ...] = ()
+    tuning: tuple[TuningShare, ...] = ()
+    subsets: tuple[SubsetResult, ...] = ()
     histories: tuple[History, ...] = ()
     sweeps: tuple[Sweep, ...] = ()
     grids: tuple[PeriodGrid, ...] = ()

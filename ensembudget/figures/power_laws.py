@@ -16,7 +16,13 @@ from ._base import Drawing
 from ._style import NLL_LABEL, panels, plain_ticks, scale
 
 TITLE = "Points: measured. Line and band: c + b m^a and 95%, dashed where no asymptote shows"
-LABELS = {Along.MEMBERS: "members n", Along.WIDTH: "width k", Along.BUDGET: "budget"}
+MOST_NAMED = 12  # lines in a panel that a legend has room for
+LABELS = {
+    Along.MEMBERS: "members n",
+    Along.WIDTH: "width k",
+    Along.BUDGET: "budget",
+    Along.TRAIN_SIZE: "training images N",
+}
 
 
 def draw(analysis: Analysis) -> Figure | None:
@@ -54,7 +60,10 @@ def draw_panel(axes: Axes, along: Along, laws: Sequence[LawResult]) -> None:
     axes.set_yticks(ticks, [f"{y:.3g}" for y in ticks])
     axes.set_ylim(0.97 * low, 1.03 * high)
     axes.set(xlabel=LABELS[along])
-    axes.legend(fontsize=7)
+    if len(laws) <= MOST_NAMED:
+        axes.legend(fontsize=7)
+    else:
+        axes.set_title(f"{len(laws)} laws: names are in the table", loc="left", fontsize=8)
 
 
 def worth_a_tick(m: int, along: Along) -> bool:

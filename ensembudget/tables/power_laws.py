@@ -1,10 +1,15 @@
-"""One row a law: how CNLL falls along members, width and budget."""
+"""One row a law: how CNLL falls along members, width, budget and data size."""
 
 from ..analysis.laws import Along, LawResult
 from ._base import Column, Row, Table
 from ._setting import setting_columns
 
-AT = {Along.MEMBERS: "width {}", Along.WIDTH: "n {}", Along.BUDGET: "best n"}
+AT = {
+    Along.MEMBERS: "width {}",
+    Along.WIDTH: "n {}",
+    Along.BUDGET: "best n",
+    Along.TRAIN_SIZE: "width {}, n {}",
+}
 
 
 FIT = (
@@ -31,7 +36,7 @@ def refused(row: Row) -> bool:
 
 def at(one: LawResult) -> str:
     """What is held fixed along a law."""
-    return AT[one.along].format(one.at)
+    return AT[one.along].format(*one.at)
 
 
 table = Table(

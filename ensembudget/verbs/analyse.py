@@ -3,13 +3,17 @@
 from collections.abc import Mapping
 
 from ..analysis import Analysis
+from ..analysis.advantages import advantage_results, drawn_advantages
 from ..analysis.arms import arm_results
+from ..analysis.crossings import crossings
 from ..analysis.histories import histories
 from ..analysis.laws import law_results
 from ..analysis.periods import grids
 from ..analysis.plane import MeasuredPlane, measured_plane
 from ..analysis.regimes import sweeps
 from ..analysis.splits import SplitKey, budget_results
+from ..analysis.subsets import subset_results
+from ..analysis.tuning_share import tuning_shares
 from ..planning.variants import variants_of
 from ..records import SplitCost
 from ..scoring.pools import Results
@@ -32,6 +36,9 @@ def analyse(results: Results, costs: Mapping[SplitKey, SplitCost] | None = None)
     compares, recorded = study.record is None or bool(results.plan.splits), study.record is not None
     plane = measured_plane(results) if compares else MeasuredPlane((), {})
     budgets = budget_results(results, costs or {})
+    has_map = any(one.train_size is not None or one.tuned is not None for one in results.plan.settings)
+    advantages = advantage_results(budgets) if has_map else ()
+    drawn = drawn_advantages(advantages, plane.noises)
     return Analysis(
         results,
         budgets=budgets,
@@ -39,6 +46,10 @@ def analyse(results: Results, costs: Mapping[SplitKey, SplitCost] | None = None)
         plane=plane.cells,
         laws=law_results(results, plane) if compares else (),
         curves=report_curves(results, plane) if compares else (),
+        advantages=advantages,
+        crossings=crossings(drawn),
+        tuning=tuning_shares(drawn),
+        subsets=subset_results(budgets),
         histories=histories(results, arms) if recorded else (),
         sweeps=sweeps(results, arms) if recorded else (),
         grids=grids(results, arms) if recorded else (),

@@ -280,7 +280,7 @@ M = [1.0, 2, 4, 8]
 
 def law_row(width: int, m: list[float], y: list[float]) -> dict:
     m, y = np.array(m), np.array(y)
-    law = LawResult(Setting(), Along.MEMBERS, width, Points(m, y), fit_points(m, y))
+    law = LawResult(Setting(), Along.MEMBERS, (width,), Points(m, y), fit_points(m, y))
     (row,) = power_laws.table.rows(SimpleNamespace(laws=[law]))
     return row
 

@@ -1,0 +1,260 @@
+"""The map of a study with data sizes, subsets and tuning, from made-up members, against plain NumPy."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from ensembudget.analysis.laws import Along
+from ensembudget.analysis.tuning_share import Cells, NoShare
+from ensembudget.planning.plan import plan
+from ensembudget.records import Arm, Plan, RecipeChoice, Setting, Study
+from ensembudget.rendering.render import from_csv
+from ensembudget.scoring.comparison import Verdict
+from ensembudget.scoring.crossings import Side
+from ensembudget.store import Store
+from ensembudget.tables import crossings, subsets, tuning_share
+from ensembudget.verbs.analyse import analyse
+from ensembudget.verbs.evaluate import evaluate
+from ensembudget.verbs.report import report
+from helpers import publish, trained_as
+
+SAMPLES, POOL = 150, 8
+LABELS = np.arange(SAMPLES) % 10
+SIZES = [100, 200, 400]
+BUDGETS = {5178: {1: 4, 2: 3, 4: 2}, 11338: {1: 6, 2: 4, 4: 3}}  # of WRN-10: the width of each n
+WIDE = {2: 0.6, 3: 1.0, 4: 1.9, 6: 2.9}  # how clear members are: here one wide network is best
+MANY = {2: 2.7, 3: 2.7, 4: 2.8, 6: 2.8}  # and here many are
+
+
+def make_study(**changes) -> Study:
+    fields = {
+        "name": "map",
+        "description": "made up",
+        "family": "wide_resnet",
+        "options": {"depth": 10},
+        "dataset": "digits",
+        "train_size": SIZES,
+        "budgets": list(BUDGETS),
+        "members": [1, 2, 4],
+        "tolerance": 0.2,
+        "replicates": 1,
+        "pool": POOL,
+    }
+    return Study(**fields | changes)
+
+
+def logits(strength: float, seed: list[int]) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    shared = np.random.default_rng(0).normal(size=(SAMPLES, 10))
+    noise = 0.5 * shared + rng.normal(size=(SAMPLES, 10))
+    return (strength * (1 + 0.005 * rng.normal()) * np.eye(10)[LABELS] + noise).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def make_analysis(tmp_path_factory, digits):
+    """`make_analysis(study, strengths, change)`: strengths by setting and width; a changed plan."""
+
+    def make(asked, strengths, change=lambda found: found):
+        planned = change(plan(asked, digits.task, digest=digits.digest, dataset="digits", train_images=1000))
+        store, seen = Store(tmp_path_factory.mktemp("store")), set()
+        for place, one in enumerate(planned.cells):
+            for run in one.runs if one.cell.key not in seen else ():
+                scored = logits(strengths(one.setting)[one.cell.width], [1, place, run.seed])
+                publish(store, trained_as(run, scored), LABELS)
+            seen.add(one.cell.key)
+        return analyse(evaluate(planned, store))
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def sized(make_analysis):
+    """A split wins at the two smaller data sizes, the wide network at the largest; two subsets."""
+    return make_analysis(
+        make_study(subsets=2), lambda setting: WIDE if setting.train_size == SIZES[-1] else MANY
+    )
+
+
+def as_tuned(found: Plan) -> Plan:
+    """The arm `chosen` becomes the tuned side of `own`; at 400 images it trains the same networks."""
+
+    def place(record):
+        return record.model_copy(update={"arm": "", "tuned": record.arm == "chosen"})
+
+    same = {p.cell.width: p.cell for p in found.cells if p.arm == "own" and p.train_size == SIZES[-1]}
+    cells = [
+        one.model_copy(update={"cell": same[one.cell.width]})
+        if one.arm == "chosen" and one.train_size == SIZES[-1]
+        else one
+        for one in found.cells
+    ]
+    return found.model_copy(
+        update={"cells": [place(one) for one in cells], "splits": [place(one) for one in found.splits]}
+    )
+
+
+ARMS = [Arm(name="own"), Arm(name="chosen", recipe=RecipeChoice(weight_decay=1e-2))]
+
+
+@pytest.fixture(scope="module")
+def tuned(make_analysis):
+    """Tuning turns the sign at 100 images, changes little at 200, and chose the study's own values at 400."""
+
+    def strengths(setting):
+        return WIDE if setting.tuned and setting.train_size == SIZES[0] else MANY
+
+    return make_analysis(make_study(arms=ARMS), strengths, as_tuned)
+
+
+# Advantages.
+
+
+def test_there_is_an_advantage_for_every_budget_size_and_subset(sized):
+    found = {(one.setting, one.budget.budget) for one in sized.advantages}
+    assert found == {(Setting("", None, n, i), b) for n in SIZES for i in (0, 1) for b in BUDGETS}
+
+
+def test_an_advantage_is_the_lowest_difference_and_holds_the_lowest_of_the_true_ones(sized):
+    for one in sized.advantages:
+        gaps = [s.score.compared.difference for s in one.budget.splits if s.split.members > 1]
+        assert one.value.value == pytest.approx(min(s.score.cnll.value for s in one.rivals)
+                                                - one.wide.score.cnll.value)  # fmt: skip
+        assert one.value.low == min(gap.low for gap in gaps)
+        assert one.value.high == min(gap.high for gap in gaps)
+        assert one.verdict == (Verdict.WORSE if one.setting.train_size == 400 else Verdict.BETTER)
+
+
+def test_a_split_is_said_to_win_where_some_difference_of_the_budget_is_better(sized, tuned):
+    for one in (*sized.advantages, *tuned.advantages):
+        verdicts = [s.score.compared.verdict for s in one.rivals]
+        assert (one.verdict == Verdict.BETTER) == (Verdict.BETTER in verdicts)
+        assert (one.verdict == Verdict.WORSE) == (set(verdicts) == {Verdict.WORSE})
+
+
+def test_the_training_loss_is_that_of_the_pools(sized):
+    assert {(one.least_loss, one.greatest_loss) for one in sized.advantages} == {(1.0, 1.0)}
+
+
+def test_a_study_without_these_axes_has_no_map(make_analysis):
+    found = make_analysis(make_study(train_size=100), lambda setting: MANY)
+    assert (found.advantages, found.crossings, found.tuning, found.subsets) == ((), (), (), ())
+
+
+# Crossings.
+
+
+def test_the_sign_changes_between_the_sizes_where_it_does(sized):
+    found = [one for one in sized.crossings if one.along == Along.TRAIN_SIZE]
+    assert [(one.setting, one.budget) for one in found] == [
+        (Setting(subset=i), budget) for budget in BUDGETS for i in (0, 1)
+    ]
+    for one in found:
+        values = [a.value.value for a in one.line]
+        assert (one.change.before, one.change.after) == (Side.BELOW, Side.ABOVE)
+        expected = np.exp(np.interp(0, values[1:], np.log(SIZES[1:])))
+        assert one.change.place == pytest.approx(expected, rel=1e-3)
+        assert 200 < one.change.low < one.change.place < one.change.high < 400
+        assert one.never < 0.01
+        assert crossings.sentence(one).startswith(
+            f"At {one.budget:,} parameters, subset {one.setting.subset}, a split wins up to about"
+        )
+
+
+def test_along_budget_no_sign_changes_where_one_side_wins_throughout(sized):
+    found = [one for one in sized.crossings if one.along == Along.BUDGET]
+    assert len(found) == len(SIZES) * 2
+    for one in found:
+        side = Side.ABOVE if one.setting.train_size == 400 else Side.BELOW
+        assert (one.change.before, one.change.after, one.change.place) == (side, side, None)
+        assert (one.budget, one.measured) == (None, list(BUDGETS))
+
+
+# Tuning.
+
+
+def test_tuning_takes_everything_where_it_turns_the_sign_and_nothing_where_pools_are_one(tuned):
+    found = {(one.setting.train_size, one.untuned[0].budget.budget): one for one in tuned.tuning[:6]}
+    assert set(found) == {(n, b) for n in SIZES for b in BUDGETS}
+    for (size, _), one in found.items():
+        gap = one.tuned[0].value.value - one.untuned[0].value.value
+        assert one.difference.value == pytest.approx(gap)
+        assert one.share.value == pytest.approx(1 - one.after.value / one.before.value)
+        if size == SIZES[-1]:
+            assert (one.difference.low, one.difference.high) == (0, 0)
+            assert (one.share.low, one.share.high) == pytest.approx((0, 0), abs=1e-9)
+        else:
+            assert one.difference.low < gap < one.difference.high
+        if size == SIZES[0]:
+            assert one.share.low > 1
+
+
+def test_over_all_cells_the_share_is_that_of_the_mean_advantages(tuned):
+    every, won = tuned.tuning[6:]
+    assert (every.cells, won.cells, len(every.untuned)) == (Cells.ALL, Cells.WON_UNTUNED, 6)
+    before = np.mean([one.value.value for one in every.untuned])
+    after = np.mean([one.value.value for one in every.tuned])
+    assert every.share.value == pytest.approx(1 - after / before)
+    assert every.share.low < every.share.value < every.share.high
+    assert len(tuning_share.table.notes(tuned)) == 2
+
+
+def test_there_is_no_share_where_the_wide_network_wins_untuned(make_analysis):
+    found = make_analysis(make_study(arms=ARMS, train_size=[100]), lambda setting: WIDE, as_tuned)
+    assert all(one.share is None and one.no_share == NoShare.WIDE_WINS for one in found.tuning)
+    assert "the wide network wins" in tuning_share.table.notes(found)[0]
+
+
+# Subsets.
+
+
+def test_means_over_subsets_are_students_over_the_subsets_own_means(sized):
+    found = {(one.setting.train_size, one.splits[0].split.budget, one.splits[0].split.members): one
+             for one in sized.subsets}  # fmt: skip
+    assert len(found) == len(SIZES) * len(BUDGETS) * 3
+    for (_, _, members), one in found.items():
+        values = np.array([split.score.cnll.value for split in one.splits])
+        expected = stats.t.interval(0.95, len(values) - 1, values.mean(), stats.sem(values))
+        assert (one.cnll.mean.low, one.cnll.mean.high) == pytest.approx(expected)
+        assert (one.difference is None) == (members == 1)
+        if one.difference:
+            gaps = [split.score.compared.difference.value for split in one.splits]
+            assert one.difference.mean.value == pytest.approx(np.mean(gaps))
+
+
+# Laws.
+
+
+def test_laws_along_data_size_are_of_independent_pools(sized):
+    laws = [one for one in sized.laws if one.along == Along.TRAIN_SIZE]
+    widths = {width for budget in BUDGETS.values() for width in budget.values()}
+    assert {(one.setting, one.at) for one in laws} == {
+        (Setting(subset=i), (width, n)) for i in (0, 1) for width in widths for n in (1, 2, 4)
+    }
+    for one in laws:
+        assert one.points.m.tolist() == SIZES
+        off = one.points.covariance - np.diag(np.diag(one.points.covariance))
+        assert not off.any()
+
+
+# Tables and the figure.
+
+
+def test_a_report_has_the_maps_tables_and_figure(sized, tuned, tmp_path):
+    report(sized, tmp_path / "sized")
+    report(tuned, tmp_path / "tuned")
+    rows = from_csv((tmp_path / "sized" / "map.csv").read_text())
+    assert len(rows) == len(SIZES) * 2 * len(BUDGETS)
+    first = rows[0]
+    assert (first["train_size"], first["subset"], first["compared"]) == (100, 0, "2, 4")
+    assert first["advantage_low"] < first["advantage"] < first["advantage_high"] < 0
+    for name in ("crossings", "subsets"):
+        assert (tmp_path / "sized" / f"{name}.md").exists()
+    assert not (tmp_path / "sized" / "tuning_share.csv").exists()
+    assert (tmp_path / "tuned" / "tuning_share.md").exists()
+    for folder in ("sized", "tuned"):
+        assert (tmp_path / folder / "map.png").stat().st_size > 10_000
+    shown = from_csv((tmp_path / "sized" / "crossings.csv").read_text())
+    assert {(row["along"], row["below"], row["above"]) for row in shown} == {
+        ("train_size", "split", "wide"), ("budget", "split", "split"), ("budget", "wide", "wide")
+    }  # fmt: skip
+    assert subsets.table.records(sized) == sized.subsets
