@@ -6,16 +6,18 @@ from scipy import stats
 
 from ensembudget.analysis.laws import Along
 from ensembudget.analysis.tuning_share import Cells, NoShare
+from ensembudget.catalog import FIGURES, TABLES
+from ensembudget.figures._style import styled
 from ensembudget.planning.plan import plan
 from ensembudget.records import Arm, Plan, RecipeChoice, Setting, Study
 from ensembudget.rendering.render import from_csv
+from ensembudget.rendering.write import write_table
 from ensembudget.scoring.comparison import Verdict
 from ensembudget.scoring.crossings import Side
 from ensembudget.store import Store
-from ensembudget.tables import crossings, subsets, tuning_share
+from ensembudget.tables import crossings, tuning_share
 from ensembudget.verbs.analyse import analyse
 from ensembudget.verbs.evaluate import evaluate
-from ensembudget.verbs.report import report
 from helpers import publish, trained_as
 
 SAMPLES, POOL = 150, 8
@@ -239,22 +241,48 @@ def test_laws_along_data_size_are_of_independent_pools(sized):
 # Tables and the figure.
 
 
-def test_a_report_has_the_maps_tables_and_figure(sized, tuned, tmp_path):
-    report(sized, tmp_path / "sized")
-    report(tuned, tmp_path / "tuned")
-    rows = from_csv((tmp_path / "sized" / "map.csv").read_text())
-    assert len(rows) == len(SIZES) * 2 * len(BUDGETS)
-    first = rows[0]
+def rows_of(table, analysis, folder):
+    """The lines of its CSV, with every other format written beside it."""
+    write_table(folder, table, analysis)
+    assert {path.suffix for path in folder.glob(f"{table.name}.*")} == {".csv", ".md", ".tex", ".html"}
+    return from_csv((folder / f"{table.name}.csv").read_text())
+
+
+def test_the_tables_say_what_was_found(sized, tuned, tmp_path):
+    first, *others = rows_of(TABLES["map"], sized, tmp_path)
+    assert len(others) == len(SIZES) * 2 * len(BUDGETS) - 1
     assert (first["train_size"], first["subset"], first["compared"]) == (100, 0, "2, 4")
     assert first["advantage_low"] < first["advantage"] < first["advantage_high"] < 0
-    for name in ("crossings", "subsets"):
-        assert (tmp_path / "sized" / f"{name}.md").exists()
-    assert not (tmp_path / "sized" / "tuning_share.csv").exists()
-    assert (tmp_path / "tuned" / "tuning_share.md").exists()
-    for folder in ("sized", "tuned"):
-        assert (tmp_path / folder / "map.png").stat().st_size > 10_000
-    shown = from_csv((tmp_path / "sized" / "crossings.csv").read_text())
-    assert {(row["along"], row["below"], row["above"]) for row in shown} == {
+    changes = rows_of(TABLES["crossings"], sized, tmp_path)
+    assert {(row["along"], row["below"], row["above"]) for row in changes} == {
         ("train_size", "split", "wide"), ("budget", "split", "split"), ("budget", "wide", "wide")
     }  # fmt: skip
-    assert subsets.table.records(sized) == sized.subsets
+    assert len(rows_of(TABLES["subsets"], sized, tmp_path)) == len(sized.subsets)
+    shares = rows_of(TABLES["tuning_share"], tuned, tmp_path)
+    assert [row["cells"] for row in shares[-2:]] == ["all", "all where a split wins untuned"]
+    assert (shares[-1]["budget"], shares[-2]["count"]) == (None, 6)
+
+
+def test_a_table_without_its_axis_is_not_written(sized, tuned):
+    assert not TABLES["tuning_share"].records(sized)
+    assert not TABLES["subsets"].records(tuned)
+
+
+def test_the_map_has_a_cell_for_every_advantage_and_a_panel_for_every_subset_or_tuning(sized, tuned):
+    for analysis, titles in ((sized, ["subset 0", "subset 1"]), (tuned, ["untuned", "tuned"])):
+        *panels, _ = styled(FIGURES["map"], analysis).axes  # the last is the scale of colours
+        assert [one.get_title("left") for one in panels] == titles
+        said = [text.get_text() for one in panels for text in one.texts]
+        for one in analysis.advantages:
+            assert f"{one.value.value:+.3f}" in said
+        assert sum("★" in text for text in said) == sum(
+            one.verdict != Verdict.TIE for one in analysis.advantages
+        )
+
+
+def test_the_notes_count_the_cells_and_name_the_largest_advantage(sized):
+    said = TABLES["map"].notes(sized)[0]
+    assert said.startswith("Of 12 cells a split wins 8, the wide network wins 4, 0 are ties.")
+    best = min(sized.advantages, key=lambda one: one.value.value)
+    assert f"{best.value.value:+.4f}" in said
+    assert best.setting.label in said
