@@ -1,8 +1,9 @@
 """On a fixed memory budget: one wide network, or an ensemble of several thinner ones?
 
-The verbs, in the order of the work: `load_study`, `plan_study`, `arrange` (how members are stepped
-here; `run` calls it where nobody did), `run`, `status`, `evaluate`, `report`. On their own: `split` finds
-the width that spends a budget, `score_pool` and `calibrated_nll` score logits, `fit_points` fits a law.
+The verbs, in the order of the work: `load_study`, `plan_study`, `tune` (where a study has `tune`; then plan
+again, with the store), `arrange` (how members are stepped here; `run` calls it where nobody did), `run`,
+`status`, `evaluate`, `report`. On their own: `split` finds the width that spends a budget, `score_pool` and
+`calibrated_nll` score logits, `fit_points` fits a law.
 Before members are paid for: `read_plane` or `study_plane`, `fit_plane`, `plane_budget`, `predict`;
 and `space_of`, `Policy`, `TrainingSource`, `search`. `import ensembudget.timm` makes the families known to
 timm.

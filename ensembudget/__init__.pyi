@@ -40,5 +40,6 @@ from .verbs.run import run as run
 from .verbs.search import TrainingSource as TrainingSource
 from .verbs.search import space_of as space_of
 from .verbs.status import status as status
+from .verbs.tune import tune as tune
 
 __version__: str

@@ -2,6 +2,7 @@
 
 from operator import attrgetter
 
+from ..records import said
 from ..tables._base import Column, Table
 from ..tables._setting import setting_columns
 
@@ -23,6 +24,23 @@ SPLITS = Table(
     ),
 )
 
+TUNING = Table(
+    "tuning",
+    "Tuning: members that choose, on the validation images",
+    (
+        Column("arm", "arm", get=lambda row: row.tuning.arm or None, optional=True),
+        Column("train_size", "images", ",d", get="tuning.images"),
+        Column("width", "width", "d", get="tuning.width"),
+        Column("combinations", "combinations", "d", get=lambda row: len(row.tuning.combinations)),
+        Column("members", "members at most", "d"),
+        Column("done", "done", "d"),
+        Column("flops", "FLOP at most", ".2g"),
+        Column(
+            "choice", "choice", get=lambda row: said(row.tuning.chosen.values) if row.tuning.chosen else None
+        ),
+    ),
+)
+
 STATUS = Table(
     "status",
     "Members",
@@ -30,7 +48,7 @@ STATUS = Table(
         *setting_columns("planned.setting"),
         Column("family", "family", get=attrgetter("planned.cell.family")),
         Column("width", "width", "d", get=attrgetter("planned.cell.width")),
-        Column("hyperparameters", "hyperparameters", get=attrgetter("planned.origin")),
+        Column("hyperparameters", "hyperparameters", get="planned.hyperparameters"),
         Column("planned", "planned", "d", get=attrgetter("planned.members")),
         Column("done", "done", "d"),
         Column("diverged", "diverged", "d"),

@@ -14,6 +14,7 @@ COMMANDS = (
     "quickstart",
     "ls",
     "plan",
+    "tune",
     "run",
     "status",
     "report",

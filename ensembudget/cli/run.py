@@ -4,7 +4,8 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from .parser import Command, Parser, add_device, add_study
+from .parser import Command
+from .training import add_arguments, asked, say_outcomes
 
 if TYPE_CHECKING:
     from ..records import Plan
@@ -12,51 +13,45 @@ if TYPE_CHECKING:
     from ..store import Store
 
 
-def add_arguments(parser: Parser) -> None:
-    add_study(parser)
-    parser.add_argument("--executor", default="processes", help="see ls executors (default: processes)")
-    parser.add_argument("--workers", type=int, help="jobs that run at once (default: the executor's)")
-    parser.add_argument("--threads", type=int, help="threads of each job (default: autotuned)")
-    add_device(parser)
-    about = "how members are stepped, such as pack=8,compiled=no (default: the study's, else autotuned)"
-    parser.add_argument("--stepping", metavar="FIELD=VALUE,...", help=about)
-    about = "show what would be trained and how, and train nothing"
-    parser.add_argument("--dry-run", action="store_true", help=about)
-
-
 def act(args: argparse.Namespace) -> int:
     from .. import studies
-    from ..planning.plan import few_members
-    from ..records import SteppingChoice
-    from ..rendering import steppings
-    from ..stepping.parse import parse_stepping
     from ..store import Store
-    from ..verbs.missing import missing_runs, repeated_runs
     from ..verbs.plan import plan_study
     from ..verbs.run import arrange
+    from .tuning import tune_shown
+    from .values import store_path
+
+    study, store, how = studies.load_study(args.study), Store(store_path(args)), asked(args)
+    planned = plan_study(study, store)
+    # Every fault of the request, before a store is made.
+    arrangement = arrange(planned, store, **how)
+    if args.dry_run:
+        show(planned, store, arrangement)
+        return 0
+    if planned.pending:
+        if failed := tune_shown(planned, store, how):
+            return failed
+        planned = plan_study(study, store)
+        arrangement = arrange(planned, store, **how)
+    return train(planned, store, arrangement, args.executor)
+
+
+def show(planned: "Plan", store: "Store", arrangement: "Arrangement") -> None:
+    """What would be trained, how, and at what cost."""
+    from ..planning.plan import few_members
+    from ..rendering import steppings
+    from ..verbs.missing import missing_runs, repeated_runs
     from ..verbs.status import seconds_left, status
     from .layouts import SPLITS
     from .show import duration, print_rows
-    from .values import store_path
+    from .tuning import print_tuning
 
-    planned, store = plan_study(studies.load_study(args.study)), Store(store_path(args))
-    given = SteppingChoice() if args.stepping is None else parse_stepping(args.stepping)
-    # Every fault of the request, before a store is made.
-    arrangement = arrange(
-        planned,
-        store,
-        executor=args.executor,
-        workers=args.workers,
-        threads=args.threads,
-        device=args.device,
-        stepping=given,
-    )
-    if not args.dry_run:
-        return train(planned, store, arrangement, args.executor)
     runs, again = missing_runs(planned, store), len(repeated_runs(planned, store))
     print_rows(SPLITS, SPLITS.rows(planned.splits))
     if arrangement.chosen:
         print_rows(steppings.table, steppings.rows(planned.cells, arrangement))
+    if planned.tuning:
+        print_tuning(planned, store)
     for line in few_members(planned):
         print(line)
     left = seconds_left(status(planned, store))
@@ -71,7 +66,6 @@ def act(args: argparse.Namespace) -> int:
         + (f", about {duration(left)} one after another" if left is not None else "")
         + ". Nothing was trained."
     )
-    return 0
 
 
 def train(planned: "Plan", store: "Store", arrangement: "Arrangement", executor: str) -> int:
@@ -88,19 +82,7 @@ def train(planned: "Plan", store: "Store", arrangement: "Arrangement", executor:
         )
     with shown(name) as on_progress:
         outcomes = run(planned, store, executor=executor, arrangement=arrangement, on_progress=on_progress)
-    failed = [one for one in outcomes if one.status == "failed"]
-    diverged = sum(one.status == "diverged" for one in outcomes)
-    done = f"{len(outcomes) - len(failed)} members done now" if outcomes else "nothing was missing"
-    print(
-        f"{name}: {done}"
-        + (f", {diverged} of them diverged" if diverged else "")
-        + (f"; {len(failed)} failed" if failed else "")
-        + f". {len(planned.runs)} planned.",
-        file=sys.stderr,
-    )
-    for reason in sorted({one.reason or "" for one in failed}):
-        print(f"ensembudget: {sum(one.reason == reason for one in failed)} failed: {reason}", file=sys.stderr)
-    return 1 if failed else 0
+    return say_outcomes(name, outcomes, f" {len(planned.runs)} planned.")
 
 
 command = Command(

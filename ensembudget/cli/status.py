@@ -15,12 +15,15 @@ def act(args: argparse.Namespace) -> int:
     from ..verbs.status import seconds_left, status
     from .layouts import STATUS
     from .show import duration, print_rows
+    from .tuning import print_tuning
     from .values import existing_store
 
     study, store = studies.load_study(args.study), existing_store(args)
     planned = stored_plan(study, store)
     rows = status(planned, store)
     print_rows(STATUS, STATUS.rows(rows))
+    if planned.tuning:
+        print_tuning(planned, store)
     for reason in sorted({reason for row in rows for reason in row.reasons}):
         print(f"failed: {reason}")
     left, missing = seconds_left(rows), sum(row.missing for row in rows)

@@ -12,6 +12,7 @@ from ..errors import EnsembudgetError
 from ..families._build import SMALLEST_IMAGE, describe, materialise, resolve_options
 from ..families._invariance import invariant_of
 from ..records import Study, Task
+from .tuning import tunable, tune_faults
 from .variants import Variant, unswept, variant_faults, variants_of
 
 SMALLEST_TASK = Task(classes=2, channels=1, image_size=SMALLEST_IMAGE)
@@ -28,12 +29,14 @@ def study_faults(study: Study, *, combined: bool = True) -> list[str]:
             them are stand-ins.
     """
     unplannable = variant_faults(study)
-    faults = [*_failed([*_study_checks(study), *_arm_checks(study)]), *unplannable]
+    faults = [*_failed([*_study_checks(study), *_arm_checks(study)]), *unplannable, *tune_faults(study)]
     for variant in unswept(study) if unplannable else variants_of(study):
-        recipe = partial(variant.recipe, study.family, study.dataset, 1)
-        faults += _failed([(f"{_label(variant)}recipe", recipe)])
-        if combined and not FAMILIES.fault(study.family):
-            faults += [f"{_label(variant)}{fault}" for fault in _contradictions(study, variant)]
+        own = _recipe_faults(study, variant, combined=combined)
+        faults += [f"{_label(variant)}{fault}" for fault in own]
+        for tried in [] if own or variant.setting.subset else tunable(study, variant):
+            arm = f"arm {variant.setting.arm!r}: " if variant.setting.arm else ""
+            wrong = _recipe_faults(study, tried, combined=combined)
+            faults += [f"{arm}tune: {fault}" for fault in wrong]
     return list(dict.fromkeys(faults))
 
 
@@ -61,8 +64,17 @@ def _narrowest(family: str) -> nn.Module:
     return materialise(describe(family, 1, SMALLEST_TASK), [Generator()])
 
 
+def _recipe_faults(study: Study, variant: Variant, *, combined: bool) -> list[str]:
+    recipe = partial(variant.recipe, study.family, study.dataset, 1)
+    faults = list(_failed([("recipe", recipe)]))
+    if combined and not FAMILIES.fault(study.family):
+        faults += _contradictions(study, variant)
+    return faults
+
+
 def _label(variant: Variant) -> str:
-    return f"arm {variant.setting.label!r}: " if variant.setting.label else ""
+    label = variant.setting._replace(tuned=None).label
+    return f"arm {label!r}: " if label else ""
 
 
 def _contradictions(study: Study, variant: Variant) -> Iterator[str]:

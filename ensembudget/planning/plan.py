@@ -1,12 +1,27 @@
 """From a study to the members that it needs."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from ..budgets._parse import parse_budget
 from ..errors import EnsembudgetError, PlanError, StudyError
 from ..families._build import resolve_options
-from ..records import Cell, Plan, PlannedCell, Setting, Split, Study, Task
+from ..records import (
+    Cell,
+    Choice,
+    Contest,
+    Plan,
+    PlannedCell,
+    Recipe,
+    Setting,
+    Split,
+    Study,
+    Task,
+    Tune,
+    Tuning,
+    Values,
+)
+from .tuning import TuningPlace, place_of, tuned, tuning_of, validation_faults, with_choice
 from .variants import Variant, train_sizes, variants_of
 from .widths import WIDEST, cost, split
 
@@ -30,7 +45,16 @@ class DatasetFacts(NamedTuple):
     train_images: int
 
 
-def plan(study: Study, task: Task, *, digest: str, dataset: str, train_images: int) -> Plan:
+def plan(
+    study: Study,
+    task: Task,
+    *,
+    digest: str,
+    dataset: str,
+    train_images: int,
+    validation_classes: int | None = None,
+    choice_of: Callable[[Contest], Choice | None] = lambda contest: None,
+) -> Plan:
     """A study's splits, and one pool of members a width and variant, from which every split is served.
 
     Args:
@@ -39,22 +63,34 @@ def plan(study: Study, task: Task, *, digest: str, dataset: str, train_images: i
         digest: Of the dataset's decoded images.
         dataset: What tables call the dataset.
         train_images: How many training images the dataset has.
+        validation_classes: How many classes the validation images have; None where nobody looked.
+        choice_of: What was chosen, where the study tunes; None of all, and tuned pools are not planned yet.
 
     Raises:
         StudyError: Faults that need the data or the widths to be found; all of them at once.
     """
     data = DatasetFacts(task, digest, dataset, train_images)
-    splits, cells, faults = list[Split](), list[PlannedCell](), _size_faults(study, data)
+    splits, cells, tuning = list[Split](), list[PlannedCell](), dict[TuningPlace, Tuning]()
+    faults = [*_size_faults(study, data), *validation_faults(study, task, validation_classes)]
     for variant in variants_of(study):
         found, wrong = _splits(study, variant, task)
         pools = _pools(study, found)
         splits += found
         wrong += [*_width_faults(study, variant, task), *_pool_faults(study, pools)]
         faults += [fault for fault in wrong if fault not in faults]
-        if not faults:
-            cells += [_planned(study, variant, data, *pool) for pool in sorted(pools.items())]
+        if faults:
+            continue
+        own = [_planned(study, variant, data, *pool) for pool in sorted(pools.items())]
+        cells += own
+        if study.tune:
+            for one in own:
+                if place_of(one) not in tuning:  # subsets share the choice of the first
+                    tuning[place_of(one)] = _tuning(study.tune, variant, one, choice_of)
+            if all(tuning[place_of(one)].choice for one in own):
+                splits += [split.model_copy(update={"tuned": True}) for split in found]
+                cells += [with_choice(one, tuning[place_of(one)]) for one in own]
     _refuse(study, faults or _twins(cells))
-    return Plan(study=study, splits=splits, cells=cells, task=task)
+    return Plan(study=study, splits=splits, cells=cells, task=task, tuning=list(tuning.values()))
 
 
 def few_members(plan: Plan, trained: Sequence[int] | None = None) -> list[str]:
@@ -208,10 +244,25 @@ def _planned(study: Study, variant: Variant, data: DatasetFacts, width: int, mem
     )
 
 
+def _tuning(
+    tune: Tune,
+    variant: Variant,
+    own: PlannedCell,
+    choice_of: Callable[[Contest], Choice | None],
+) -> Tuning:
+    def recipe_of(values: Values) -> Recipe:
+        return tuned(variant, values).recipe(own.cell.family, own.cell.dataset, own.cell.width).recipe
+
+    tuning = tuning_of(tune, own, recipe_of)
+    return tuning.model_copy(update={"choice": choice_of(tuning.contest)})
+
+
 def _twins(cells: list[PlannedCell]) -> list[str]:
     """Two arms that train the same networks: the first such pair."""
     settings: dict[str, Setting] = {}
     for one in cells:
+        if one.tuned:
+            continue  # a choice may be what another arm has
         if (twin := settings.setdefault(one.cell.key, one.setting)) != one.setting:
             return [
                 f"arms {twin.label!r} and {one.setting.label!r} train the same networks of width"

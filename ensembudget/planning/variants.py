@@ -145,6 +145,7 @@ def _sized(variant: Variant, study: Study, size: int | None, subset: int) -> Var
     """A variant at one data size and subset; only a list of sizes, and several subsets, are axes."""
     at = study.recipe_at.get(str(size), RecipeChoice())
     setting = variant.setting._replace(
+        tuned=None if study.tune is None else False,
         train_size=size if isinstance(study.train_size, list) else None,
         subset=subset if study.subsets > 1 else None,
     )

@@ -16,13 +16,18 @@ from .setting import Placed, Setting
 from .stepping import MemoryLayout, Stepping, SteppingChoice
 from .study import Arm, Study
 from .task import Task
+from .tuning import TUNING_SEED, Choice, Combination, Contest, Trial, Tune, Tuning, Value, Values, said
 
 __all__ = [
     "FIRST_ABI",
     "STORED",
     "TRAINING_ABI",
+    "TUNING_SEED",
     "Arm",
     "Cell",
+    "Choice",
+    "Combination",
+    "Contest",
     "Environment",
     "Extrapolation",
     "Fit",
@@ -57,5 +62,11 @@ __all__ = [
     "SteppingChoice",
     "Study",
     "Task",
+    "Trial",
+    "Tune",
+    "Tuning",
+    "Value",
+    "Values",
     "content_key",
+    "said",
 ]

@@ -3,13 +3,14 @@
 from collections.abc import Iterable
 from typing import Literal
 
-from pydantic import PositiveInt
+from pydantic import NonNegativeInt, PositiveInt
 
 from ._base import Record
 from .cell import Cell, Run
 from .setting import Placed, Setting
 from .study import Study
 from .task import Task
+from .tuning import Tuning, Values, said
 
 
 class Split(Placed):
@@ -28,16 +29,29 @@ class Split(Placed):
 
 
 class PlannedCell(Placed):
-    """A cell, the size of its pool, and where its hyperparameters come from."""
+    """A cell, the size of its pool, and where its hyperparameters come from.
+
+    `origin` is as in `recipes.Resolved`; or "chosen", where the study tuned the fields in `chosen`.
+    """
 
     cell: Cell
     members: PositiveInt
-    origin: Literal["tuned", "transferred", "default"]
+    first_seed: NonNegativeInt = 0
+    origin: Literal["tuned", "transferred", "default", "chosen"]
+    chosen: Values = {}
     flops_per_sample: PositiveInt  # of one member, forward
 
     @property
     def runs(self) -> list[Run]:
-        return [Run(cell=self.cell, seed=seed) for seed in range(self.members)]
+        seeds = range(self.first_seed, self.first_seed + self.members)
+        return [Run(cell=self.cell, seed=seed) for seed in seeds]
+
+    @property
+    def hyperparameters(self) -> str:
+        """Where they come from, as tables say it; of those that the study tuned, also what they are."""
+        if self.origin != "chosen":
+            return self.origin
+        return f"{said(self.chosen)}, tuned on {self.cell.validation_size:,} validation images"
 
     @property
     def training_flops(self) -> float:
@@ -48,17 +62,30 @@ class PlannedCell(Placed):
 class Plan(Record):
     """The splits of a study's budgets, and the pools of members that serve them.
 
-    `task` is None in plans that older versions saved.
+    `task` is None in plans that older versions saved. The pools of a tuned setting are there once all of its
+    choices are made. Where a choice is the study's own recipe, the tuned pool and the other are one cell,
+    which is there twice and trained once.
     """
 
     study: Study
     splits: list[Split]
     cells: list[PlannedCell]
     task: Task | None = None
+    tuning: list[Tuning] = []
+
+    @property
+    def pools(self) -> list[PlannedCell]:
+        """The cells without those that repeat another."""
+        return list({planned.cell.key: planned for planned in reversed(self.cells)}.values())[::-1]
 
     @property
     def runs(self) -> list[Run]:
-        return [run for planned in self.cells for run in planned.runs]
+        return [run for planned in self.pools for run in planned.runs]
+
+    @property
+    def pending(self) -> list[Tuning]:
+        """The choices that are still to be made."""
+        return [tuning for tuning in self.tuning if tuning.choice is None]
 
     @property
     def settings(self) -> list[Setting]:

@@ -8,6 +8,7 @@ from ._base import Record
 from .cell import Options, Recording
 from .recipe import RecipeChoice
 from .stepping import SteppingChoice
+from .tuning import Tune
 
 Dtype = Literal["float32", "float16", "bfloat16", "int8"]
 
@@ -70,3 +71,4 @@ class Study(Record):
     arms: list[Arm] = []
     sweep: dict[str, Annotated[list[float | int | str | bool], Field(min_length=1)]] = {}
     record: Recording | None = None
+    tune: Tune | None = None

@@ -21,14 +21,15 @@ def manifest(results: Results, notes: dict[str, list[str]]) -> dict[str, Any]:
     # By way of its canonical form: a plan made now and one kept in the store say 1.0 alike.
     study = json.loads(results.plan.study.to_json())
     study["dataset"] = results.plan.cells[0].cell.dataset
-    pools = results.pools
+    pools, choices = results.distinct, [one.choice for one in results.plan.tuning if one.choice]
     return {
         "study": study,
         "dataset": {
             "name": results.plan.cells[0].cell.dataset,
             "digest": results.plan.cells[0].cell.dataset_digest,
         },
-        "cells": [_cell(pool) for pool in pools],
+        "cells": [_cell(pool) for pool in results.pools],
+        **({"choices": [one.model_dump(mode="json") for one in choices]} if choices else {}),
         "exclusions": {
             "diverged": {s.member.run.key: s.member.diverged_at for p in pools for s in p.stored
                          if s.member.status == "diverged"},
@@ -58,7 +59,7 @@ def _cell(pool: Pool) -> dict[str, Any]:
         **{name: value for name, value in pool.planned.setting._asdict().items() if value not in ("", None)},
         "cell": pool.planned.cell.model_dump(mode="json"),
         "key": pool.planned.cell.key,
-        "hyperparameters": pool.planned.origin,
+        "hyperparameters": pool.planned.hyperparameters,
         "planned": pool.planned.members,
         "done": len(pool.trained),
         "diverged": pool.diverged,

@@ -61,7 +61,7 @@ def _either(values: Iterable[object]) -> str:
 
 def _counts(results: Results) -> tuple[int, int, int]:
     """Members planned, done and diverged."""
-    pools = results.pools
+    pools = results.distinct
     return (
         sum(p.planned.members for p in pools),
         sum(len(p.trained) for p in pools),
@@ -73,7 +73,15 @@ def _partial(results: Results) -> list[str]:
     if not results.partial:
         return []
     planned, done, diverged = _counts(results)
-    return [f"PARTIAL: {planned - done - diverged} of {planned} members are missing; numbers will change."]
+    lacks = []
+    if missing := planned - done - diverged:
+        lacks.append(f"{missing} of {planned} members are missing")
+    if pending := len(results.plan.pending):
+        lacks.append(
+            f"{pending} of {len(results.plan.tuning)} choices are still to be made, and tuned pools follow"
+            " from them"
+        )
+    return [f"PARTIAL: {'; '.join(lacks)}; numbers will change."]
 
 
 def _environments(results: Results) -> list[str]:

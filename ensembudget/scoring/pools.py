@@ -70,23 +70,29 @@ class Results:
 
     @property
     def partial(self) -> bool:
-        return any(pool.missing for pool in self.pools)
+        return bool(self.plan.pending) or any(pool.missing for pool in self.pools)
+
+    @property
+    def distinct(self) -> list[Pool]:
+        """The pools without those that repeat another, as a tuned one may: each member is there once."""
+        return list({pool.planned.cell.key: pool for pool in reversed(self.pools)}.values())[::-1]
 
     def pool_of(self, split: Split) -> Pool:
         return self.pools[self.plan.cells.index(self.plan.cell_of(split))]
 
 
 def pools_of(plan: Plan, store: Store) -> list[Pool]:
-    """The members that the store has of every cell, checked but not scored.
+    """The members that the store has of every cell, checked but not scored; cells that are one share them.
 
     Raises:
         StoreError: A member is damaged.
         ScoreError: Two members of a pool have the same logits, or other labels.
     """
-    return [
-        _pool(cell, tuple(store.read(run.key) for run in cell.runs if run.key in store))
-        for cell in plan.cells
-    ]
+    found = {
+        cell.cell.key: _pool(cell, tuple(store.read(run.key) for run in cell.runs if run.key in store))
+        for cell in plan.pools
+    }
+    return [replace(found[cell.cell.key], planned=cell) for cell in plan.cells]
 
 
 def _pool(planned: PlannedCell, stored: tuple[Stored, ...]) -> Pool:

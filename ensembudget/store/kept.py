@@ -1,4 +1,4 @@
-"""Plans and searches: small documents, found by what they are of."""
+"""Plans, searches and choices: small documents, found by what they are of."""
 
 import contextlib
 import itertools
@@ -11,7 +11,7 @@ import rfc8785
 
 from ..errors import StoreError
 from ..files import write_whole
-from ..records import Plan, Record, Search, Study
+from ..records import Choice, Contest, Plan, Record, Search, Study
 from .documents import (
     DamageError,
     ShapeError,
@@ -158,11 +158,22 @@ def searches(root: Path) -> Shelf[Search, Search]:
     )
 
 
+def choices(root: Path) -> Shelf[Choice, Contest]:
+    return Shelf(
+        root / "choices",
+        "choice",
+        Choice,
+        lambda choice: choice.contest,
+        record_key,  # format 1 had no choices
+        "Delete it: `tune` makes it again from the members that are there.",
+    )
+
+
 def _without_rounds(search: Search) -> Search:
     return search.model_copy(update={"rounds": []})
 
 
-LATER = {"subsets", "recipe_at"}  # fields of a study that format 1 did not know
+LATER = {"subsets", "recipe_at", "tune"}  # fields of a study that format 1 did not know
 
 
 def _old_study_key(study: Study) -> str:

@@ -1,11 +1,15 @@
 """Where things lie in a store."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import StoreError
 
 HEX = frozenset("0123456789abcdef")
+
+# Of the whole store: raised when an older version would misread it, so that it refuses it instead.
+FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,26 @@ class Paths:
 
     def claim(self, key: str) -> Path:
         return self.claims / f"{_checked(key)}.lock"
+
+
+def check_header(paths: Paths) -> None:
+    """Refuses a folder that is no store, or one of a newer version; one that is not there yet may be made.
+
+    Raises:
+        StoreError: It is refused.
+    """
+    header = paths.header
+    if not header.exists():
+        return  # made by the first who writes: asking must not make one
+    try:
+        found = json.loads(header.read_text())["format"]
+    except (ValueError, KeyError, TypeError):
+        raise StoreError(f"{str(header)!r} is not a store's header. Name another --store.") from None
+    if type(found) is not int or not 1 <= found <= FORMAT:
+        raise StoreError(
+            f"store {str(paths.root)!r} has format {found}; this version reads up to {FORMAT}."
+            " Update ensembudget, or name another --store."
+        )
 
 
 def _checked(key: str) -> str:

@@ -11,22 +11,19 @@ from numpy.typing import NDArray
 
 from ..errors import StoreError
 from ..files import write_whole
-from ..records import Environment, Plan, Run, Search, Study
+from ..records import Choice, Contest, Environment, Plan, Run, Search, Study
 from . import artefacts, members, publishing
 from .artefacts import Artefact, wanted
 from .documents import DamageError, UnknownError
-from .kept import plans, searches
+from .kept import choices, plans, searches
 from .members import Labels, Stored
-from .paths import Paths
+from .paths import FORMAT, Paths, check_header
 from .sweeping import sweep
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from ..training.loop import Trained
-
-# Of the whole store: raised when an older version would misread it, so that it refuses it instead.
-FORMAT = 1
 
 # Another process that trains the same pack renews its claim; one that died stops, and is overtaken.
 LEASE_SECONDS = 5.0
@@ -42,19 +39,8 @@ class Store:
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
         self._paths = Paths(self.root)
-        header = self._paths.header
         with self._explained():
-            if not header.exists():
-                return  # made by the first who writes: asking must not make one
-            try:
-                found = json.loads(header.read_text())["format"]
-            except (ValueError, KeyError, TypeError):
-                raise StoreError(f"{str(header)!r} is not a store's header. Name another --store.") from None
-            if type(found) is not int or not 1 <= found <= FORMAT:
-                raise StoreError(
-                    f"store {str(self.root)!r} has format {found}; this version reads up to {FORMAT}."
-                    " Update ensembudget, or name another --store."
-                )
+            check_header(self._paths)
 
     def __contains__(self, key: str) -> bool:
         return self._paths.member(key).is_dir()
@@ -208,7 +194,7 @@ class Store:
         except (OSError, ValueError, KeyError, TypeError):
             return "unreadable: the run failed, and so did writing down why"
 
-    # Plans and searches.
+    # Plans, searches and choices.
 
     def save_plan(self, plan: Plan) -> None:
         """Keeps what a study came to beside the members that it needs.
@@ -243,6 +229,23 @@ class Store:
             StoreError: It is there, and damaged or written by a newer version.
         """
         return searches(self.root).find(empty) or empty
+
+    def save_choice(self, choice: Choice) -> None:
+        """Keeps what tuning chose, so that a report needs neither the choosing members nor the dataset.
+
+        Raises:
+            StoreError: The one that is there cannot be read, or the store cannot be written.
+        """
+        with self._writing():
+            choices(self.root).save(choice)
+
+    def saved_choice(self, contest: Contest) -> Choice | None:
+        """What was chosen among exactly these cells, or None.
+
+        Raises:
+            StoreError: It is there, and damaged or written by a newer version.
+        """
+        return choices(self.root).find(contest)
 
     # Faults.
 

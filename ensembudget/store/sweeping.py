@@ -40,7 +40,7 @@ def sweep(paths: Paths) -> None:
         if _is_abandoned(folder):
             shutil.rmtree(folder, ignore_errors=True)
     files = _entries(paths.claims)
-    for place in (paths.root, *(paths.root / name for name in ("plans", "searches", "failures"))):
+    for place in (paths.root, *(paths.root / name for name in ("plans", "searches", "choices", "failures"))):
         files += [path for path in _entries(place) if path.name.startswith(".")]  # being written
     for path in files:
         if path.is_file() and _age(path) > HOUR:

@@ -151,7 +151,7 @@ table = Table(
         Column("flops_per_sample", get="split.flops_per_sample"),
         Column("activations_per_sample", get="split.activations_per_sample"),
         Column("bytes_total", get="split.bytes_total"),
-        Column("hyperparameters", get="pool.planned.origin"),
+        Column("hyperparameters", get="pool.planned.hyperparameters"),
         *COSTS,
         *RATIOS,
     ),

@@ -1,5 +1,6 @@
 """Scores a plan's pools out of a store, or logits that were trained elsewhere."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import safetensors.torch
@@ -23,12 +24,19 @@ def evaluate(plan: Plan, store: Store, *, allow_partial: bool = False) -> Result
         allow_partial: Whether to go on with the members there are.
 
     Raises:
-        IncompleteError: Members are missing and `allow_partial` is False.
+        IncompleteError: Members are missing, or choices are still to be made, and `allow_partial` is False.
         StoreError: A member is damaged.
         ScoreError: Two members of a pool have the same logits, or other labels.
     """
+    if plan.pending and not allow_partial:
+        raise IncompleteError(
+            f"study {plan.study.name!r} has {len(plan.pending)} of {len(plan.tuning)} choices still to be"
+            " made, and its tuned pools follow from them. Train it with `run`, or report what there is with"
+            " --allow-partial."
+        )
     found = pools_of(plan, store)
-    missing = sum(pool.missing for pool in found)
+    alone = {pool.planned.cell.key: pool for pool in found}
+    missing = sum(pool.missing for pool in alone.values())
     if missing and not allow_partial:
         raise IncompleteError(
             f"study {plan.study.name!r} lacks {missing} of {len(plan.runs)} members in store"
@@ -36,7 +44,8 @@ def evaluate(plan: Plan, store: Store, *, allow_partial: bool = False) -> Result
         )
     if missing == len(plan.runs):
         raise IncompleteError(f"study {plan.study.name!r} has no member yet in store {str(store.root)!r}.")
-    return Results(plan, tuple(with_histories(scored(pool), store) for pool in found))
+    done = {key: with_histories(scored(pool), store) for key, pool in alone.items()}
+    return Results(plan, tuple(replace(done[pool.planned.cell.key], planned=pool.planned) for pool in found))
 
 
 def read_logits(path: str | Path) -> tuple[Tensor, Tensor]:

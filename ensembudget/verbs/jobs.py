@@ -11,7 +11,7 @@ from .missing import repeated_runs
 
 def missing_cells(planned: Plan, store: Store) -> list[PlannedCell]:
     """The cells whose pools lack members."""
-    return [cell for cell in planned.cells if not all(run.key in store for run in cell.runs)]
+    return [cell for cell in planned.pools if not all(run.key in store for run in cell.runs)]
 
 
 def missing_jobs(planned: Plan, store: Store, arrangement: Arrangement, *, repeat: bool = True) -> list[Job]:
@@ -51,7 +51,7 @@ def _repeated_packs(
 ) -> Iterator[tuple[list[Run], Stepping, int]]:
     """Packs whose weights were not kept, stepped as they were trained: else they give other logits."""
     weightless = {run.key for run in repeated_runs(planned, store)} - others
-    for cell in planned.cells:
+    for cell in planned.pools:
         if not any(run.key in weightless for run in cell.runs):
             continue
         stored = [run for run in cell.runs if run.key in store and run.key not in others]

@@ -1,13 +1,20 @@
 """Plans a study from its dataset."""
 
+import numpy as np
+
 from ..datasets._load import load
 from ..planning.plan import plan
 from ..records import Plan, Study
 from ..store import Store
 
 
-def plan_study(study: Study) -> Plan:
-    """Plans a study with its dataset as it is now."""
+def plan_study(study: Study, store: Store | None = None) -> Plan:
+    """Plans a study with its dataset as it is now.
+
+    Args:
+        study: The study.
+        store: Where the choices of a study with `tune` are kept; None, and none is made yet.
+    """
     data = load(study.dataset)
     return plan(
         study,
@@ -15,9 +22,11 @@ def plan_study(study: Study) -> Plan:
         digest=data.digest,
         dataset=data.name,
         train_images=len(data.arrays.train_images),
+        validation_classes=len(np.unique(data.arrays.train_labels[-study.validation_size :])),
+        **({} if store is None else {"choice_of": store.saved_choice}),
     )
 
 
 def stored_plan(study: Study, store: Store) -> Plan:
     """The plan that a store keeps of a study, or a new one where it keeps none."""
-    return store.saved_plan(study) or plan_study(study)
+    return store.saved_plan(study) or plan_study(study, store)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from ..catalog import EXECUTORS
 from ..datasets._cache import open_cached
+from ..errors import IncompleteError
 from ..executors._base import Outcome
 from ..records import Plan, SteppingChoice
 from ..stepping.arrange import Arrangement, as_given, autotuned, check_stepping
@@ -65,7 +66,7 @@ def run(
     """Trains every planned member that the store lacks, or lacks weights of, and saves the plan.
 
     Args:
-        planned: What to train.
+        planned: What to train. Its study's choices must be made: see `tune`.
         store: Where members are published.
         executor: `serial`, `processes` or `ray`.
         workers: How many jobs at one time; None leaves it to the executor.
@@ -80,7 +81,13 @@ def run(
         UnknownPartError: No such executor.
         DeviceError: The executor's machines have no such device; fewer than one worker.
         StoreError: The store cannot be written.
+        IncompleteError: Choices are still to be made.
     """
+    if planned.pending:
+        raise IncompleteError(
+            f"study {planned.study.name!r} has {len(planned.pending)} of {len(planned.tuning)} choices still"
+            " to be made. Call `tune`, then plan the study again with its store."
+        )
     if arrangement is None:
         arrangement = arrange(planned, store, executor=executor, workers=workers, device=device)
     store.save_plan(planned)

@@ -26,7 +26,7 @@ class CellStatus:
 def status(planned: Plan, store: Store) -> list[CellStatus]:
     """How much of each cell of a plan is trained, from the store alone."""
     rows, missing = [], {run.key for run in missing_runs(planned, store)}
-    for cell in planned.cells:
+    for cell in planned.pools:
         stored = [store.read(run.key).member for run in cell.runs if run.key in store]
         found = [member for member in stored if member.run.key not in missing]
         reasons = [why for run in cell.runs if run.key in missing and (why := store.failure(run.key))]

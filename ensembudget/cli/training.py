@@ -1,0 +1,63 @@
+"""What `run` and `tune` share: how members are trained, and how that ended."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypedDict
+
+from .parser import Parser, add_device, add_study
+
+if TYPE_CHECKING:
+    from ..executors._base import Outcome
+    from ..records import SteppingChoice
+
+
+class Asked(TypedDict):
+    """Where members are trained and how they are stepped, as `arrange` and `tune` take it."""
+
+    executor: str
+    workers: int | None
+    threads: int | None
+    device: str
+    stepping: "SteppingChoice | None"
+
+
+def add_arguments(parser: Parser) -> None:
+    add_study(parser)
+    parser.add_argument("--executor", default="processes", help="see ls executors (default: processes)")
+    parser.add_argument("--workers", type=int, help="jobs that run at once (default: the executor's)")
+    parser.add_argument("--threads", type=int, help="threads of each job (default: autotuned)")
+    add_device(parser)
+    about = "how members are stepped, such as pack=8,compiled=no (default: the study's, else autotuned)"
+    parser.add_argument("--stepping", metavar="FIELD=VALUE,...", help=about)
+    about = "show what would be trained and how, and train nothing"
+    parser.add_argument("--dry-run", action="store_true", help=about)
+
+
+def asked(args: argparse.Namespace) -> Asked:
+    from ..stepping.parse import parse_stepping
+
+    return Asked(
+        executor=args.executor,
+        workers=args.workers,
+        threads=args.threads,
+        device=args.device,
+        stepping=None if args.stepping is None else parse_stepping(args.stepping),
+    )
+
+
+def say_outcomes(name: str, outcomes: "Sequence[Outcome]", also: str = "") -> int:
+    """Says how training ended, and why members failed; returns the exit code."""
+    failed = [one for one in outcomes if one.status == "failed"]
+    diverged = sum(one.status == "diverged" for one in outcomes)
+    done = f"{len(outcomes) - len(failed)} members done now" if outcomes else "nothing was missing"
+    print(
+        f"{name}: {done}"
+        + (f", {diverged} of them diverged" if diverged else "")
+        + (f"; {len(failed)} failed" if failed else "")
+        + f".{also}",
+        file=sys.stderr,
+    )
+    for reason in sorted({one.reason or "" for one in failed}):
+        print(f"ensembudget: {sum(one.reason == reason for one in failed)} failed: {reason}", file=sys.stderr)
+    return 1 if failed else 0

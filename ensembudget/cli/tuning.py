@@ -1,0 +1,41 @@
+"""How tuning is shown, wherever a command tunes or says what it would take."""
+
+from typing import TYPE_CHECKING
+
+from .training import Asked, say_outcomes
+
+if TYPE_CHECKING:
+    from ..records import Plan
+    from ..store import Store
+
+
+def print_tuning(planned: "Plan", store: "Store") -> None:
+    """What tuning takes, and what of it is there."""
+    from ..planning.tuning import following
+    from ..verbs.tune import tuning_status
+    from .layouts import TUNING
+    from .show import print_rows
+
+    rows = tuning_status(planned, store)
+    print_rows(TUNING, TUNING.rows(rows))
+    print(
+        f"{len(planned.tuning) - len(planned.pending)} of {len(planned.tuning)} choices made:"
+        f" {sum(row.done for row in rows)} of at most {sum(row.members for row in rows)} members,"
+        f" at most {sum(row.flops for row in rows):.3g} FLOP in all."
+    )
+    if (after := following(planned)).members:
+        print(
+            f"Tuned pools follow when the choices are made: at most {after.members} members and"
+            f" {after.flops:.3g} FLOP more."
+        )
+
+
+def tune_shown(planned: "Plan", store: "Store", how: Asked) -> int:
+    """Tunes with progress shown, says how it ended, and returns the exit code."""
+    from ..verbs.tune import tune
+    from .progress import shown
+
+    name = f"{planned.study.name}, tuning"
+    with shown(name) as on_progress:
+        outcomes = tune(planned, store, **how, on_progress=on_progress)
+    return say_outcomes(name, outcomes)
