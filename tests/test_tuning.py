@@ -19,6 +19,7 @@ from scipy.special import log_softmax
 
 from ensembudget import analyse, evaluate, report, studies
 from ensembudget.errors import IncompleteError, StoreError, StudyError
+from ensembudget.executors._base import Executor, Outcome
 from ensembudget.planning.plan import MOST_MEMBERS, plan
 from ensembudget.planning.tuning import edges, flops_at_most, following, most_members, stages
 from ensembudget.records import TUNING_SEED, Arm, Choice, Plan, RecipeChoice, Run, Study, Task, Tune, Tuning
@@ -164,6 +165,7 @@ def test_each_arm_data_size_and_width_has_a_choice_and_subsets_share_it(store):
         subsets=2,
         widths=[2, 3],
         arms=[Arm(name="a"), Arm(name="b", recipe=RecipeChoice(epochs=3))],
+        recipe_at={"200": RecipeChoice(momentum=0.5)},
     )
     planned = make_plan(study)
     places = [(one.arm, one.images, one.width) for one in planned.tuning]
@@ -174,6 +176,7 @@ def test_each_arm_data_size_and_width_has_a_choice_and_subsets_share_it(store):
     pools = [one for one in after.cells if one.tuned]
     assert len(pools) == 2 * len(places)
     assert {one.cell.recipe.weight_decay for one in pools} == {1e-3}
+    assert {(one.train_size, one.cell.recipe.momentum) for one in pools} == {(100, 0.9), (200, 0.5)}
     assert {one.cell.subset for one in pools} == {0, 1}
 
 
@@ -663,6 +666,22 @@ def test_one_command_from_the_start_comes_to_the_same(tiny, tmp_path):
     assert before == after
     names = [{p.name for p in one.glob("members/*/*")} for one in (store, tmp_path / "store")]
     assert names[0] == names[1]
+
+
+def test_choices_whose_members_fail_are_not_made_and_no_pool_is_trained(plug_in, command, folder):
+    def execute(jobs, workers, on_epoch):
+        for number, job in enumerate(jobs):
+            yield number, [Outcome(key=one.key, status="failed", reason="no power") for one in job.runs]
+
+    plug_in("executors", "dark", executor=Executor(execute))
+    (folder / "tiny.toml").write_text(STUDY)
+    for verb in ("tune", "run"):
+        said = command(verb, "tiny.toml", "--executor", "dark")
+        assert said.code == 1
+        assert "6 failed: no power" in said.err
+    store = Store(folder / "store")
+    assert not list(store.root.glob("plans/*")) + list(store.root.glob("choices/*"))
+    assert "failed: no power" in command("status", "tiny.toml").out
 
 
 def test_a_study_without_tune_has_nothing_to_choose(command, folder):

@@ -28,7 +28,9 @@ def act(args: argparse.Namespace) -> int:
         print(f"failed: {reason}")
     left, missing = seconds_left(rows), sum(row.missing for row in rows)
     when = "unknown, nothing is trained yet" if left is None else f"about {duration(left)} one after another"
-    print(f"{missing} of {len(planned.runs)} members to train; time left: {when if missing else 'none'}.")
+    also = " Tuning and tuned pools are not among them." if planned.pending else ""
+    said = f"{missing} of {len(planned.runs)} members to train; time left: {when if missing else 'none'}."
+    print(said + also)
     return 0
 
 

@@ -23,6 +23,8 @@ def print_tuning(planned: "Plan", store: "Store") -> None:
         f" {sum(row.done for row in rows)} of at most {sum(row.members for row in rows)} members,"
         f" at most {sum(row.flops for row in rows):.3g} FLOP in all."
     )
+    for reason in sorted({reason for row in rows for reason in row.reasons}):
+        print(f"failed: {reason}")
     if (after := following(planned)).members:
         print(
             f"Tuned pools follow when the choices are made: at most {after.members} members and"

@@ -20,12 +20,14 @@ class TuningStatus(NamedTuple):
         members: That it takes at most, all combinations together.
         done: Members that are in the store, diverged ones included.
         flops: Floating-point operations that it takes at most.
+        reasons: Why members failed when last tried.
     """
 
     tuning: Tuning
     members: int
     done: int
     flops: float
+    reasons: list[str]
 
 
 def tune(
@@ -101,16 +103,17 @@ def tuning_round(planned: Plan, store: Store) -> Plan | None:
 
 def tuning_status(planned: Plan, store: Store) -> list[TuningStatus]:
     """How far each choice of a plan is."""
-    return [
-        TuningStatus(one, most_members(one), _done(one, store), flops_at_most(one)) for one in planned.tuning
-    ]
+    return [_status(one, store) for one in planned.tuning]
 
 
-def _done(tuning: Tuning, store: Store) -> int:
+def _status(tuning: Tuning, store: Store) -> TuningStatus:
+    most, flops = most_members(tuning), flops_at_most(tuning)
     if tuning.choice:  # its members may lie in another store
-        return sum(trial.members for trial in tuning.choice.trials)
+        return TuningStatus(tuning, most, sum(trial.members for trial in tuning.choice.trials), flops, [])
     every = [choosers(tuning, i, tuning.members) for i in range(len(tuning.combinations))]
-    return sum(run.key in store for cell in every for run in cell.runs)
+    keys = [run.key for cell in every for run in cell.runs]
+    reasons = [why for key in keys if key not in store and (why := store.failure(key))]
+    return TuningStatus(tuning, most, sum(key in store for key in keys), flops, reasons)
 
 
 def standing(tuning: Tuning, store: Store) -> Choice | list[PlannedCell]:
