@@ -5,7 +5,7 @@ from functools import partial
 from typing import NamedTuple
 
 from ..analysis import Analysis
-from ..planning.tuning import edges
+from ..planning.tuning import Edge, edges
 from ..records import Plan, Recipe, Trial, Tuning, said
 from ..scoring.comparison import Verdict, verdict
 from ._base import Column, Table
@@ -61,18 +61,21 @@ def notes(subject: Analysis | Plan) -> list[str]:
 
 
 def _edges(plan: Plan) -> Iterator[str]:
+    places: dict[Edge, list[str]] = {}
     for tuning in plan.tuning:
-        for field, chosen, side in edges(tuning):
-            yield (
-                f"{_place(plan, tuning)}: {said({field: chosen})} is the {side} value that was tried; a"
-                " better one may lie beyond."
-            )
+        for edge in edges(tuning):
+            places.setdefault(edge, []).append(_place(plan, tuning))
+    for edge, where in places.items():
+        yield (
+            f"{said({edge.field: edge.value})}, the {edge.side} value that was tried, was chosen at"
+            f" {'; '.join(where)}: a better one may lie beyond."
+        )
 
 
 def _diverged(plan: Plan) -> Iterator[str]:
     for tuning in plan.tuning:
         if tuning.choice and all(trial.diverged for trial in tuning.choice.trials):
-            yield f"{_place(plan, tuning)}: every combination diverged, so nothing speaks for the one chosen."
+            yield f"Every combination diverged at {_place(plan, tuning)}: nothing speaks for the one chosen."
 
 
 def _cost(plan: Plan) -> Iterator[str]:
@@ -89,8 +92,8 @@ def _cost(plan: Plan) -> Iterator[str]:
 
 def _place(plan: Plan, tuning: Tuning) -> str:
     several = len({one.images for one in plan.tuning}) > 1
-    images = f" from {tuning.images:,} images" if several else ""
-    return f"{f'{tuning.arm}, ' if tuning.arm else ''}width {tuning.width}{images}"
+    images = f" with {tuning.images:,} images" if several else ""
+    return f"width {tuning.width}{images}{f' ({tuning.arm})' if tuning.arm else ''}"
 
 
 table = Table(
