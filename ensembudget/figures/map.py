@@ -25,7 +25,8 @@ CELL = 0.95, 0.75  # inches
 # 1 where the wide network wins. The darkest colours are left out, so that text can be read.
 COLOURS = ListedColormap(matplotlib.colormaps["PuOr_r"](np.linspace(0.12, 0.88, 256)))
 TITLE = "The n with the lowest CNLL at each budget and data size: {family} on {dataset}"
-LEGEND = "★: the 95% interval of the difference excludes zero. Dot and bar: where its sign changes, 95%."
+LEGEND = "★: the 95% interval of the difference excludes zero."
+CHANGES = " Dot and bar: where its sign changes, 95%."
 BAR = "CNLL of the best n > 1\nminus n = 1, nats"
 
 
@@ -40,7 +41,7 @@ def draw(analysis: Analysis) -> Figure | None:
     norm, columns = Normalize(-limit, limit), min(ROW, len(places))
     size = max(columns * (CELL[0] * len(sizes) + 0.5) + 1.4, 6.0), CELL[1] * len(budgets) + 1.1
     figure, found = panel_rows(-(-len(places) // columns), columns, size)
-    axes = [one for row in found for one in row]
+    axes, changes = [one for row in found for one in row], False
     for one, place in zip(axes, places, strict=False):
         _frame(one, sizes, budgets)
         for advantage in shown:
@@ -49,14 +50,15 @@ def draw(analysis: Analysis) -> Figure | None:
                 _cell(one, advantage, where, COLOURS(norm(advantage.value.value)))
         for crossing in analysis.crossings:
             if crossing.along == Along.TRAIN_SIZE and crossing.setting == place:
-                _crossing(one, crossing, sizes, budgets)
+                changes |= _crossing(one, crossing, sizes, budgets)
         one.set_title(place.label, loc="left", fontsize=10)
     for one in axes[len(places) :]:
         one.remove()
     for row in found:
         row[0].set_ylabel(f"budget, {shown[0].budget.budget_kind}")
     cell = shown[0].wide.pool.planned.cell
-    figure.suptitle(f"{TITLE.format(family=cell.family, dataset=cell.dataset)}\n{LEGEND}", fontsize=8.5)
+    title = f"{TITLE.format(family=cell.family, dataset=cell.dataset)}\n{LEGEND}"
+    figure.suptitle(title + CHANGES * changes, fontsize=8.5)
     bar = figure.colorbar(matplotlib.cm.ScalarMappable(norm, COLOURS), ax=axes[: len(places)], pad=0.015)
     bar.set_label(BAR, fontsize=8)
     bar.ax.grid(visible=False)
@@ -99,16 +101,16 @@ def _cell(axes: Axes, one: Advantage, where: tuple[int, int], colour: Colour) ->
     axes.text(x, y - 0.08, f"{one.value.value:+.3f}", **style, fontsize=8)
 
 
-def _crossing(axes: Axes, one: Crossing, sizes: Sequence[int], budgets: Sequence[int]) -> None:
-    """Where the sign changes, with its interval; an open end is an arrow."""
+def _crossing(axes: Axes, one: Crossing, sizes: Sequence[int], budgets: Sequence[int]) -> bool:
+    """Where the sign changes, with its interval; an open end is an arrow. Whether there is any."""
     change = one.change
     if one.budget is None or (change.low is None and change.high is None):
-        return
+        return False
     y, half = budgets.index(one.budget) - 0.34, 0.42  # of a column: how far an open end goes on
     low = -half if change.low is None else _place(change.low, sizes)
     high = len(sizes) - 1 + half if change.high is None else _place(change.high, sizes)
     if change.place is None and high - low < half:
-        return  # it lies beyond the last point, or the first
+        return False  # it lies beyond the last point, or the first
     axes.plot([low, high], [y, y], color="white", lw=3.5, zorder=3)
     axes.plot([low, high], [y, y], color="black", lw=1.2, zorder=4)
     for x, end, arrow in ((low, change.low, "<"), (high, change.high, ">")):
@@ -118,6 +120,7 @@ def _crossing(axes: Axes, one: Crossing, sizes: Sequence[int], budgets: Sequence
             _place(change.place, sizes), y, "o", color="black", markersize=6, markeredgecolor="white",
             zorder=6,
         )  # fmt: skip
+    return True
 
 
 def _place(size: float, sizes: Sequence[int]) -> float:

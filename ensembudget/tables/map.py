@@ -27,9 +27,9 @@ def least_nll(one: Advantage) -> float:
 
 
 def notes(analysis: Analysis) -> list[str]:
-    """How many cells each side wins, the largest advantage, and which cells are underfit."""
+    """How many cells each side wins, the largest advantage, and what to be wary of."""
     found = analysis.advantages
-    return [*_counts(found), *_underfit(found)]
+    return [*_counts(found), *_at_the_edge(found), *_underfit(found)]
 
 
 def _counts(found: tuple[Advantage, ...]) -> list[str]:
@@ -50,6 +50,16 @@ def _counts(found: tuple[Advantage, ...]) -> list[str]:
         f"{said}. A split wins by most at {best.budget.budget:,} {best.budget.budget_kind}"
         f"{f' ({best.setting.label})' if best.setting.label else ''}: {signed(best.value)} with n ="
         f" {best.split.split.members}."
+    ]
+
+
+def _at_the_edge(found: tuple[Advantage, ...]) -> list[str]:
+    edge = [one for one in found if one.best is not one.wide and one.best is one.budget.splits[-1]]
+    if not edge:
+        return []
+    return [
+        f"In {len(edge)} of {len(found)} cells the best n is the largest that was tried: more networks may be"
+        " better still."
     ]
 
 
