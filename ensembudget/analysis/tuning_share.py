@@ -62,17 +62,19 @@ class TuningShare:
 
 
 def tuning_shares(drawn: DrawnAdvantages) -> tuple[TuningShare, ...]:
-    """Of every budget and setting that was planned with and without tuning, then of all of an arm."""
+    """Of every budget and setting that was planned with and without tuning, then of all of an arm.
+
+    Where a split wins untuned in some cells and not in all, these are taken together too.
+    """
     pairs = list(_pairs(drawn.found))
     found = [_share(Cells.ONE, [pair], drawn) for pair in pairs]
     for arm in dict.fromkeys(before.setting.arm for before, _ in pairs):
         its = [pair for pair in pairs if pair[0].setting.arm == arm]
         won = [pair for pair in its if pair[0].verdict == Verdict.BETTER]
-        found += [
-            _share(cells, some, drawn)
-            for cells, some in ((Cells.ALL, its), (Cells.WON_UNTUNED, won))
-            if len(some) > 1
-        ]
+        if len(its) > 1:
+            found.append(_share(Cells.ALL, its, drawn))
+        if 1 < len(won) < len(its):
+            found.append(_share(Cells.WON_UNTUNED, won, drawn))
     return tuple(found)
 
 

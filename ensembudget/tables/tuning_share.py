@@ -52,9 +52,10 @@ table = Table(
         " advantage. It is given where the untuned advantage is below zero by an interval that excludes"
         " zero, with the shares at which zero lies in the 95% interval of tuned - (1 - share) x untuned"
         " (Fieller).",
-        "Intervals are over members and test samples, drawn jointly with the choice of n. Where tuning chose"
-        " the study's own values the pools are the same, and cancel. Cells where a split wins untuned were"
-        " selected for that, so their mean advantage is flattered a little; all cells are not.",
+        "Intervals are over members and test samples, drawn jointly with the choice of n: the lowest of"
+        " several is too low by chance, and intervals allow for that. Where tuning chose the study's own"
+        " values the pools are the same, and cancel. Cells where a split wins untuned were selected for"
+        " that, so their mean advantage is flattered a little; all cells are not.",
     ),
     records=lambda analysis: analysis.tuning,
     notes=notes,

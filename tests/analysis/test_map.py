@@ -100,10 +100,10 @@ ARMS = [Arm(name="own"), Arm(name="chosen", recipe=RecipeChoice(weight_decay=1e-
 
 @pytest.fixture(scope="module")
 def tuned(make_analysis):
-    """Tuning turns the sign at 100 images, changes little at 200, and chose the study's own values at 400."""
+    """Tuning turns the sign at 100 and 200 images, either way, and chose the study's own values at 400."""
 
     def strengths(setting):
-        return WIDE if setting.tuned and setting.train_size == SIZES[0] else MANY
+        return WIDE if (setting.train_size, setting.tuned) in ((SIZES[0], True), (SIZES[1], False)) else MANY
 
     return make_analysis(make_study(arms=ARMS), strengths, as_tuned)
 
@@ -180,6 +180,9 @@ def test_tuning_takes_everything_where_it_turns_the_sign_and_nothing_where_pools
     for (size, _), one in found.items():
         gap = one.tuned[0].value.value - one.untuned[0].value.value
         assert one.difference.value == pytest.approx(gap)
+        if size == SIZES[1]:
+            assert (one.share, one.no_share) == (None, NoShare.WIDE_WINS)
+            continue
         assert one.share.value == pytest.approx(1 - one.after.value / one.before.value)
         if size == SIZES[-1]:
             assert (one.difference.low, one.difference.high) == (0, 0)
@@ -192,11 +195,13 @@ def test_tuning_takes_everything_where_it_turns_the_sign_and_nothing_where_pools
 
 def test_over_all_cells_the_share_is_that_of_the_mean_advantages(tuned):
     every, won = tuned.tuning[6:]
-    assert (every.cells, won.cells, len(every.untuned)) == (Cells.ALL, Cells.WON_UNTUNED, 6)
-    before = np.mean([one.value.value for one in every.untuned])
-    after = np.mean([one.value.value for one in every.tuned])
-    assert every.share.value == pytest.approx(1 - after / before)
-    assert every.share.low < every.share.value < every.share.high
+    assert (every.cells, len(every.untuned)) == (Cells.ALL, 6)
+    assert (won.cells, len(won.untuned)) == (Cells.WON_UNTUNED, 4)
+    for one in (every, won):
+        before, after = (np.mean([a.value.value for a in some]) for some in (one.untuned, one.tuned))
+        assert one.difference.low < after - before < one.difference.high
+    assert won.share.value == pytest.approx(1 - after / before)
+    assert won.share.low < won.share.value < won.share.high
     assert len(tuning_share.table.notes(tuned)) == 2
 
 
