@@ -5,8 +5,8 @@ again, with the store), `arrange` (how members are stepped here; `run` calls it 
 `status`, `evaluate`, `report`. On their own: `split` finds the width that spends a budget, `score_pool` and
 `calibrated_nll` score logits, `fit_points` fits a law.
 Before members are paid for: `read_plane` or `study_plane`, `fit_plane`, `plane_budget`, `predict`;
-and `space_of`, `Policy`, `TrainingSource`, `search`. `import ensembudget.timm` makes the families known to
-timm.
+and `space_of`, `Policy`, `TrainingSource`, `search`. Along data sizes: `study_curves`, `judged_ranks`,
+`forecast`. `import ensembudget.timm` makes the families known to timm.
 
 The names are listed in `__init__.pyi` and imported when they are first used.
 """

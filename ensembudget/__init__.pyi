@@ -1,4 +1,6 @@
 from .analysis import Analysis as Analysis
+from .analysis.curve_forecasts import forecast as forecast
+from .analysis.curve_ranks import judged_ranks as judged_ranks
 from .errors import EnsembudgetError as EnsembudgetError
 from .laws._fit import fit_points as fit_points
 from .planning.plan import plan as plan
@@ -31,6 +33,7 @@ from .scoring.pools import Results as Results
 from .store import Store as Store
 from .studies import load_study as load_study
 from .verbs.analyse import analyse as analyse
+from .verbs.curves import study_curves as study_curves
 from .verbs.evaluate import evaluate as evaluate
 from .verbs.plan import plan_study as plan_study
 from .verbs.predict import study_plane as study_plane

@@ -174,11 +174,11 @@ def solved(law: Law, curves: LearningCurves, columns: Sequence[int], values: Arr
         at: Training images, (place,).
 
     Returns:
-        The metric, (draw, place), above zero.
+        The metric, (draw, place), above zero and no higher than it can be.
     """
     scale, least = share_scale(law, curves), _LEAST * curves.ceiling
     parameters = law.solve(curves.sizes[list(columns)], np.maximum(values, least) / scale, law.objectives[0])
-    found: Array = np.maximum(scale * law.value(parameters, at), least)
+    found: Array = np.clip(scale * law.value(parameters, at), least, curves.highest)
     return found
 
 
@@ -203,11 +203,11 @@ def _curve_fit(curves: LearningCurves, row: int, name: str, largest: float, judg
     predicted, error = None, None
     if fit.a is not None:
         place = np.array([at])
-        least = _LEAST * curves.ceiling
-        value = max(least, scale * float(curve(fit, place)[0]))
+        bounds = _LEAST * curves.ceiling, curves.highest
+        value = float(np.clip(scale * curve(fit, place), *bounds)[0])
         drawn = None
         if not points.unknown:
-            drawn = np.maximum(least, scale * drawn_values(points, fit, place)[:, 0])
+            drawn = np.clip(scale * drawn_values(points, fit, place)[:, 0], *bounds)
         predicted = ends_of(value, drawn)
         error = ends_of(
             value - float(curves.values[row, judged]),

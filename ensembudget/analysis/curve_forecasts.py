@@ -141,6 +141,16 @@ def forecast(curves: LearningCurves, at: float) -> Forecast:
 
     Raises:
         FitError: Too few sizes, or what is asked was measured.
+
+    Example:
+        Curves that will have crossed.
+
+        >>> models = [CurveModel("vgg", "", None, width, 1, 100 * width**2) for width in (8, 16)]
+        >>> sizes = np.array([500.0, 1000, 2000, 4000])
+        >>> values = np.stack([0.5 * (sizes / 500) ** -0.2, 0.9 * (sizes / 500) ** -0.45])
+        >>> curves = LearningCurves("error", 1.0, tuple(models), sizes, values, (), unknown="made up")
+        >>> values[:, -1].argmin(), forecast(curves, 16_000).groups[0].best.model.width
+        (np.int64(0), 16)
     """
     columns = _columns(curves, at)
     whole = np.all(curves.values[:, columns] > 0, axis=1, keepdims=True)[:, 0]

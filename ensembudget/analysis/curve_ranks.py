@@ -212,7 +212,7 @@ def _result(
     correlations = np.mean([one.correlations for one in its], 0)
     difference = None
     if law != NO_LAW:
-        difference = _interval(correlations - np.mean([one.correlations for one in without], 0))
+        difference = _interval(correlations - np.mean([one.correlations for one in without], 0), -2, 2)
     return RankResult(
         metric=judged.curves.metric,
         group=group,

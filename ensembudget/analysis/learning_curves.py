@@ -119,14 +119,14 @@ class LearningCurves:
 
     @property
     def highest(self) -> float:
-        """What the metric can be at most."""
-        return self.ceiling if self.metric == "error" else math.inf
+        """What the metric is expected to be at most: who calibrates is no worse than a constant answer."""
+        return math.inf if self.metric == "nll" else self.ceiling
 
     def measured(self, row: int, column: int) -> Interval:
         """One point with Student's 95% interval over fresh members."""
         error = Variance(float(self.variances[row, column]), float(self.freedoms[row, column]))
         value = float(self.values[row, column])
-        return interval(value, None if self.unknown else error, (0, self.highest))
+        return interval(value, None if self.unknown else error, (0, max(value, self.highest)))
 
     def of_models(self, rows: Sequence[int]) -> "LearningCurves":
         """The same of some models only."""

@@ -53,7 +53,8 @@ def learning_curves(sources: Sequence[CurveSource], metrics: Sequence[str]) -> l
         FitError: Studies of different images, or two measurements of one point.
     """
     _check(sources)
-    places = [place for source in sources for place in _places(source)]
+    tunes = any(setting.tuned is not None for source in sources for setting in source.results.plan.settings)
+    places = [place for source in sources for place in _places(source, tunes)]
     places = list({(place.model, place.pool.planned.cell.key): place for place in places}.values())
     _check_points(places)
     return [_curves(places, sources, metric) for metric in metrics]
@@ -84,7 +85,7 @@ def _check_points(places: Sequence[_Place]) -> None:
             )
 
 
-def _places(source: CurveSource) -> Iterator[_Place]:
+def _places(source: CurveSource, tunes: bool) -> Iterator[_Place]:
     for pool in source.results.pools:
         if pool.scores is None:
             continue
@@ -96,16 +97,17 @@ def _places(source: CurveSource) -> Iterator[_Place]:
         }
         for members in sorted({1, *spent} & set(pool.scores.losses)):
             losses, noise = pool.split_losses(members), source.plane.noises[own, planned.cell.width]
-            yield _Place(_model(pool, members), pool, noise, losses.errors if losses else None)
+            yield _Place(_model(pool, members, tunes), pool, noise, losses.errors if losses else None)
 
 
-def _model(pool: Pool, members: int) -> CurveModel:
+def _model(pool: Pool, members: int, tunes: bool) -> CurveModel:
+    """What a pool's ensembles of one size are a point of; where some study tunes, others are untuned."""
     cell, setting = pool.planned.cell, pool.planned.setting
     options = ", ".join(f"{name} {value}" for name, value in cell.options.items())
     return CurveModel(
         family=f"{cell.family} ({options})" if options else cell.family,
         arm=setting.arm,
-        tuned=setting.tuned,
+        tuned=bool(setting.tuned) if tunes else None,
         width=cell.width,
         members=members,
         parameters=members * pool.trained[0].member.parameters,
@@ -163,12 +165,13 @@ def _errors(places: Sequence[_Place], metric: str) -> tuple[Array, float] | None
 def _budgets(models: Sequence[CurveModel], sources: Sequence[CurveSource]) -> Iterator[BudgetGroup]:
     """Splits of one budget that differ in nothing else, where there are at least two."""
     found: dict[str, set[int]] = {}
+    tunes = models[0].tuned is not None
     several = len({model.family for model in models}) > 1
     for source in sources:
         pools = {pool.planned.cell.key: pool for pool in source.results.pools if pool.trained}
         for split in source.results.plan.splits:
             pool = pools.get(source.results.plan.cell_of(split).cell.key)
-            if pool and (model := _model(pool, split.members)) in models:
+            if pool and (model := _model(pool, split.members, tunes)) in models:
                 found.setdefault(_budget_name(split, model, several), set()).add(models.index(model))
     return (BudgetGroup(name, tuple(sorted(rows))) for name, rows in found.items() if len(rows) > 1)
 
