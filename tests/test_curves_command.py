@@ -7,6 +7,8 @@ import json
 import numpy as np
 import pytest
 
+from ensembudget.analysis.measured_curves import CurveSource, learning_curves
+from ensembudget.analysis.plane import measured_plane
 from ensembudget.cli import main
 from ensembudget.store import Store
 from ensembudget.studies import load_study
@@ -102,6 +104,40 @@ def test_points_and_their_errors_are_those_of_the_scores(place, metric):
             assert found.values[row, column] == pytest.approx(1 - mean if metric == "error" else mean)
             variance = getattr(pool.split_losses(model.members).errors, name)
             assert found.variances[row, column] == pytest.approx(variance.value)
+
+
+def test_a_tuned_pool_that_is_the_untuned_one_varies_with_it(place):
+    plan = plan_study(load_study(place / "conv.toml"))
+    twice = {
+        name: [
+            one.model_copy(update={"tuned": tuned}) for tuned in (False, True) for one in getattr(plan, name)
+        ]
+        for name in ("cells", "splits")
+    }
+    results = evaluate(plan.model_copy(update=twice), Store(place / "store"))
+    found = learning_curves([CurveSource(results, measured_plane(results))], ["cnll"])[0]
+    count = len(found.models) // 2
+    assert [one.tuned for one in found.models] == [False] * count + [True] * count
+    assert found.drawn[:, :count] == pytest.approx(found.drawn[:, count:], abs=1e-6)
+    assert [group.name for group in found.budgets] == [
+        f"splits of {budget} parameters, {how}"
+        for how in ("untuned", "tuned")
+        for budget in ("4,000", "8,000")
+    ]
+
+
+def test_untuned_sizes_of_one_study_join_the_curves_of_another_that_tunes(place, tmp_path):
+    store, plans = Store(place / "store"), []
+    for name, sizes in (("small", SIZES[:2]), ("large", SIZES[2:])):
+        (tmp_path / f"{name}.toml").write_text(toml(name, sizes=sizes))
+        plans.append(plan_study(load_study(tmp_path / f"{name}.toml")))
+    cells = [one.model_copy(update={"tuned": False}) for one in plans[1].cells]
+    splits = [one.model_copy(update={"tuned": False}) for one in plans[1].splits]
+    plans[1] = plans[1].model_copy(update={"cells": cells, "splits": splits})
+    found = study_curves(plans, store, "cnll")
+    assert {one.tuned for one in found.models} == {False}
+    assert np.isfinite(found.values).all()
+    assert found.sizes.tolist() == SIZES
 
 
 def test_two_studies_of_one_dataset_are_ranked_together(place):

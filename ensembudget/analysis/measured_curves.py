@@ -168,10 +168,9 @@ def _budgets(models: Sequence[CurveModel], sources: Sequence[CurveSource]) -> It
     tunes = models[0].tuned is not None
     several = len({model.family for model in models}) > 1
     for source in sources:
-        pools = {pool.planned.cell.key: pool for pool in source.results.pools if pool.trained}
         for split in source.results.plan.splits:
-            pool = pools.get(source.results.plan.cell_of(split).cell.key)
-            if pool and (model := _model(pool, split.members, tunes)) in models:
+            pool = source.results.pool_of(split)
+            if pool.trained and (model := _model(pool, split.members, tunes)) in models:
                 found.setdefault(_budget_name(split, model, several), set()).add(models.index(model))
     return (BudgetGroup(name, tuple(sorted(rows))) for name, rows in found.items() if len(rows) > 1)
 
