@@ -474,8 +474,7 @@ def test_the_table_has_every_value_its_score_and_what_it_cost(store, tmp_path):
     spent, scored = sum(by_width), planned.training_flops(planned.runs)
     assert f"Tuning took 18 members and {spent:.3g} FLOP of training, {spent / scored:.0%} of the" in page
     assert (
-        "weight_decay = 0.003, the highest value that was tried, was chosen at width 2; width 3: a better"
-        in page
+        "weight_decay = 0.003, the highest value that was tried, was chosen at widths 2, 3: a better" in page
     )
     kept = json.loads((tmp_path / "manifest.json").read_text())["choices"]
     assert [Choice.model_validate(one) for one in kept] == [one.choice for one in planned.tuning]

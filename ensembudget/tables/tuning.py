@@ -1,6 +1,6 @@
 """One row a combination of values that was tried: how single members did on the validation images."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -61,21 +61,21 @@ def notes(subject: Analysis | Plan) -> list[str]:
 
 
 def _edges(plan: Plan) -> Iterator[str]:
-    places: dict[Edge, list[str]] = {}
+    where: dict[Edge, list[Tuning]] = {}
     for tuning in plan.tuning:
         for edge in edges(tuning):
-            places.setdefault(edge, []).append(_place(plan, tuning))
-    for edge, where in places.items():
+            where.setdefault(edge, []).append(tuning)
+    for edge, its in where.items():
         yield (
             f"{said({edge.field: edge.value})}, the {edge.side} value that was tried, was chosen at"
-            f" {'; '.join(where)}: a better one may lie beyond."
+            f" {_places(plan, its)}: a better one may lie beyond."
         )
 
 
 def _diverged(plan: Plan) -> Iterator[str]:
-    for tuning in plan.tuning:
-        if tuning.choice and all(trial.diverged for trial in tuning.choice.trials):
-            yield f"Every combination diverged at {_place(plan, tuning)}: nothing speaks for the one chosen."
+    its = [one for one in plan.tuning if one.choice and all(trial.diverged for trial in one.choice.trials)]
+    if its:
+        yield f"Every combination diverged at {_places(plan, its)}: nothing speaks for the one chosen."
 
 
 def _cost(plan: Plan) -> Iterator[str]:
@@ -90,10 +90,17 @@ def _cost(plan: Plan) -> Iterator[str]:
     )
 
 
-def _place(plan: Plan, tuning: Tuning) -> str:
+def _places(plan: Plan, some: Sequence[Tuning]) -> str:
+    """Widths, with the data size and the arm where the plan has several."""
     several = len({one.images for one in plan.tuning}) > 1
-    images = f" with {tuning.images:,} images" if several else ""
-    return f"width {tuning.width}{images}{f' ({tuning.arm})' if tuning.arm else ''}"
+    widths: dict[str, list[str]] = {}
+    for one in some:
+        words = [f"with {one.images:,} images" if several else "", f"in {one.arm}" if one.arm else ""]
+        widths.setdefault(" ".join(filter(None, words)), []).append(str(one.width))
+    return "; ".join(
+        f"width{'s' * (len(its) > 1)} {', '.join(its)}{f' {where}' if where else ''}"
+        for where, its in widths.items()
+    )
 
 
 table = Table(
