@@ -142,6 +142,16 @@ def test_a_study_without_these_axes_has_no_map(make_analysis):
     assert (found.advantages, found.crossings, found.tuning, found.subsets) == ((), (), (), ())
 
 
+def test_a_wide_network_of_one_member_is_compared_and_not_judged(make_analysis):
+    found = make_analysis(make_study(train_size=SIZES[:2], budgets=[11338], pool=1), lambda setting: MANY)
+    assert {one.verdict for one in found.advantages} == {Verdict.NOT_JUDGED}
+    assert all((one.value.low, one.value.high) == (None, None) for one in found.advantages)
+    assert found.crossings == ()
+    assert "2 are not judged: a pool of one member" in TABLES["map"].notes(found)[0]
+    *panels, _ = styled(FIGURES["map"], found).axes
+    assert [text.get_text()[-1] for text in panels[0].texts][::2] == ["?"] * 2
+
+
 # Crossings.
 
 
