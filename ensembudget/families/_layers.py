@@ -66,6 +66,15 @@ class Conv2d(nn.Conv2d):
     def initialise(self, generators: Sequence[Generator]) -> None:
         _initialise(self.weight, self.bias, self._rule, generators)
 
+    def forward(self, x: Tensor) -> Tensor:
+        if self.kernel_size == (1, 1) and self.stride != (1, 1):
+            # The same numbers as a strided 1x1 convolution. oneDNN's own, with AVX2, channels last and
+            # fewer than 8 input channels, writes its weight gradient past the end of its memory:
+            # uxlfoundation/oneDNN issue 6035, seen in torch 2.14.
+            rows, columns = self.stride
+            return F.conv2d(x[..., ::rows, ::columns], self.weight, self.bias, groups=self.groups)
+        return super().forward(x)
+
 
 class Linear(nn.Module):
     """A linear layer for each member: (sample, members x c_in) to (sample, members x c_out).
