@@ -17,6 +17,7 @@ from ..records import Task
 from ._base import Arrays
 from ._cache import DECODER, cache_folder, digest_of, open_cached, to_bytes
 from ._data import Data
+from ._resize import LARGEST, resized
 
 
 def split_name(spec: str) -> tuple[str, str]:
@@ -34,42 +35,63 @@ def split_name(spec: str) -> tuple[str, str]:
     return name, place
 
 
-def task_of(spec: str) -> Task:
+def task_of(spec: str, image_size: int | None = None) -> Task:
     """Classes, channels and image size of a dataset, which is read only where they are not known."""
     name, _ = split_name(spec)
-    return DATASETS[name].task or load(spec).task
+    known = DATASETS[name].task
+    if known is None:
+        return load(spec, image_size).task
+    return known._replace(image_size=image_size or known.image_size)
 
 
-def label(spec: str) -> str:
-    """What tables call a dataset: its folder's name, or its own where it has no folder."""
+def label(spec: str, image_size: int | None = None) -> str:
+    """What tables call a dataset: its folder's name, or its own where it has no folder.
+
+    Example:
+        >>> label("cifar10"), label("parquet:data/photos", image_size=16)
+        ('cifar10', 'photos-16px')
+    """
     name, place = split_name(spec)
-    if not place:
-        return name
-    return re.sub(r"[^A-Za-z0-9_.-]+", "-", Path(place).resolve().name)
+    if place:
+        name = re.sub(r"[^A-Za-z0-9_.-]+", "-", Path(place).resolve().name)
+    return name if image_size is None else f"{name}-{image_size}px"
 
 
-def load(spec: str) -> Data:
+def load(spec: str, image_size: int | None = None) -> Data:
     """Loads a dataset: decodes it the first time, then reads it from the cache.
+
+    Args:
+        spec: As in a study: `digits`, `folder:DIR`.
+        image_size: Pixels a side to which images are resized; None leaves them as they are.
 
     Raises:
         DatasetError: Missing, empty or damaged files, fewer than two classes, labels out of
-            range, images that are not square or smaller than 8 pixels.
+            range, images that are not square or smaller than 8 pixels; such an image size.
 
     Example:
         >>> load("digits").arrays.train_images.shape
         (1000, 8, 8, 1)
     """
     name, place = split_name(spec)
+    if image_size is not None and not SMALLEST_IMAGE <= image_size <= LARGEST:
+        raise DatasetError(
+            f"image_size {image_size:,} is not between {SMALLEST_IMAGE} and {LARGEST:,} pixels, the smallest"
+            " and largest images that are trained on."
+        )
     part = DATASETS[name]
     files = sorted(part.files(place)) if part.files else []
-    source = hashlib.sha256(json.dumps([DECODER, name, *_fingerprint(files)]).encode()).hexdigest()
+    size = [] if image_size is None else [f"{image_size} pixels"]
+    source = hashlib.sha256(json.dumps([DECODER, name, *size, *_fingerprint(files)]).encode()).hexdigest()
     pointer = cache_folder() / "sources" / f"{source}.txt"
+    called = label(spec, image_size)
     if files and pointer.exists():
         try:
-            return open_cached(pointer.read_text(), label(spec))
+            return open_cached(pointer.read_text(), called)
         except (DatasetError, OSError, ValueError):
             pass  # the cache may be deleted or damaged at any time: decode again
     arrays = part.decode(place)
+    if image_size is not None:
+        arrays = resized(arrays, image_size)
     check(arrays, spec)
     digest = digest_of(arrays)
     try:
@@ -80,7 +102,7 @@ def load(spec: str) -> Data:
             f"dataset {spec!r} cannot be kept in the cache {str(cache_folder())!r}: {error}."
             " Name another folder in ENSEMBUDGET_CACHE."
         ) from None
-    return Data(label(spec), digest, arrays)
+    return Data(called, digest, arrays)
 
 
 def check(arrays: Arrays, spec: str) -> None:

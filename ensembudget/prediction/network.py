@@ -17,7 +17,7 @@ def planned_network(plan: Plan, arm: str) -> Network:
     return Network(
         family=study.family,
         options=cell.options,
-        task=plan.task or task_of(study.dataset),
+        task=plan.task or task_of(study.dataset, study.image_size),
         dtype=study.dtype,
         multiple_of=study.multiple_of,
         budget_kind=study.budget_kind,
@@ -35,7 +35,7 @@ def study_network(study: Study, arm: str | None = None) -> Network:
     return Network(
         family=study.family,
         options=dict(variant.options),
-        task=task_of(study.dataset),
+        task=task_of(study.dataset, study.image_size),
         dtype=study.dtype,
         multiple_of=study.multiple_of,
         budget_kind=study.budget_kind,

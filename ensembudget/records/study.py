@@ -41,6 +41,7 @@ class Study(Record):
     for every arm and for every combination of the values that `sweep` lists.
 
     A list of train sizes is an axis of its own, and so are `subsets` disjoint draws of training images.
+    With `image_size` images are cut to their central square and resized to so many pixels a side.
     `recipe_at` lays fields over the recipe of every arm at one train size: `500 = { epochs = 60 }`.
     """
 
@@ -50,6 +51,7 @@ class Study(Record):
     family: str
     options: Options = {}
     dataset: str
+    image_size: PositiveInt | None = None
     train_size: OneOrMore | None = None
     subsets: PositiveInt = 1
     validation_size: NonNegativeInt = 0

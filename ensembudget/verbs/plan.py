@@ -15,7 +15,7 @@ def plan_study(study: Study, store: Store | None = None) -> Plan:
         study: The study.
         store: Where the choices of a study with `tune` are kept; None, and none is made yet.
     """
-    data = load(study.dataset)
+    data = load(study.dataset, study.image_size)
     return plan(
         study,
         data.task,
