@@ -1,4 +1,4 @@
-"""README says what is true today: its table is published, its commands parse, its links lead somewhere."""
+"""README and docs/ say what is true: tables are published, commands parse, links lead somewhere."""
 
 import json
 import re
@@ -22,12 +22,23 @@ def test_the_first_table_is_the_published_one():
     assert render(memory_split.table.short, rows, "md", notes) in README
 
 
-@pytest.mark.parametrize("target", re.findall(r"\]\(([^)#:]+)\)", README))
-def test_every_link_leads_to_a_file(target):
-    assert (ROOT / target).exists()
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
-@pytest.mark.parametrize("line", re.findall(r"^\$ ensembudget (.*?)(?: +#.*)?$", README, re.MULTILINE))
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_to_a_file(page):
+    for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+        assert (page.parent / target).exists(), target
+
+
+COMMANDS = [
+    line
+    for page in PAGES
+    for line in re.findall(r"^\$ ensembudget (.*?)(?: +#.*)?$", page.read_text(), re.MULTILINE)
+]
+
+
+@pytest.mark.parametrize("line", dict.fromkeys(COMMANDS))
 def test_every_command_parses(line):
     words = shlex.split(line)
     assert build_parser(words).parse_args(words).act
