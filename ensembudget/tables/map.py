@@ -4,7 +4,7 @@ from ..analysis import Analysis
 from ..analysis.advantages import Advantage
 from ..scoring.comparison import Verdict
 from ._base import Column, Table
-from ._setting import setting_columns
+from ._setting import NAMES, setting_columns
 from .memory_split import signed
 
 UNDERFIT = 0.5  # of the test NLL: a training loss above it is named
@@ -94,8 +94,8 @@ table = Table(
         Column("ties", "tied with it", get=ties),
         Column("cnll", "CNLL", ".4f", get="split.score.cnll.value"),
         Column("wide_cnll", "CNLL, wide", ".4f", get="wide.score.cnll.value"),
-        Column("least_train_loss", "training loss, least", ".3f", get="least_loss"),
-        Column("greatest_train_loss", "greatest", ".3f", get="greatest_loss"),
+        Column("least_train_loss", "least training loss", ".3f", get="least_loss"),
+        Column("greatest_train_loss", "greatest training loss", ".3f", get="greatest_loss"),
     ),
     rules=(
         "n: of the ensemble of at least two with the lowest CNLL at that budget, selected on the test set."
@@ -109,5 +109,6 @@ table = Table(
     ),
     records=lambda analysis: analysis.advantages,
     notes=notes,
+    summary=(*NAMES, *"budget members width wide_width advantage verdict greatest_train_loss".split()),
     order=5,
 )
