@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .budgets._base import Budget
     from .datasets._base import Dataset
     from .executors._base import Executor
+    from .exporting.formats._base import Format
     from .families._base import Family
     from .figures._base import Drawing
     from .laws._base import Law
@@ -158,9 +159,10 @@ EXECUTORS: Catalog["Executor"] = Catalog("executors", "executor")
 WAYS: Catalog["Way"] = Catalog("stepping/ways", "way")
 TABLES: Catalog["Table"] = Catalog("tables", "table")
 FIGURES: Catalog["Drawing"] = Catalog("figures", "figure")
+FORMATS: Catalog["Format"] = Catalog("exporting/formats", "format")
 
 # What `ls` can list, by kind.
 CATALOGS: dict[str, Catalog[Any]] = {
     one.kind: one
-    for one in (FAMILIES, DATASETS, MODES, BUDGETS, LAWS, METRICS, EXECUTORS, WAYS, TABLES, FIGURES)
+    for one in (FAMILIES, DATASETS, MODES, BUDGETS, LAWS, METRICS, EXECUTORS, WAYS, TABLES, FIGURES, FORMATS)
 }

@@ -1,7 +1,10 @@
 """What goes wrong, said once: what was asked, why it cannot be, the numbers, the nearest that can."""
 
 import difflib
+import re
 from collections.abc import Iterable
+
+LONGEST = 250  # characters of a value that a message repeats
 
 
 class EnsembudgetError(Exception):
@@ -58,6 +61,10 @@ class ScoreError(EnsembudgetError):
     """Logits or labels that cannot be scored."""
 
 
+class ExportError(EnsembudgetError):
+    """An ensemble that cannot be exported, or an exported one that cannot be read."""
+
+
 class FitError(EnsembudgetError):
     """Points that no law can be fitted to."""
 
@@ -78,3 +85,27 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """
     near = difflib.get_close_matches(word, list(known), n=1)
     return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def told(value: object) -> str:
+    """A value as a message repeats it: in one line, cut in the middle where it is long.
+
+    >>> told("40MB"), len(told("x" * 5000)) <= LONGEST
+    ("'40MB'", True)
+    """
+    text = " ".join(repr(value).split())
+    half = LONGEST // 2 - 3
+    return text if len(text) <= LONGEST else f"{text[:half]} ... {text[-half:]}"
+
+
+def reason(error: BaseException) -> str:
+    """What a library says is wrong: in one line, without addresses of objects and without a full stop.
+
+    >>> reason(ValueError("cannot read  <io.BytesIO object at 0x7f01>."))
+    'cannot read io.BytesIO'
+    >>> reason(FileNotFoundError(2, "No such file", "x"))
+    'No such file'
+    """
+    said = (error.strerror if isinstance(error, OSError) else "") or str(error) or type(error).__name__
+    text = re.sub(r"<([\w.]+)( object)? at 0x[0-9a-fA-F]+>", r"\1", " ".join(said.split()))
+    return text.rstrip(".")

@@ -1,8 +1,16 @@
 """Files that are written whole or not at all."""
 
 import os
+import re
 import uuid
+import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from .errors import InputError, reason, told
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def write_whole(path: Path, content: str | bytes, *, durable: bool = False) -> None:
@@ -58,3 +66,29 @@ def sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def read_csv(path: str, what: str, index_col: Literal[False] | None = None) -> "pd.DataFrame":
+    """A CSV file of this machine; an address of the network is refused, not fetched.
+
+    Args:
+        path: The file.
+        what: It is, in messages.
+        index_col: As `pandas.read_csv` takes it.
+
+    Raises:
+        InputError: It cannot be read, or is no CSV.
+    """
+    import pandas as pd
+
+    named = f"{what} {told(path)}"
+    if re.match(r"[a-zA-Z][a-zA-Z0-9+.-]*://", path):
+        raise InputError(f"{named} is an address, and only files are read. Download it, and name the file.")
+    try:
+        with Path(path).open(newline="") as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore", pd.errors.ParserWarning)  # a comma at the end of every line
+            return pd.read_csv(file, index_col=index_col)
+    except OSError as error:
+        raise InputError(f"{named} cannot be read: {reason(error)}.") from None
+    except ValueError as error:
+        raise InputError(f"{named} cannot be read as CSV: {reason(error)}.") from None

@@ -160,7 +160,7 @@ def plan_case(rest: str, *words: str) -> Case:
 CASES = {
     # The budget and what it is spent on.
     "budget too small for n members": plan_case(
-        "--members 1,64", "10,000", "64 members", "width 1", "408", "26,112", "at most 24 members"
+        "--members 64", "10,000", "64 members", "width 1", "408", "26,112", "at most 24 members"
     ),
     "budget too small for one member": plan_case(
         "--budget 100 --members 1", "100", "408", "a budget of at least 408"

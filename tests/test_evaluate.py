@@ -15,7 +15,8 @@ from ensembudget.errors import IncompleteError, ScoreError
 from ensembudget.planning.plan import plan
 from ensembudget.records import Plan, Study
 from ensembudget.store import Store
-from ensembudget.verbs.evaluate import HEADER_LIMIT, evaluate, read_logits
+from ensembudget.verbs.evaluate import evaluate
+from ensembudget.verbs.predictions import HEADER_LIMIT, read_logits
 
 LABELS = np.arange(40) % 10
 POOL = 5

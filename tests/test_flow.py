@@ -22,6 +22,7 @@ from ensembudget.executors._base import Outcome
 from ensembudget.rendering.render import from_csv, render
 from ensembudget.store import Store
 from ensembudget.tables import memory_split, power_laws
+from ensembudget.tables._answer import answer, counted, findings
 from ensembudget.training.loop import Trained
 from ensembudget.verbs.plan import plan_study
 from ensembudget.verbs.run import run
@@ -56,7 +57,16 @@ FIGURES = [f"{name}.{kind}" for name in ("memory_split", "power_laws", "plane") 
 TABLES = [
     f"{name}.{kind}" for name in ("memory_split", "power_laws") for kind in ("csv", "md", "tex", "html")
 ]
-FILES = {"members.csv", "scores.csv", "plane.csv", "plane.json", "manifest.json", *TABLES, *FIGURES}
+FILES = {
+    "index.html",
+    "members.csv",
+    "scores.csv",
+    "plane.csv",
+    "plane.json",
+    "manifest.json",
+    *TABLES,
+    *FIGURES,
+}
 
 
 def parameters(width: int) -> int:
@@ -322,6 +332,10 @@ def test_the_report_prints_its_tables_and_a_verdict_a_budget(first):
         assert sentence in (out / "memory_split.tex").read_text().replace("\\", "")
     assert "Power laws" in said.out
     assert str(out) in said.out
+    # The last word is the answer, and the page of the report has it too.
+    table = from_csv((out / "memory_split.csv").read_text())
+    assert said.out.splitlines()[-1] == answer(table)
+    assert f"{counted(findings(table))}." in (out / "index.html").read_text()
     assert "nan" not in said.out.lower()
 
 
@@ -344,7 +358,7 @@ class Cells(html.parser.HTMLParser):
 
     def handle_data(self, data):
         if self.inside:
-            self.rows[-1][-1] += data.strip()
+            self.rows[-1][-1] = " ".join(f"{self.rows[-1][-1]} {data}".split())
 
 
 def test_the_renderings_of_a_table_say_the_same(first):
@@ -364,7 +378,7 @@ def test_a_report_renders_again_from_its_csv_and_manifest(layout, first):
     notes = json.loads((out / "manifest.json").read_text())["notes"][layout.name]
     table = from_csv((out / f"{layout.name}.csv").read_text())
     for kind in ("md", "tex", "html"):
-        assert render(layout, table, kind, notes) == (out / f"{layout.name}.{kind}").read_text()
+        assert render(layout, table, kind, notes, "tiny") == (out / f"{layout.name}.{kind}").read_text()
 
 
 def test_the_manifest_says_where_every_number_comes_from(first):
@@ -432,7 +446,8 @@ def test_a_report_into_a_folder_that_cannot_be_is_refused(first, tmp_path):
 
 def test_a_dry_run_trains_nothing(place):
     said = place("run", "--dry-run")
-    assert (said.code, said.err) == (0, "")
+    assert said.code == 0
+    assert all("timing a few steps of width" in line for line in said.err.splitlines())
     assert f"{PLANNED} members planned, 0 in the store, {PLANNED} to train" in said.out
     assert not list(place.store.rglob("members/*/*"))
 

@@ -604,7 +604,7 @@ def test_status_of_a_recorded_study(mine, tmp_path, capsys):
     for arm in ARMS:
         line = next(line.split() for line in said.out.splitlines() if line.split()[:1] == [arm])
         assert line[1:3] == ["convnet", "2"]
-        assert line[4:8] == ["2", "2", "0", "0"]
+        assert line[3:7] == ["2", "2", "0", "0"]
 
     flip(folder_of(store, keys_of(plan, "bn")[0]) / "steps.parquet", 0.3)
     assert main(ask) == 2
@@ -852,7 +852,7 @@ def test_status_of_two_arms_has_a_row_for_each_pool(both, capsys):
     assert main(["status", str(both.study), "--store", str(both.store)]) == 0
     said = capsys.readouterr().out
     lines = [line.split() for line in said.splitlines() if line.split()[1:2] == ["convnet"]]
-    assert [(line[0], int(line[2]), *line[4:8]) for line in lines] == [
+    assert [(line[0], int(line[2]), *line[3:7]) for line in lines] == [
         (arm, width, str(count), str(count), "0", "0") for arm in MODES for width, count in POOLS.items()
     ]
     assert said.splitlines()[-1] == "0 of 20 members to train; time left: none."

@@ -49,10 +49,12 @@ def close(values) -> object:
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_every_published_table_renders_from_its_csv_and_manifest_again(name, kind):
     for folder in folders(name):
-        notes = json.loads((folder / "manifest.json").read_text())["notes"][name]
+        manifest = json.loads((folder / "manifest.json").read_text())
+        notes, study = manifest["notes"][name], manifest["study"]["name"]
         rows = rows_of(folder, name)
         assert rows, folder
-        assert render(LAYOUTS[name], rows, kind, notes) == (folder / f"{name}.{kind}").read_text(), folder
+        again = render(LAYOUTS[name], rows, kind, notes, study)
+        assert again == (folder / f"{name}.{kind}").read_text(), folder
 
 
 @pytest.mark.parametrize("name", BESIDE)

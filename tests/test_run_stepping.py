@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from ensembudget import studies
+from ensembudget.cli.show import duration
 from ensembudget.datasets._load import load
 from ensembudget.errors import SteppingError
 from ensembudget.executors._base import Executor
@@ -17,10 +18,11 @@ from ensembudget.executors._worker import device_name
 from ensembudget.records import Environment, Stepping, SteppingChoice
 from ensembudget.rendering import steppings
 from ensembudget.stepping.arrange import Arrangement, autotuned
-from ensembudget.stepping.autotune import Bench, Chosen
-from ensembudget.stepping.measured import Timing
+from ensembudget.stepping.autotune import Bench, Chosen, Request
+from ensembudget.stepping.measured import Measured, Timing
 from ensembudget.stepping.parse import parse_stepping
 from ensembudget.stepping.place import Place, places
+from ensembudget.stepping.trial import paces
 from ensembudget.store import Store
 from ensembudget.store.documents import canonical, sha256
 from ensembudget.training.loop import train
@@ -189,6 +191,9 @@ def test_an_old_environment_is_one_of_plain_steps():
 # What is said before.
 
 
+ALL = ("--columns", "all")
+
+
 def table(said: Said) -> list[dict[str, str]]:
     """The steppings that a dry run prints: a row a line."""
     lines = said.out.partition("How members are stepped")[2].splitlines()[1:]
@@ -198,18 +203,18 @@ def table(said: Said) -> list[dict[str, str]]:
         if part:
             spans.append((start, start + len(part)))
         start += len(part) + 2
-    header = lines[rule - 1]
+    names = [" ".join(line[a:b].strip() for line in lines[:rule]).strip() for a, b in spans]
     rows = []
     for line in lines[rule + 1 :]:
-        if not line.strip():
+        if not line.strip() or line.startswith("More with --columns"):
             break
-        rows.append({header[a:b].strip(): line[a:b].strip() for a, b in spans})
+        rows.append({name: line[a:b].strip() for name, (a, b) in zip(names, spans, strict=True)})
     return rows
 
 
 def test_a_dry_run_says_how_and_trains_nothing(command, study):
     path = study(stepping="{ pack = 4 }")
-    said = command("run", path, *SERIAL, "--dry-run", "--stepping", "way=vmap", "--threads", "3")
+    said = command("run", path, *SERIAL, "--dry-run", "--stepping", "way=vmap", "--threads", "3", *ALL)
     assert said.code == 0, said
     assert "Nothing was trained" in said.out
     assert "5 to train" in said.out
@@ -379,10 +384,15 @@ def autotuned_alone():
             cell.model_copy(update={"flops_per_sample": 10**9 * cell.flops_per_sample})
             for cell in planned.cells
         ]
-        bench = Bench(measure, ThreadPoolExecutor)
+        bench = Bench(measure, ThreadPoolExecutor, trial=hours)
         return autotuned(cells, cells, task, fixed, places, bench), found
 
     return asked
+
+
+def hours(request):
+    """A trial by which the run is long enough to be measured."""
+    return Timing(stepping=request.plainest, seconds=1e4)
 
 
 CPU = Place(device="cpu", workers=1, threads=1)
@@ -454,11 +464,66 @@ def test_what_is_complete_is_not_arranged(command, study):
     assert arrange(planned, Store("store"), executor="serial").chosen == {}
 
 
-def test_a_short_run_is_not_measured(command, study, cache_of_its_own):
-    said = command("run", study(), "--dry-run")
-    assert said.code == 0, said
-    assert [row["pack"] for row in table(said)] == ["1"]
+def test_a_short_run_is_not_measured(study, tmp_path, cache_of_its_own):
+    planned = plan_study(studies.load_study(study()))
+    found = arrange(planned, Store(tmp_path / "s"))
+    assert list(found.chosen.values()) == [Chosen(Stepping(), None)]
     assert not (cache_of_its_own / "timings").exists()
+
+
+# What a dry run says of time.
+
+
+def test_a_dry_run_measures_no_stepping_and_says_how_long_each_split_takes(command, study, cache_of_its_own):
+    path = study(STUDY.replace("epochs = 1", "epochs = 100000"))
+    said = command("run", path, *SERIAL, "--dry-run")
+    assert said.code == 0, said
+    (kept,) = (Measured.from_json(one.read_bytes()) for one in (cache_of_its_own / "timings").iterdir())
+    assert (kept.timings, len(kept.trials)) == ((), 1)
+    steps = 3 * 100_000
+    assert kept.trials[0].seconds is not None
+    seconds = steps * kept.trials[0].seconds
+    assert duration(seconds) in said.out.partition("How members are stepped")[0]
+    assert f"About {duration(MEMBERS * seconds)} in all on this machine, 1 process of 1 thread" in said.out
+    # The next one times nothing, and says the same.
+    assert command("run", path, *SERIAL, "--dry-run").out == said.out
+
+
+def test_a_dry_run_says_how_long_tuning_takes_at_most(command, study, cache_of_its_own):
+    text = (
+        STUDY.replace("validation_size = 20", "validation_size = 50") + "[tune.values]\nepochs = [1, 4000]\n"
+    )
+    said = command("run", study(text), *SERIAL, "--dry-run")
+    assert said.code == 0, said
+    (kept,) = (Measured.from_json(one.read_bytes()) for one in (cache_of_its_own / "timings").iterdir())
+    assert kept.trials[0].seconds is not None
+    epoch = 3 * kept.trials[0].seconds
+    # Two members choose at each of two values, and five may be trained at the larger.
+    at_most = duration(2 * (1 + 4000) * epoch + MEMBERS * 4000 * epoch)
+    assert f"of which tuning and tuned pools at most {at_most}" in said.out
+
+
+def test_widths_that_are_not_tried_are_told_by_their_operations(make_cell):
+    asked, now = [], [0.0]
+
+    def trial(request):
+        """It takes 10 s of the clock, and a step 1 s."""
+        asked.append(request.cell.width)
+        now[0] += 10.0
+        return Timing(stepping=request.plainest, seconds=1.0)
+
+    bench = Bench(trial=trial, clock=lambda: now[0])
+    requests = [
+        Request(
+            cell=make_cell(width=width), task=(10, 1, 8), members=2, flops=1e9 * width,
+            fixed=SteppingChoice(), place=CPU,
+        )
+        for width in (8, 2, 4, 64)
+    ]  # fmt: skip
+    found = paces(requests, bench)
+    assert asked == [2]
+    assert [one.timing.seconds for one in found] == [4.0, 1.0, 2.0, 32.0]
+    assert [one.is_measured for one in found] == [False, True, False, False]
 
 
 # Really, in processes.
@@ -466,15 +531,18 @@ def test_a_short_run_is_not_measured(command, study, cache_of_its_own):
 
 @pytest.mark.slow
 def test_a_long_run_is_measured_in_processes_and_the_next_measures_nothing(command, study, cache_of_its_own):
-    path = study(STUDY.replace("epochs = 1", "epochs = 40000"))
-    first = command("run", path, "--dry-run", "--stepping", "compiled=no")
-    assert first.code == 0, first
-    (row,) = table(first)
-    assert float(row["ms a step, measured"]) > 0
-    assert int(row["pack"]) > 1
+    path = study(STUDY.replace("epochs = 1", "epochs = 100000"))
+    planned, fixed = plan_study(studies.load_study(path)), SteppingChoice(compiled=False)
+    first = arrange(planned, Store("store"), stepping=fixed)
+    (found,) = first.chosen.values()
+    assert found.timing.seconds > 0
+    assert found.stepping.pack > 1
     before = {one.name: one.read_bytes() for one in (cache_of_its_own / "timings").iterdir()}
-    second = command("run", path, "--dry-run", "--stepping", "compiled=no")
-    assert second.out == first.out
+    assert arrange(planned, Store("store"), stepping=fixed) == first
+    said = command("run", path, "--dry-run", "--stepping", "compiled=no")
+    (row,) = table(said)
+    assert int(row["pack"]) == found.stepping.pack
+    assert float(row["ms a step, measured"]) == pytest.approx(1e3 * found.timing.seconds, abs=0.06)
     assert {one.name: one.read_bytes() for one in (cache_of_its_own / "timings").iterdir()} == before
 
 

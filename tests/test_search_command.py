@@ -55,7 +55,7 @@ def found(spent, folder):
 
 
 def asking(written, *more, spend="60%"):
-    return "search", written, "--budget", BUDGET, "--spend", spend, *more
+    return "search", written, "--budget", BUDGET, "--spend", spend, "--executor", "serial", *more
 
 
 def test_members_of_a_search_are_the_runs_own_and_are_not_trained_again(command, written, space):

@@ -151,4 +151,5 @@ TABLE = Table(
     records=lambda lines: list(lines),
     notes=notes,
     about="claims",
+    summary=("claim", "value", "verdict", "study", "setting", "interval", "source"),
 )

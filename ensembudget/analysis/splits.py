@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from ..records import Interval, Setting, Split, SplitCost
 from ..scoring.comparison import Compared, SplitLosses, Verdict, compare
@@ -58,6 +59,20 @@ class SplitResult:
         return self.split.setting.label, self.split.budget, self.split.members
 
 
+class ComparedSplit(NamedTuple):
+    """What the ensembles of one size are worth, beside those of the other sizes.
+
+    Attributes:
+        members: Ensemble size.
+        cnll: Calibrated NLL, nats per sample, with its interval over members.
+        compared: Against the wide network, which is the ensemble of one, and against the best.
+    """
+
+    members: int
+    cnll: Interval
+    compared: Compared
+
+
 @dataclass(frozen=True)
 class BudgetResult:
     """The splits of one budget and setting, by ascending members."""
@@ -73,6 +88,15 @@ class BudgetResult:
         return next(
             (one for one in self.splits if one.score and one.score.compared.best == Verdict.BEST), None
         )
+
+    @property
+    def compared(self) -> list[ComparedSplit]:
+        """The splits that are scored, without what else is known of them."""
+        return [
+            ComparedSplit(one.split.members, one.score.cnll, one.score.compared)
+            for one in self.splits
+            if one.score
+        ]
 
     @property
     def ties(self) -> list[SplitResult]:

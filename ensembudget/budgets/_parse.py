@@ -57,7 +57,7 @@ def parse_budget(text: str | int, kind: str | None = None) -> tuple[int, str]:
         other = next(iter(readings))
         raise PlanError(
             f"budget {text!r} is in {BUDGETS[other].unit}, and budgets of kind {kind!r} are asked for."
-            f" Use --budget-kind {other}, or write it in {unit}."
+            f" Write it in {unit}, or ask for kind {other!r} (budget_kind in a study, --budget-kind in plan)."
         )
     exact = number * readings[kind]
     if exact > LARGEST:

@@ -39,7 +39,7 @@ def add_arguments(parser: Parser) -> None:
 
 def act(args: argparse.Namespace) -> int:
     from ..rendering.write import open_folder
-    from .show import print_rows
+    from .show import print_lines, print_rows
     from .values import image_count
 
     if args.at is not None and args.from_at_most is not None:
@@ -60,8 +60,8 @@ def act(args: argparse.Namespace) -> int:
         return 0
     for table, rows in shown.tables:
         if rows:
-            print_rows(table.short, rows)
-    print(*shown.said, *partial, sep="\n")
+            print_rows(table, rows, columns=args.columns)
+    print_lines([*shown.said, *partial])
     return 0
 
 

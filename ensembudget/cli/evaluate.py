@@ -1,42 +1,48 @@
-"""`ensembudget evaluate`: scores logits that were trained elsewhere."""
+"""`ensembudget evaluate`: scores predictions of members that were trained elsewhere."""
 
 import argparse
 from dataclasses import replace
 
-from .parser import Command, Parser, add_format
+from .parser import FORMATS, Command, Parser, add_format
 
 
 def add_arguments(parser: Parser) -> None:
-    about = "a safetensors file with logits (member, sample, class) and labels (sample)"
-    parser.add_argument("--logits", required=True, metavar="FILE", help=about)
+    given = parser.add_mutually_exclusive_group(required=True)
+    about = "safetensors, npz or pt with logits (member, sample, class) and labels (sample); parquet; npy"
+    given.add_argument("--logits", metavar="FILE", help=about)
+    about = "the same with probabilities, which are 0 or more and sum to 1 over the classes"
+    given.add_argument("--probabilities", metavar="FILE", help=about)
+    parser.add_argument("--labels", metavar="FILE", help="where the labels are, if not in that file")
     parser.add_argument("--out", help="a folder for the tables `scores` and `sizes`, in every format")
-    add_format(parser, "table", "csv", "json")
+    add_format(parser, *FORMATS)
 
 
 def act(args: argparse.Namespace) -> int:
     from ..rendering.write import open_folder, write_table
     from ..scoring.ensembles import score_pool
     from ..tables import scores, sizes
-    from ..verbs.evaluate import read_logits
-    from .show import print_rows
+    from ..verbs.predictions import read_logits
+    from .progress import share_shown
+    from .show import print_lines, print_rows
 
-    logits, labels = read_logits(args.logits)
+    path, probabilities = args.logits or args.probabilities, args.logits is None
+    logits, labels = read_logits(path, args.labels, probabilities=probabilities)
     folder = open_folder(args.out) if args.out else None
-    scored = score_pool(logits, labels)
-    found = sizes.size_results(logits, labels, scored)
+    with share_shown("evaluate") as on_share:
+        scored = score_pool(logits, labels, on_share=lambda share: on_share(share / 2))
+        found = sizes.size_results(logits, labels, scored, on_share=lambda share: on_share(0.5 + share / 2))
     if folder:
         write_table(folder, replace(scores.table, csv_only=False), scored.scores)
         write_table(folder, sizes.table, found)
-    print_rows(sizes.table, sizes.table.rows(found), args.format)
+    print_rows(sizes.table, sizes.table.rows(found), args.format, args.columns)
     if args.format == "table":
-        for note in sizes.table.notes(found):
-            print(note)
+        print_lines(sizes.table.notes(found))
     return 0
 
 
 command = Command(
-    "score logits from elsewhere",
+    "score logits or probabilities from elsewhere",
     add_arguments,
     act,
-    ("--logits pool.safetensors --out scores",),
+    ("--logits pool.safetensors --out scores", "--probabilities pool.npy --labels labels.npy"),
 )

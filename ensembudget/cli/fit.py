@@ -5,7 +5,7 @@ import json
 from typing import TYPE_CHECKING
 
 from ..errors import ArgumentError
-from .parser import Command, Parser, add_format
+from .parser import FORMATS, Command, Parser, add_format
 
 if TYPE_CHECKING:
     from ..arrays import Array
@@ -31,14 +31,14 @@ def add_arguments(parser: Parser) -> None:
         action="store_true",
         help="points have errors of their own, so that a law along members gets intervals too",
     )
-    add_format(parser, "table", "json")
+    add_format(parser, *FORMATS)
 
 
 def act(args: argparse.Namespace) -> int:
     from ..catalog import LAWS
     from ..laws._fit import fit_points
-    from ..rendering.render import render
     from ..tables import fits
+    from .show import print_rows
     from .values import csv_columns
 
     shared = args.x in MEMBERS and not args.independent
@@ -56,7 +56,9 @@ def act(args: argparse.Namespace) -> int:
         print(json.dumps(fitted.model_dump(mode="json"), indent=1))
         return 0
     rows = fits.table.rows([fits.FittedColumns(args.x, args.y, fitted)])
-    print(render(fits.table, rows, "txt"))
+    print_rows(fits.table, rows, args.format, args.columns)
+    if args.format == "csv":
+        return 0
     if not fitted.reach:
         print(f"No law: {fitted.status}.")
     elif fitted.no_interval:

@@ -1,10 +1,60 @@
 """The tables that only the command line prints: a plan's splits, and how far its members are."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from operator import attrgetter
 
-from ..records import said
+from ..records import Split, said
 from ..tables._base import Column, Table
-from ..tables._setting import setting_columns
+from ..tables._setting import NAMES, setting_columns
+from .show import duration
+
+PARTS = Table("parts", "Parts", (Column("name", "name"), Column("about", "about")))
+
+STORED = Table(
+    "stored",
+    "Members in the store",
+    (
+        Column("dataset", "dataset", get="cell.dataset"),
+        Column("family", "family", get="cell.family"),
+        Column("width", "width", "d", get="cell.width"),
+        Column("mode", "mode", get="cell.mode"),
+        Column("train_size", "images", ",d", get="cell.train_size"),
+        Column("epochs", "epochs", "d", get="cell.recipe.epochs"),
+        Column("done", "done", "d"),
+        Column("diverged", "diverged", "d"),
+        Column("weights", "with weights", "d"),
+        Column("bytes", "bytes", ",d"),
+        Column("key", get="cell.key"),
+    ),
+)
+
+SPACE = Table(
+    "space",
+    "What takes space in the store",
+    (Column("kind", "what"), Column("files", "files", ",d"), Column("bytes", "bytes", ",d")),
+)
+
+GARBAGE = Table(
+    "garbage",
+    "What the store no longer needs",
+    (
+        Column("path", "path", get=lambda one: str(one.path)),
+        Column("why", "why"),
+        Column("bytes", "bytes", ",d"),
+    ),
+)
+
+MERGED = Table(
+    "merged",
+    "What became of what the other store has",
+    (
+        Column("kind", "what"),
+        Column("name", "name"),
+        Column("outcome", "outcome"),
+        Column("why", "why"),
+    ),
+)
 
 SPLITS = Table(
     "plan",
@@ -22,7 +72,22 @@ SPLITS = Table(
         Column("bytes_total", "bytes", ",d"),
         Column("activations_per_sample", "activations", ",d"),
     ),
-)
+    summary=(
+        *NAMES, "budget", "members", "width", "parameters_total", "error_percent", "parameters_per_member",
+        "bytes_total", "flops_per_sample",
+    ),
+)  # fmt: skip
+
+
+def timed(seconds: Mapping[Split, float]) -> Table:
+    """The splits, and how long training one ensemble of each takes."""
+    at = next(i for i, column in enumerate(SPLITS.columns) if column.name == "width") + 1
+    training = Column("training", "training", get=lambda split: duration(seconds[split]))
+    columns = (*SPLITS.columns[:at], training, *SPLITS.columns[at:])
+    names = list(SPLITS.summary)
+    names.insert(names.index("width") + 1, training.name)
+    return replace(SPLITS, columns=columns, summary=tuple(names))
+
 
 TUNING = Table(
     "tuning",
@@ -39,6 +104,7 @@ TUNING = Table(
             "choice", "choice", get=lambda row: said(row.tuning.chosen.values) if row.tuning.chosen else None
         ),
     ),
+    summary=("arm", "train_size", "width", "choice", "combinations", "done", "members"),
 )
 
 STATUS = Table(
@@ -54,5 +120,18 @@ STATUS = Table(
         Column("diverged", "diverged", "d"),
         Column("failed", "failed", "d"),
         Column("seconds_each", "seconds each", ".1f"),
+    ),
+    summary=(*NAMES, "width", "planned", "done", "diverged", "failed", "seconds_each"),
+)
+
+EXPORTED = Table(
+    "export",
+    "Files",
+    (
+        Column("format", "format", get=lambda row: row[0]),
+        Column("file", "file", get=lambda row: row[1].file),
+        Column("tensor_bytes", "tensor bytes", ",d", get=lambda row: row[1].tensor_bytes),
+        Column("file_bytes", "file bytes", ",d", get=lambda row: row[1].file_bytes),
+        Column("difference", "off the store by", ".1e", get=lambda row: row[1].difference),
     ),
 )

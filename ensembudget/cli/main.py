@@ -2,9 +2,13 @@
 
 import os
 import sys
+import time
+import traceback
 from collections.abc import Sequence
 
-from ..errors import EnsembudgetError
+from .. import __version__
+from ..errors import EnsembudgetError, reason
+from . import voice
 from .parser import build_parser
 
 
@@ -13,10 +17,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         args = build_parser(words).parse_args(words)
+        voice.set_volume(args)
+        began = time.monotonic()
         code = int(args.act(args))
         sys.stdout.flush()  # a closed pipe raises here, where it is caught
+        voice.detail(f"version {__version__}, {time.monotonic() - began:.1f} s.")
         return code
     except EnsembudgetError as error:
+        if voice.verbose:
+            traceback.print_exc()
         print(f"ensembudget: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
@@ -26,11 +35,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
-        if os.environ.get("ENSEMBUDGET_TRACEBACK"):
+        if os.environ.get("ENSEMBUDGET_TRACEBACK") or voice.verbose:
             raise
         print(
-            f"ensembudget: internal error: {type(error).__name__}: {error}. Please report it, with the output"
-            " of the same command under ENSEMBUDGET_TRACEBACK=1.",
+            f"ensembudget: internal error: {type(error).__name__}: {reason(error)}. Please report it, with"
+            " the output of the same command under ENSEMBUDGET_TRACEBACK=1.",
             file=sys.stderr,
         )
         return 1

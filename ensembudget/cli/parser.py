@@ -8,22 +8,30 @@ from typing import Any, NoReturn
 
 from .. import __version__
 from ..errors import did_you_mean
+from . import voice
 
 # In the order of the work; `ensembudget/cli/NAME.py` holds `command`.
 COMMANDS = (
     "quickstart",
+    "init",
     "ls",
     "plan",
     "tune",
     "run",
     "status",
     "report",
+    "export",
     "evaluate",
     "fit",
     "predict",
     "search",
     "curves",
+    "store",
+    "completion",
 )
+
+
+FORMATS = ("table", "csv", "json")
 
 
 class Parser(argparse.ArgumentParser):
@@ -57,9 +65,10 @@ class Command:
 
 
 def build_parser(words: Sequence[str]) -> Parser:
-    """The parser for one command line: only the command it names gets its arguments.
+    """The parser for one command line: only the command it names first gets its arguments.
 
-    Arguments may need imports that take seconds (`plan` has a flag for every option of a family).
+    Arguments may need imports that take seconds (`plan` has a flag for every option of a family). `COMMANDS`
+    in place of a command line gives all of them their arguments.
     """
     top = Parser(
         prog="ensembudget",
@@ -78,8 +87,9 @@ def build_parser(words: Sequence[str]) -> Parser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
-        if name == chosen:
+        if name == chosen or words is COMMANDS:
             command.add_arguments(one)
+            voice.add_arguments(one)
             one.set_defaults(act=command.act)
     return top
 
@@ -88,6 +98,15 @@ def add_study(parser: Parser) -> None:
     """The study and its store."""
     parser.add_argument("study", metavar="STUDY", help="a preset (see ls studies) or a TOML file")
     add_store(parser)
+    look = parser.add_argument_group(
+        "first look", "cut the study short; it becomes a study of its own, and says so"
+    )
+    about = "train for N epochs"
+    look.add_argument("--epochs", type=int, metavar="N", help=about)
+    about = "train on N images"
+    look.add_argument("--train-size", type=int, metavar="N", help=about)
+    about = "train N members of each width at most"
+    look.add_argument("--limit", type=int, metavar="N", help=about)
 
 
 def add_store(parser: Parser) -> None:
@@ -98,6 +117,12 @@ def add_store(parser: Parser) -> None:
 
 def add_format(parser: Parser, *kinds: str) -> None:
     parser.add_argument("--format", choices=kinds, default=kinds[0], help=f"default: {kinds[0]}")
+    add_columns(parser)
+
+
+def add_columns(parser: Parser) -> None:
+    about = "of tables: fit, as many as the screen has place for, the important ones first; or all"
+    parser.add_argument("--columns", choices=("fit", "all"), default="fit", help=about)
 
 
 def add_device(parser: Parser) -> None:

@@ -1,8 +1,10 @@
 """`ensembudget plan`: the widths that spend a budget."""
 
 import argparse
+import sys
 from typing import Any
 
+from ..errors import ArgumentError, PlanError, told
 from .parser import Command, Parser, add_format
 
 
@@ -12,6 +14,12 @@ def add_arguments(parser: Parser) -> None:
     about = "see ls datasets; folder:DIR and parquet:DIR read your own"
     parser.add_argument("--family", required=True, help="see ls families")
     parser.add_argument("--dataset", required=True, help=about)
+    about = "images are cut to their central square and resized to N pixels a side"
+    parser.add_argument("--image-size", type=int, metavar="N", help=about)
+    about = "make all images so (default: as they are)"
+    parser.add_argument("--colour", choices=["rgb", "grey"], help=about)
+    about = "leave out files that cannot be decoded"
+    parser.add_argument("--skip-corrupt", action="store_true", help=about)
     about = "such as 36.8M, 250k, 40MB or 5.2GFLOP; separate several by commas"
     parser.add_argument("--budget", required=True, help=about)
     parser.add_argument("--members", default="1,2,4,8,16", help="ensemble sizes (default: 1,2,4,8,16)")
@@ -63,10 +71,23 @@ def act(args: argparse.Namespace) -> int:
         BUDGETS[args.budget_kind]
     members = whole_numbers(args.members, "--members")
     budgets = [parse_budget(text, args.budget_kind) for text in args.budget.split(",")]
-    task = task_of(args.dataset)
+    if len(set(budgets)) < len(budgets):
+        raise ArgumentError(f"--budget {told(args.budget)} has a budget twice. Give each once.")
+    task = task_of(args.dataset, args.image_size, colour=args.colour, skip_corrupt=args.skip_corrupt)
     chosen = {"options": options, "multiple_of": args.multiple_of, "dtype": args.dtype}
-    found = [split(args.family, task, budget, n, kind, **chosen) for budget, kind in budgets for n in members]
-    print_rows(SPLITS, SPLITS.rows(found), args.format)
+    found = []
+    refused: list[PlanError] = []
+    for budget, kind in budgets:
+        for n in members:
+            try:
+                found.append(split(args.family, task, budget, n, kind, **chosen))
+            except PlanError as error:
+                refused.append(error)
+    if not found:
+        raise refused[0]
+    print_rows(SPLITS, SPLITS.rows(found), args.format, args.columns)
+    for one in refused:
+        print(f"ensembudget: left out: {one}", file=sys.stderr)
     off = [one for one in found if abs(one.error_percent) > 1]
     if off and args.format == "table":
         print(

@@ -31,7 +31,7 @@ def act(args: argparse.Namespace) -> int:
     from ..prediction.predict import predict
     from ..rendering.write import open_folder, write_figure, write_rows
     from ..tables.predictions import law_note, table, verdicts
-    from .show import print_rows
+    from .show import print_lines, print_rows
     from .values import whole_numbers
 
     members = None if args.members is None else whole_numbers(args.members, "--members")
@@ -48,9 +48,9 @@ def act(args: argparse.Namespace) -> int:
     if args.format == "json":
         print(json.dumps([one.model_dump(mode="json") for one in found], indent=1))
         return 0
-    print_rows(table, rows, args.format)
+    print_rows(table, rows, args.format, args.columns)
     if args.format == "table":
-        print(*said, sep="\n")
+        print_lines(said)
     return 0
 
 

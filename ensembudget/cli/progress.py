@@ -10,6 +10,7 @@ from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 
 from ..verbs.progress import Progress
+from . import voice
 from .show import duration
 
 EVERY = 10.0  # seconds between lines where there is no terminal
@@ -18,25 +19,40 @@ EVERY = 10.0  # seconds between lines where there is no terminal
 @contextlib.contextmanager
 def shown(name: str) -> Iterator[Callable[[Progress], None]]:
     """A function to call with every step of progress; writes to standard error."""
+    with _shown(name, since=-EVERY) as show:
+        yield lambda p: show(p.share, _note(p))
+
+
+@contextlib.contextmanager
+def share_shown(name: str) -> Iterator[Callable[[float], None]]:
+    """A function to call with the share that is done; where there is no terminal, short work says nothing."""
+    with _shown(name, since=time.monotonic()) as show:
+        yield lambda share: show(share, f"{share:.0%}")
+
+
+@contextlib.contextmanager
+def _shown(name: str, since: float) -> Iterator[Callable[[float, str], None]]:
     console = Console(stderr=True)
-    if not console.is_terminal:
-        yield _lines(name)
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"))
-    with Bar(*columns, console=console) as bar:
-        task = bar.add_task(name, total=1.0, note="starting")
-        yield lambda p: bar.update(task, completed=p.share, note=_note(p))
+    if voice.quiet:
+        yield lambda share, note: None
+    elif not console.is_terminal:
+        yield _lines(name, since)
+    else:
+        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"))
+        with Bar(*columns, console=console) as bar:
+            task = bar.add_task(name, total=1.0, note="starting")
+            yield lambda share, note: bar.update(task, completed=share, note=note)
 
 
-def _lines(name: str) -> Callable[[Progress], None]:
-    last = -EVERY
+def _lines(name: str, since: float) -> Callable[[float, str], None]:
+    last, told = since, since < 0
 
-    def show(progress: Progress) -> None:
-        nonlocal last
+    def show(share: float, note: str) -> None:
+        nonlocal last, told
         now = time.monotonic()
-        if now - last >= EVERY or progress.share == 1:
-            last = now
-            print(f"{name}: {_note(progress)}", file=sys.stderr, flush=True)
+        if now - last >= EVERY or (share == 1 and told):
+            last, told = now, True
+            print(f"{name}: {note}", file=sys.stderr, flush=True)
 
     return show
 

@@ -2,13 +2,14 @@
 
 import argparse
 
-from .parser import Command, Parser
+from .parser import Command, Parser, add_columns
 
 
 def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--out", default="quickstart", help="a folder for store/ and report/ (default: quickstart)"
     )
+    add_columns(parser)
 
 
 def act(args: argparse.Namespace) -> int:
@@ -24,9 +25,9 @@ def act(args: argparse.Namespace) -> int:
 
     out = open_folder(args.out)
     planned, store = plan_study(studies.load_study("digits")), Store(out / "store")
-    print_rows(SPLITS, SPLITS.rows(planned.splits))
+    print_rows(SPLITS, SPLITS.rows(planned.splits), columns=args.columns)
     failed = train(planned, store, arrange(planned, store), "processes")
-    print_report(planned, store, out / "report", None, allow_partial=False)
+    print_report(planned, store, out / "report", None, columns=args.columns)
     return failed
 
 

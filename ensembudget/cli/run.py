@@ -1,11 +1,12 @@
 """`ensembudget run`: trains what is missing of a study."""
 
 import argparse
-import sys
 from typing import TYPE_CHECKING
 
-from .parser import Command
-from .training import add_arguments, asked, say_outcomes
+from . import training
+from .parser import Command, Parser, add_columns
+from .training import Asked, asked, say_outcomes
+from .voice import say
 
 if TYPE_CHECKING:
     from ..records import Plan
@@ -13,20 +14,24 @@ if TYPE_CHECKING:
     from ..store import Store
 
 
+def add_arguments(parser: Parser) -> None:
+    training.add_arguments(parser)
+    add_columns(parser)
+
+
 def act(args: argparse.Namespace) -> int:
-    from .. import studies
     from ..store import Store
     from ..verbs.plan import plan_study
     from ..verbs.run import arrange
     from .tuning import tune_shown
-    from .values import store_path
+    from .values import store_path, study_of
 
-    study, store, how = studies.load_study(args.study), Store(store_path(args)), asked(args)
+    study, store, how = study_of(args), Store(store_path(args)), asked(args)
     planned = plan_study(study, store)
     # Every fault of the request, before a store is made.
-    arrangement = arrange(planned, store, **how)
+    arrangement = arrange(planned, store, **how, measure=not args.dry_run)
     if args.dry_run:
-        show(planned, store, arrangement)
+        show(planned, store, arrangement, how, args.columns)
         return 0
     if planned.pending:
         if failed := tune_shown(planned, store, how):
@@ -36,25 +41,35 @@ def act(args: argparse.Namespace) -> int:
     return train(planned, store, arrangement, args.executor)
 
 
-def show(planned: "Plan", store: "Store", arrangement: "Arrangement") -> None:
-    """What would be trained, how, and at what cost."""
+def show(planned: "Plan", store: "Store", arrangement: "Arrangement", how: Asked, columns: str) -> None:
+    """What would be trained, how, and at what cost; columns as in `print_rows`."""
+    from ..planning.length import few_steps
     from ..planning.plan import few_members
     from ..rendering import steppings
+    from ..verbs.estimate import estimate
     from ..verbs.missing import missing_runs, repeated_runs
-    from ..verbs.status import seconds_left, status
-    from .layouts import SPLITS
-    from .show import duration, print_rows
+    from .layouts import SPLITS, timed
+    from .show import print_rows
+    from .timing import time_told, trials_said
     from .tuning import print_tuning
 
     runs, again = missing_runs(planned, store), len(repeated_runs(planned, store))
-    print_rows(SPLITS, SPLITS.rows(planned.splits))
+    found = estimate(
+        planned,
+        store,
+        arrangement,
+        executor=how["executor"],
+        stepping=how["stepping"],
+        on_trial=trials_said(planned.study.name),
+    )
+    splits = timed(found.splits) if found else SPLITS
+    print_rows(splits, splits.rows(planned.splits), columns=columns)
     if arrangement.chosen:
-        print_rows(steppings.table, steppings.rows(planned.cells, arrangement))
+        print_rows(steppings.table, steppings.rows(planned.cells, arrangement), columns=columns)
     if planned.tuning:
-        print_tuning(planned, store)
-    for line in few_members(planned):
+        print_tuning(planned, store, columns=columns)
+    for line in [*planned.notes, *few_members(planned), *few_steps(planned)]:
         print(line)
-    left = seconds_left(status(planned, store))
     print(
         f"{len(planned.runs)} members planned, {len(planned.runs) - len(runs)} in the store,"
         f" {len(runs)} to train: {planned.training_flops(runs):.3g} FLOP"
@@ -63,23 +78,23 @@ def show(planned: "Plan", store: "Store", arrangement: "Arrangement") -> None:
             if again
             else ""
         )
-        + (f", about {duration(left)} one after another" if left is not None else "")
-        + ". Nothing was trained."
+        + f". {time_told(found, arrangement)} Nothing was trained."
     )
 
 
 def train(planned: "Plan", store: "Store", arrangement: "Arrangement", executor: str) -> int:
     """Trains with progress shown, says how it ended, and returns the exit code."""
+    from ..planning.length import few_steps
     from ..verbs.missing import repeated_runs
     from ..verbs.run import run
     from .progress import shown
 
     name = planned.study.name
+    store.save_plan(planned)  # a place that cannot be written is refused before anything else is said
+    for line in [*planned.notes, *few_steps(planned)]:
+        say(f"{name}: {line}")
     if again := len(repeated_runs(planned, store)):
-        print(
-            f"{name}: {again} members are trained again, because their weights were not kept.",
-            file=sys.stderr,
-        )
+        say(f"{name}: {again} members are trained again, because their weights were not kept.")
     with shown(name) as on_progress:
         outcomes = run(planned, store, executor=executor, arrangement=arrangement, on_progress=on_progress)
     return say_outcomes(name, outcomes, f" {len(planned.runs)} planned.")

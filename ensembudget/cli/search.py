@@ -6,7 +6,9 @@ import sys
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from .parser import Command, Parser, add_device, add_format, add_study
+from . import training
+from .parser import FORMATS, Command, Parser, add_format
+from .voice import say
 
 if TYPE_CHECKING:
     from ..prediction.search import SearchState
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 def add_arguments(parser: Parser) -> None:
     from ..records.search import CONFIDENCE, TOLERANCE
 
-    add_study(parser)
+    training.add_arguments(parser, dry_run="say what would be trained next, and train nothing")
     parser.add_argument("--budget", required=True, help="like 36.8M, 250k")
     about = "training it may cost: a share of the study's full grid for this budget, like 25%%, or 40TFLOP"
     parser.add_argument("--spend", required=True, help=about)
@@ -24,47 +26,48 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--tolerance", type=float, default=TOLERANCE, metavar="FRACTION", help=about)
     about = f"probability that the choice is that good (default: {CONFIDENCE})"
     parser.add_argument("--confidence", type=float, default=CONFIDENCE, metavar="PROBABILITY", help=about)
-    parser.add_argument("--executor", default="serial", help="see ls executors (default: serial)")
-    add_device(parser)
-    about = "say what would be trained next, and train nothing"
-    parser.add_argument("--dry-run", action="store_true", help=about)
-    add_format(parser, "table", "json")
+    add_format(parser, *FORMATS)
 
 
 def act(args: argparse.Namespace) -> int:
-    from .. import studies
     from ..prediction.policy import Policy
     from ..prediction.search import search, state_of
     from ..prediction.space import spend_of
-    from ..rendering.render import render
+    from ..stepping.place import check_device
     from ..store import Store
     from ..tables import predictions, rounds
     from ..verbs.search import TrainingSource, space_of
-    from .values import store_path
+    from .show import print_lines, print_rows
+    from .values import store_path, study_of
 
-    study = studies.load_study(args.study)
+    how = training.asked(args)
+    check_device(args.device)
+    study = study_of(args)
     space = space_of(study, args.budget, args.arm)
     spend = spend_of(args.spend, space.grid)
     policy = Policy(space.budget, spend, space.grid, args.tolerance, args.confidence)
-    source = TrainingSource(space, Store(store_path(args)), executor=args.executor, device=args.device)
+    source = TrainingSource(space, Store(store_path(args)), **how)
 
-    def say(state: "SearchState") -> None:
-        print(rounds.sentence(state, policy), file=sys.stderr, flush=True)
+    def told(state: "SearchState") -> None:
+        say(rounds.sentence(state, policy))
 
     if args.dry_run:
-        say(state_of(policy, source.observe()))
-        print("Nothing was trained.", file=sys.stderr)
+        told(state_of(policy, source.observe()))
+        say("Nothing was trained.")
         return 0
-    found = search(policy, source, on_state=say)
+    found = search(policy, source, on_state=told)
     for reason, count in sorted(Counter(found.failures).items()):
         print(f"ensembudget: {count} failed: {reason}", file=sys.stderr)
     if args.format == "json":
         print(json.dumps(rounds.document(found, policy), indent=1))
         return 1 if found.failures else 0
     known = [found.prediction] if found.prediction else []
-    print(render(rounds.table, rounds.table.rows((found.state, policy)), "txt"))
-    print(render(predictions.table, predictions.table.rows(known), "txt"))
-    print(*predictions.verdicts(known), sep="\n")
+    if args.format == "csv":
+        print_rows(predictions.table, predictions.table.rows(known), "csv")
+        return 1 if found.failures else 0
+    print_rows(rounds.table, rounds.table.rows((found.state, policy)), columns=args.columns)
+    print_rows(predictions.table, predictions.table.rows(known), columns=args.columns)
+    print_lines(predictions.verdicts(known))
     return 1 if found.failures else 0
 
 

@@ -2,28 +2,33 @@
 
 import argparse
 
-from .parser import Command, Parser, add_study
+from .parser import FORMATS, Command, Parser, add_format, add_study
 
 
 def add_arguments(parser: Parser) -> None:
     add_study(parser)
+    add_format(parser, *FORMATS)
 
 
 def act(args: argparse.Namespace) -> int:
-    from .. import studies
     from ..verbs.plan import stored_plan
     from ..verbs.status import seconds_left, status
-    from .layouts import STATUS
-    from .show import duration, print_rows
+    from ..verbs.tune import tuning_status
+    from .layouts import STATUS, TUNING
+    from .show import duration, print_rows, print_tables
     from .tuning import print_tuning
-    from .values import existing_store
+    from .values import existing_store, study_of
 
-    study, store = studies.load_study(args.study), existing_store(args)
+    study, store = study_of(args), existing_store(args)
     planned = stored_plan(study, store)
     rows = status(planned, store)
-    print_rows(STATUS, STATUS.rows(rows))
+    if args.format != "table":
+        tuning = tuning_status(planned, store) if planned.tuning else []
+        print_tables([(STATUS, STATUS.rows(rows)), (TUNING, TUNING.rows(tuning))], args.format)
+        return 0
+    print_rows(STATUS, STATUS.rows(rows), columns=args.columns)
     if planned.tuning:
-        print_tuning(planned, store)
+        print_tuning(planned, store, columns=args.columns)
     for reason in sorted({reason for row in rows for reason in row.reasons}):
         print(f"failed: {reason}")
     left, missing = seconds_left(rows), sum(row.missing for row in rows)

@@ -1,4 +1,4 @@
-"""What `run` and `tune` share: how members are trained, and how that ended."""
+"""What `run`, `tune` and `search` share: how members are trained, and how that ended."""
 
 import argparse
 import sys
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypedDict
 
 from .parser import Parser, add_device, add_study
+from .voice import say
 
 if TYPE_CHECKING:
     from ..executors._base import Outcome
@@ -22,7 +23,9 @@ class Asked(TypedDict):
     stepping: "SteppingChoice | None"
 
 
-def add_arguments(parser: Parser) -> None:
+def add_arguments(
+    parser: Parser, dry_run: str = "show what would be trained and how, and train nothing"
+) -> None:
     add_study(parser)
     parser.add_argument("--executor", default="processes", help="see ls executors (default: processes)")
     parser.add_argument("--workers", type=int, help="jobs that run at once (default: the executor's)")
@@ -30,8 +33,7 @@ def add_arguments(parser: Parser) -> None:
     add_device(parser)
     about = "how members are stepped, such as pack=8,compiled=no (default: the study's, else autotuned)"
     parser.add_argument("--stepping", metavar="FIELD=VALUE,...", help=about)
-    about = "show what would be trained and how, and train nothing"
-    parser.add_argument("--dry-run", action="store_true", help=about)
+    parser.add_argument("--dry-run", action="store_true", help=dry_run)
 
 
 def asked(args: argparse.Namespace) -> Asked:
@@ -51,12 +53,11 @@ def say_outcomes(name: str, outcomes: "Sequence[Outcome]", also: str = "") -> in
     failed = [one for one in outcomes if one.status == "failed"]
     diverged = sum(one.status == "diverged" for one in outcomes)
     done = f"{len(outcomes) - len(failed)} members done now" if outcomes else "nothing was missing"
-    print(
+    say(
         f"{name}: {done}"
         + (f", {diverged} of them diverged" if diverged else "")
         + (f"; {len(failed)} failed" if failed else "")
-        + f".{also}",
-        file=sys.stderr,
+        + f".{also}"
     )
     for reason in sorted({one.reason or "" for one in failed}):
         print(f"ensembudget: {sum(one.reason == reason for one in failed)} failed: {reason}", file=sys.stderr)

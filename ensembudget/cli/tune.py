@@ -2,21 +2,25 @@
 
 import argparse
 
-from .parser import Command
-from .training import add_arguments, asked
+from . import training
+from .parser import FORMATS, Command, Parser, add_format
+
+
+def add_arguments(parser: Parser) -> None:
+    training.add_arguments(parser)
+    add_format(parser, *FORMATS)
 
 
 def act(args: argparse.Namespace) -> int:
-    from .. import studies
     from ..errors import StudyError
-    from ..rendering.render import render
     from ..store import Store
     from ..tables.tuning import notes, table
     from ..verbs.plan import plan_study
+    from .show import print_lines, print_rows
     from .tuning import print_tuning, tune_shown
-    from .values import store_path
+    from .values import store_path, study_of
 
-    study, store, how = studies.load_study(args.study), Store(store_path(args)), asked(args)
+    study, store, how = study_of(args), Store(store_path(args)), training.asked(args)
     if study.tune is None:
         raise StudyError(
             f"study {study.name!r} has no [tune] table, so there is nothing to choose. Give it one:"
@@ -24,14 +28,18 @@ def act(args: argparse.Namespace) -> int:
         )
     planned = plan_study(study, store)
     if args.dry_run:
-        print_tuning(planned, store)
-        print("Nothing was trained.")
+        print_tuning(planned, store, args.format, args.columns)
+        if args.format == "table":
+            print("Nothing was trained.")
         return 0
     failed = tune_shown(planned, store, how)
     planned = plan_study(study, store)
-    if rows := table.rows(planned):
-        print(render(table.short, rows, "txt"))
-        print(*notes(planned), sep="\n")
+    rows = table.rows(planned)
+    if args.format != "table":
+        print_rows(table, rows, args.format)
+    elif rows:
+        print_rows(table, rows, columns=args.columns)
+        print_lines(notes(planned))
     return failed
 
 

@@ -9,15 +9,17 @@ if TYPE_CHECKING:
     from ..store import Store
 
 
-def print_tuning(planned: "Plan", store: "Store") -> None:
-    """What tuning takes, and what of it is there."""
+def print_tuning(planned: "Plan", store: "Store", kind: str = "table", columns: str = "fit") -> None:
+    """What tuning takes, and what of it is there; kind and columns as in `print_rows`."""
     from ..planning.tuning import following
     from ..verbs.tune import tuning_status
     from .layouts import TUNING
     from .show import print_rows
 
     rows = tuning_status(planned, store)
-    print_rows(TUNING, TUNING.rows(rows))
+    print_rows(TUNING, TUNING.rows(rows), kind, columns)
+    if kind != "table":
+        return
     print(
         f"{len(planned.tuning) - len(planned.pending)} of {len(planned.tuning)} choices made:"
         f" {sum(row.done for row in rows)} of at most {sum(row.members for row in rows)} members,"

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import ValidationError
 
-from ..errors import ArgumentError, FitError, InputError, StoreError, did_you_mean
+from ..errors import ArgumentError, FitError, InputError, StoreError, did_you_mean, reason, told
+from ..files import read_csv
 
 if TYPE_CHECKING:
     from ..analysis.splits import SplitKey
-    from ..records import SplitCost
+    from ..records import SplitCost, Study
     from ..store import Store
 
 
+_LENGTHS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _UNITS = {"": 1, "k": 10**3, "m": 10**6}
 
 
@@ -26,7 +28,10 @@ def whole_numbers(text: str, flag: str) -> list[int]:
     >>> whole_numbers("1,2,4e1", "--members")
     [1, 2, 40]
     """
-    return [_whole_number(one, flag) for one in text.split(",")]
+    found = [_whole_number(one, flag) for one in text.split(",")]
+    if twice := [one for one in found if found.count(one) > 1]:
+        raise ArgumentError(f"{flag} {told(text)} has {twice[0]} twice. Give each number once.")
+    return found
 
 
 def _whole_number(text: str, flag: str) -> int:
@@ -52,8 +57,42 @@ def image_count(text: str, flag: str) -> int:
     return int(number)
 
 
+def seconds_of(text: str, flag: str) -> float:
+    """A length of time as people write it.
+
+    >>> seconds_of("90s", "--time"), seconds_of("10min", "--time"), seconds_of("1.5 h", "--time")
+    (90.0, 600.0, 5400.0)
+    """
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*(s|min|h|d)", text.strip())
+    if not match or not float(match[1]):
+        raise ArgumentError(f"{flag} {text!r} is no length of time. Write it like 90s, 10min or 2h.")
+    return float(match[1]) * _LENGTHS[match[2]]
+
+
+def study_of(args: argparse.Namespace) -> "Study":
+    """The study of a command, cut short where a first look is asked for."""
+    from ..planning.first_look import first_look
+    from ..studies import load_study
+
+    return first_look(
+        load_study(args.study), epochs=args.epochs, train_size=args.train_size, limit=args.limit
+    )
+
+
 def store_path(args: argparse.Namespace) -> Path:
-    return Path(args.store or os.environ.get("ENSEMBUDGET_STORE") or "store")
+    """Where the store is, or may be made.
+
+    Raises:
+        StoreError: No file system can have such a place.
+    """
+    path = Path(args.store or os.environ.get("ENSEMBUDGET_STORE") or "store")
+    try:
+        path.exists()
+    except (OSError, ValueError) as error:
+        raise StoreError(
+            f"no store can be at {told(str(path))}: {reason(error)}. Name another --store."
+        ) from None
+    return path
 
 
 def existing_store(args: argparse.Namespace) -> "Store":
@@ -62,7 +101,7 @@ def existing_store(args: argparse.Namespace) -> "Store":
 
     path = store_path(args)
     if not (path / "store.json").exists():
-        raise StoreError(f"no store at {str(path)!r}. Train with `run` first, or name one with --store.")
+        raise StoreError(f"no store at {told(str(path))}. Train with `run` first, or name one with --store.")
     return Store(path)
 
 
@@ -70,12 +109,7 @@ def csv_columns(path: str, x: str, y: str, stderr: str | None = None) -> list[np
     """Columns of numbers out of a CSV, each (row,): x, y and, where asked for, stderr."""
     import pandas as pd
 
-    try:
-        frame = pd.read_csv(path)
-    except OSError as error:
-        raise InputError(f"points {path!r} cannot be read: {error.strerror or error}.") from None
-    except ValueError as error:
-        raise InputError(f"points {path!r} cannot be read as CSV: {str(error).strip()}.") from None
+    frame = read_csv(path, "points")
     asked = [("--x", x), ("--y", y), *([("--stderr", stderr)] if stderr else [])]
     for flag, column in asked:
         if column not in frame:

@@ -1,17 +1,20 @@
 """Decoded datasets on disk, each under the digest of its arrays."""
 
 import hashlib
+import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import safetensors.numpy
 
 from ..errors import DatasetError
+from ..files import write_whole
 from ._base import Arrays
 from ._data import Data
 
-DECODER = 1  # to be raised when the same files decode to other arrays than before
+DECODER = 2  # to be raised when the same files decode to other arrays than before
 
 
 def cache_folder() -> Path:
@@ -26,17 +29,46 @@ def open_cached(digest: str, name: str) -> Data:
     Raises:
         DatasetError: It is missing, or its arrays have another digest.
     """
-    path = cache_folder() / "arrays" / f"{digest}.safetensors"
+    path = _arrays_path(digest)
     try:
         tensors = safetensors.numpy.load(path.read_bytes())
-        arrays = Arrays(
-            **{k: v for k, v in tensors.items() if k != "classes"}, classes=int(tensors["classes"][0])
-        )
+        train, train_labels, test, test_labels = (tensors[name] for name in Arrays._fields[:4])
+        arrays = Arrays(train, train_labels, test, test_labels, int(tensors["classes"][0]))
     except (OSError, safetensors.SafetensorError, KeyError, TypeError) as error:
         raise DatasetError(f"the decoded images of {name!r} are not in the cache: {error}.") from None
     if digest_of(arrays) != digest:
         raise DatasetError(f"the decoded images of {name!r} in the cache are damaged: {path}.")
     return Data(name, digest, arrays)
+
+
+def read_source(source: str, name: str) -> Data | None:
+    """What these files decoded to, or None: the cache may be deleted or damaged at any time."""
+    try:
+        kept = json.loads(_source_path(source).read_text())
+        data = open_cached(kept["digest"], name)
+        arrays = data.arrays._replace(class_names=tuple(kept["class_names"]))
+        return replace(data, arrays=arrays, notes=tuple(kept["notes"]))
+    except (DatasetError, OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def keep(data: Data, source: str) -> None:
+    """Keeps a dataset under its digest, and what else is known of it under the digest of its files.
+
+    Raises:
+        OSError: The disk refuses.
+    """
+    about = {"digest": data.digest, "class_names": data.class_names, "notes": data.notes}
+    write_whole(_arrays_path(data.digest), to_bytes(data.arrays))
+    write_whole(_source_path(source), json.dumps(about).encode())
+
+
+def _arrays_path(digest: str) -> Path:
+    return cache_folder() / "arrays" / f"{digest}.safetensors"
+
+
+def _source_path(source: str) -> Path:
+    return cache_folder() / "sources" / f"{source}.json"
 
 
 def digest_of(arrays: Arrays) -> str:
@@ -50,5 +82,5 @@ def digest_of(arrays: Arrays) -> str:
 
 def to_bytes(arrays: Arrays) -> bytes:
     """The arrays as a safetensors file, which `open_cached` reads."""
-    tensors = {k: np.ascontiguousarray(v) for k, v in arrays._asdict().items() if k != "classes"}
+    tensors = {k: np.ascontiguousarray(v) for k, v in zip(Arrays._fields[:4], arrays[:4], strict=True)}
     return safetensors.numpy.save(tensors | {"classes": np.array([arrays.classes])})

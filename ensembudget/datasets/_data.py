@@ -8,11 +8,25 @@ from ._base import Arrays
 
 @dataclass(frozen=True)
 class Data:
-    """A decoded dataset: the name that tables use, the digest of its arrays, and the arrays."""
+    """A decoded dataset.
+
+    Attributes:
+        name: What tables call it.
+        digest: Of the arrays, without the names of classes.
+        arrays: Images and labels.
+        notes: A sentence on each thing that whoever reads results must know, such as files left out; none
+            where the dataset was opened by its digest alone.
+    """
 
     name: str
     digest: str
     arrays: Arrays
+    notes: tuple[str, ...] = ()
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """A name for each class; none where the source gives none, or as with `notes`."""
+        return self.arrays.class_names
 
     @property
     def task(self) -> Task:

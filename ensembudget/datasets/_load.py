@@ -5,6 +5,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,12 @@ import numpy as np
 from ..catalog import DATASETS
 from ..errors import DatasetError
 from ..families._build import SMALLEST_IMAGE
-from ..files import write_whole
-from ..records import Task
-from ._base import Arrays
-from ._cache import DECODER, cache_folder, digest_of, open_cached, to_bytes
+from ..records import Colour, Study, Task
+from ._base import Arrays, Pictures, Treatment
+from ._cache import DECODER, cache_folder, digest_of, keep, read_source
 from ._data import Data
-from ._resize import LARGEST, resized
+from ._form import CHANNELS, LARGEST, formed
+from ._pictures import arrays_of
 
 
 def split_name(spec: str) -> tuple[str, str]:
@@ -35,74 +36,96 @@ def split_name(spec: str) -> tuple[str, str]:
     return name, place
 
 
-def task_of(spec: str, image_size: int | None = None) -> Task:
+def task_of(
+    spec: str, image_size: int | None = None, *, colour: Colour | None = None, skip_corrupt: bool = False
+) -> Task:
     """Classes, channels and image size of a dataset, which is read only where they are not known."""
     name, _ = split_name(spec)
+    _check_size(image_size)
     known = DATASETS[name].task
     if known is None:
-        return load(spec, image_size).task
-    return known._replace(image_size=image_size or known.image_size)
+        return load(spec, image_size, colour=colour, skip_corrupt=skip_corrupt).task
+    channels = CHANNELS[colour] if colour else known.channels
+    return known._replace(image_size=image_size or known.image_size, channels=channels)
 
 
-def label(spec: str, image_size: int | None = None) -> str:
+def label(spec: str, image_size: int | None = None, colour: Colour | None = None) -> str:
     """What tables call a dataset: its folder's name, or its own where it has no folder.
 
     Example:
-        >>> label("cifar10"), label("parquet:data/photos", image_size=16)
-        ('cifar10', 'photos-16px')
+        >>> label("cifar10"), label("parquet:data/photos", image_size=16, colour="grey")
+        ('cifar10', 'photos-16px-grey')
     """
     name, place = split_name(spec)
     if place:
         name = re.sub(r"[^A-Za-z0-9_.-]+", "-", Path(place).resolve().name)
-    return name if image_size is None else f"{name}-{image_size}px"
+    return "-".join([name, *([f"{image_size}px"] if image_size else []), *([colour] if colour else [])])
 
 
-def load(spec: str, image_size: int | None = None) -> Data:
+def load(
+    spec: str, image_size: int | None = None, *, colour: Colour | None = None, skip_corrupt: bool = False
+) -> Data:
     """Loads a dataset: decodes it the first time, then reads it from the cache.
 
     Args:
-        spec: As in a study: `digits`, `folder:DIR`.
+        spec: As in a study: `digits`, `folder:DIR`; a folder is relative to the current one.
         image_size: Pixels a side to which images are resized; None leaves them as they are.
+        colour: Whether all images become "rgb" or "grey"; None leaves them as they are.
+        skip_corrupt: Whether files that cannot be decoded are left out; `Data.notes` counts them.
 
     Raises:
         DatasetError: Missing, empty or damaged files, fewer than two classes, labels out of
-            range, images that are not square or smaller than 8 pixels; such an image size.
+            range, images that are not square or smaller than 8 pixels, images of several sizes or
+            colours of which nothing is said; such an image size.
 
     Example:
-        >>> load("digits").arrays.train_images.shape
-        (1000, 8, 8, 1)
+        >>> load("digits", 16, colour="rgb").arrays.train_images.shape
+        (1000, 16, 16, 3)
     """
     name, place = split_name(spec)
-    if image_size is not None and not SMALLEST_IMAGE <= image_size <= LARGEST:
-        raise DatasetError(
-            f"image_size {image_size:,} is not between {SMALLEST_IMAGE} and {LARGEST:,} pixels, the smallest"
-            " and largest images that are trained on."
+    _check_size(image_size)
+    part, form = DATASETS[name], Treatment(image_size, colour, skip_corrupt)
+    with opened(spec):
+        files = sorted(part.files(place)) if part.files else []
+    source = hashlib.sha256(json.dumps([DECODER, name, form, *_fingerprint(files)]).encode()).hexdigest()
+    called = label(spec, image_size, colour)
+    if files and (cached := read_source(source, called)):
+        return cached
+    with opened(spec):
+        found = part.decode(place)
+        arrays, notes = (
+            arrays_of(found, spec, form) if isinstance(found, Pictures) else (formed(found, form), ())
         )
-    part = DATASETS[name]
-    files = sorted(part.files(place)) if part.files else []
-    size = [] if image_size is None else [f"{image_size} pixels"]
-    source = hashlib.sha256(json.dumps([DECODER, name, *size, *_fingerprint(files)]).encode()).hexdigest()
-    pointer = cache_folder() / "sources" / f"{source}.txt"
-    called = label(spec, image_size)
-    if files and pointer.exists():
-        try:
-            return open_cached(pointer.read_text(), called)
-        except (DatasetError, OSError, ValueError):
-            pass  # the cache may be deleted or damaged at any time: decode again
-    arrays = part.decode(place)
-    if image_size is not None:
-        arrays = resized(arrays, image_size)
     check(arrays, spec)
-    digest = digest_of(arrays)
+    data = Data(called, digest_of(arrays), arrays, notes)
     try:
-        write_whole(cache_folder() / "arrays" / f"{digest}.safetensors", to_bytes(arrays))
-        write_whole(pointer, digest.encode())
+        keep(data, source)
     except OSError as error:
         raise DatasetError(
             f"dataset {spec!r} cannot be kept in the cache {str(cache_folder())!r}: {error}."
             " Name another folder in ENSEMBUDGET_CACHE."
         ) from None
-    return Data(called, digest, arrays)
+    return data
+
+
+def study_data(study: Study) -> Data:
+    """The dataset of a study, as the study wants it; raises as `load`."""
+    return load(study.dataset, study.image_size, colour=study.colour, skip_corrupt=study.skip_corrupt)
+
+
+def study_task(study: Study) -> Task:
+    """Classes, channels and image size of a study's dataset; raises as `load`."""
+    return task_of(study.dataset, study.image_size, colour=study.colour, skip_corrupt=study.skip_corrupt)
+
+
+@contextmanager
+def opened(spec: str) -> Iterator[None]:
+    """Around what reads a dataset's folder: what the disk refuses names the dataset."""
+    try:
+        yield
+    except OSError as error:
+        place = f" ({str(error.filename)!r})" if error.filename else ""
+        raise DatasetError(f"dataset {spec!r} cannot be read: {error.strerror or error}{place}.") from None
 
 
 def check(arrays: Arrays, spec: str) -> None:
@@ -128,12 +151,22 @@ def check(arrays: Arrays, spec: str) -> None:
     if height != width or height < SMALLEST_IMAGE:
         raise DatasetError(
             f"dataset {spec!r} has images of {height}x{width} pixels; they must be square and at least"
-            f" {SMALLEST_IMAGE}x{SMALLEST_IMAGE}. Resize them first."
+            f" {SMALLEST_IMAGE}x{SMALLEST_IMAGE}. Set image_size in the study, and each is cut to its central"
+            " square and resized."
         )
     if arrays.test_images.shape[1:] != arrays.train_images.shape[1:]:
         raise DatasetError(
             f"dataset {spec!r} has training images of shape {arrays.train_images.shape[1:]} and test"
-            f" images of shape {arrays.test_images.shape[1:]}; they must be alike."
+            f" images of shape {arrays.test_images.shape[1:]}; they must be alike. Set image_size"
+            " or colour in the study."
+        )
+
+
+def _check_size(image_size: int | None) -> None:
+    if image_size is not None and not SMALLEST_IMAGE <= image_size <= LARGEST:
+        raise DatasetError(
+            f"image_size {image_size:,} is not between {SMALLEST_IMAGE} and {LARGEST:,} pixels, the smallest"
+            " and largest images that are trained on."
         )
 
 

@@ -1,7 +1,7 @@
 """Datasets that torchvision downloads and reads. Files that are there already are used."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,11 @@ def data_folder() -> Path:
 
 
 def torchvision_dataset(
-    task: Task, make: Callable[..., Any], *, splits: tuple[dict[str, Any], dict[str, Any]], files: str
+    task: Task,
+    make: Callable[..., Any],
+    *,
+    splits: tuple[dict[str, Any], dict[str, Any]],
+    files: Sequence[str],
 ) -> Dataset:
     """A `Dataset` of a torchvision class.
 
@@ -27,7 +31,7 @@ def torchvision_dataset(
         task: Classes, channels and image size.
         make: Returns the class; a function, so that torchvision is imported only when it is needed.
         splits: The class's arguments for training and for test images.
-        files: A glob pattern of its files below the data folder.
+        files: Its files, below the data folder.
     """
 
     def open_split(arguments: dict[str, Any]) -> Any:
@@ -40,18 +44,22 @@ def torchvision_dataset(
             root.mkdir(parents=True, exist_ok=True)
             return cls(root, download=True, **arguments)
         except (OSError, RuntimeError, ValueError, AssertionError) as error:
+            missing = ", ".join(name for name in files if not (root / name).exists())
+            lacks = f"lacks {missing}" if missing else "is damaged (another checksum than torchvision's)"
             raise DatasetError(
-                f"dataset {cls.__name__} is not in {str(root)!r} and cannot be downloaded:"
+                f"dataset {cls.__name__} in {str(root)!r} {lacks}, and cannot be downloaded:"
                 f" {' '.join(str(error).split())}."
                 " Put torchvision's files there, or name their folder in ENSEMBUDGET_DATA."
             ) from None
 
     def decode(place: str) -> Arrays:
-        train, test = (_arrays(open_split(arguments)) for arguments in splits)
-        return Arrays(*train, *test, classes=task.classes)
+        train, test = (open_split(arguments) for arguments in splits)
+        names = tuple(map(str, getattr(train, "classes", ())))
+        named = names if len(names) == task.classes else ()
+        return Arrays(*_arrays(train), *_arrays(test), task.classes, named)
 
     def found(place: str) -> list[Path]:
-        return [path for path in data_folder().glob(files) if path.is_file()]
+        return [path for name in files if (path := data_folder() / name).is_file()]
 
     return Dataset(decode, found, task)
 

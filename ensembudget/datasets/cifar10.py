@@ -12,6 +12,11 @@ def _make() -> Any:
     return CIFAR10
 
 
+BATCHES = [*(f"data_batch_{number}" for number in range(1, 6)), "test_batch", "batches.meta"]
+
 dataset = torchvision_dataset(
-    Task(10, 3, 32), _make, splits=({"train": True}, {"train": False}), files="cifar-10-batches-py/*"
+    Task(10, 3, 32),
+    _make,
+    splits=({"train": True}, {"train": False}),
+    files=[f"cifar-10-batches-py/{name}" for name in BATCHES],
 )

@@ -13,5 +13,8 @@ def _make() -> Any:
 
 
 dataset = torchvision_dataset(
-    Task(100, 3, 32), _make, splits=({"train": True}, {"train": False}), files="cifar-100-python/*"
+    Task(100, 3, 32),
+    _make,
+    splits=({"train": True}, {"train": False}),
+    files=[f"cifar-100-python/{name}" for name in ("train", "test", "meta")],
 )

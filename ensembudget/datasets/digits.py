@@ -22,7 +22,7 @@ def decode(place: str) -> Arrays:
     order = permutation(len(scaled))
     train, test = order[:TRAIN], order[TRAIN:]
     labels = labels.astype(np.int64)
-    return Arrays(scaled[train], labels[train], scaled[test], labels[test], classes=10)
+    return Arrays(scaled[train], labels[train], scaled[test], labels[test], 10, tuple("0123456789"))
 
 
 dataset = Dataset(decode, task=Task(10, 1, 8))

@@ -13,5 +13,12 @@ def _make() -> Any:
 
 
 dataset = torchvision_dataset(
-    Task(10, 1, 28), _make, splits=({"train": True}, {"train": False}), files="FashionMNIST/raw/*-ubyte"
+    Task(10, 1, 28),
+    _make,
+    splits=({"train": True}, {"train": False}),
+    files=[
+        f"FashionMNIST/raw/{split}-{what}-ubyte"
+        for split in ("train", "t10k")
+        for what in ("images-idx3", "labels-idx1")
+    ],
 )

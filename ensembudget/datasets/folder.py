@@ -1,63 +1,68 @@
 """A folder of image files, one folder a class: `folder:DIR`.
 
-Images lie in `DIR/train/CLASS/*` and `DIR/test/CLASS/*`, or in `DIR/CLASS/*`: then a fixed random fifth
-is the test set. Classes are numbered in the order of their names.
+Images lie in `DIR/train/CLASS` and `DIR/test/CLASS` (or `val`, `valid`, `validation`), or in `DIR/CLASS`:
+then a fixed random fifth is the test set. Folders within a class belong to it. Classes are numbered in the
+order of their names. Files and folders whose names begin with a dot are passed over.
 """
 
 from pathlib import Path
 
-import numpy as np
-
 from ..errors import DatasetError
-from ._base import Arrays, Dataset, Images, Labels
-from ._decode import decode_image, stack
+from ._base import Dataset, Picture, Pictures
 from ._order import permutation
+from ._place import folder_of
 
-KINDS = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".pgm", ".tif", ".tiff"}
+KINDS = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".ppm", ".pgm", ".tif", ".tiff"}
+TESTS = ("test", "val", "valid", "validation")
 TEST_SHARE = 5  # one image in five is tested on, where there is no test folder
 
 
 def files(place: str) -> list[Path]:
-    return [path for root in _roots(place) for folder in _classes(root) for path in _images(folder)]
+    return [path for root in _roots(place) for folder in _folders(root) for path in _images(folder)]
 
 
-def decode(place: str) -> Arrays:
+def decode(place: str) -> Pictures:
     roots = _roots(place)
-    names = [folder.name for folder in _classes(roots[0])]
+    names = tuple(folder.name for folder in _folders(roots[0]))
     if len(names) < 2:
-        raise DatasetError(
-            f"dataset 'folder:{place}' has {len(names)} class folders in {str(roots[0])!r}; at least two"
-            " are needed."
-        )
-    read = [_read(root, names, place) for root in roots]
+        raise DatasetError(_few_classes(place, roots[0], names))
+    read = [_pictures(root, names, place) for root in roots]
     if len(read) == 2:
-        return Arrays(*read[0], *read[1], classes=len(names))
-    images, labels = read[0]
-    order = permutation(len(images))
-    test, train = order[: len(order) // TEST_SHARE], order[len(order) // TEST_SHARE :]
-    return Arrays(images[train], labels[train], images[test], labels[test], classes=len(names))
+        return Pictures(read[0], read[1], len(names), names)
+    order = permutation(len(read[0])).tolist()
+    cut = len(order) // TEST_SHARE
+    test, train = ([read[0][i] for i in part] for part in (order[:cut], order[cut:]))
+    return Pictures(train, test, len(names), names)
 
 
 def _roots(place: str) -> list[Path]:
-    folder = Path(place)
-    if not folder.is_dir():
-        raise DatasetError(f"dataset 'folder:{place}': there is no folder {place!r}.")
-    if (folder / "train").is_dir() and (folder / "test").is_dir():
-        return [folder / "train", folder / "test"]
-    return [folder]
+    """The folders of classes: of training and test images, or one of all."""
+    folder = folder_of("folder", place)
+    train = folder / "train"
+    # A class may be called "train": its images lie in it, and those of a split lie in its folders.
+    if not train.is_dir() or not _folders(train):
+        return [folder]
+    return [train, *[folder / name for name in TESTS if (folder / name).is_dir()][:1]]
 
 
-def _classes(root: Path) -> list[Path]:
+def _folders(root: Path) -> list[Path]:
     return sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
 def _images(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in KINDS)
+    """Image files of a folder and of the folders in it."""
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in KINDS
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and not path.is_dir()
+    )
 
 
-def _read(root: Path, names: list[str], place: str) -> tuple[Images, Labels]:
-    paths, labels = [], []
-    for folder in _classes(root):
+def _pictures(root: Path, names: tuple[str, ...], place: str) -> list[Picture]:
+    pictures = []
+    for folder in _folders(root):
         if folder.name not in names:
             raise DatasetError(f"dataset 'folder:{place}': class {folder.name!r} has no training images.")
         found = _images(folder)
@@ -66,10 +71,19 @@ def _read(root: Path, names: list[str], place: str) -> tuple[Images, Labels]:
                 f"dataset 'folder:{place}': no images in {str(folder)!r}. Files that are read end in"
                 f" {', '.join(sorted(KINDS))}."
             )
-        paths += found
-        labels += [names.index(folder.name)] * len(found)
-    images = stack(((str(p), decode_image(p.read_bytes(), str(p))) for p in paths), f"folder:{place}")
-    return images, np.array(labels, np.int64)
+        label = names.index(folder.name)
+        pictures += [Picture(str(path), label, path.read_bytes) for path in found]
+    return pictures
+
+
+def _few_classes(place: str, root: Path, names: tuple[str, ...]) -> str:
+    said = (
+        f"dataset 'folder:{place}' has {len(names)} class folders in {str(root)!r}; at least two are needed."
+    )
+    if len(names) == 1 and len(inner := _folders(root / names[0])) > 1:
+        inside = Path(place) / names[0]
+        return f"{said} Did you mean 'folder:{inside}', which has {len(inner)}?"
+    return said
 
 
 dataset = Dataset(decode, files, needs_place=True)

@@ -5,7 +5,6 @@ struct of `bytes` and `path`, and an integer column `label` (or `fine_label`).
 """
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..errors import DatasetError
-from ._base import Arrays, Dataset, Images, Labels
-from ._decode import decode_image, stack
+from ._base import Dataset, Picture, Pictures
+from ._decode import CorruptImageError
+from ._place import folder_of
 
 LABELS = ("label", "fine_label", "labels")
 
@@ -24,18 +24,15 @@ def files(place: str) -> list[Path]:
     return [*_split_files(place, "train"), *_test_files(place)]
 
 
-def decode(place: str) -> Arrays:
-    train, test = _read(_split_files(place, "train"), place), _read(_test_files(place), place)
-    classes = (
-        _named_classes(files(place)[0]) or int(max(train[1].max(initial=-1), test[1].max(initial=-1))) + 1
-    )
-    return Arrays(*train, *test, classes=classes)
+def decode(place: str) -> Pictures:
+    train, test = _read(_split_files(place, "train")), _read(_test_files(place))
+    names = _class_names(files(place)[0])
+    classes = len(names) or max((picture.label for picture in [*train, *test]), default=-1) + 1
+    return Pictures(train, test, classes, names)
 
 
 def _split_files(place: str, split: str) -> list[Path]:
-    folder = Path(place)
-    if not folder.is_dir():
-        raise DatasetError(f"dataset 'parquet:{place}': there is no folder {place!r}.")
+    folder = folder_of("parquet", place)
     # The hub names files train-00000-of-00001.parquet, or keeps them in data/.
     found = sorted(folder.rglob(f"{split}*.parquet"))
     if not found and split == "train":
@@ -53,13 +50,11 @@ def _test_files(place: str) -> list[Path]:
     return found
 
 
-def _read(paths: list[Path], place: str) -> tuple[Images, Labels]:
-    tables = [_table(path, place) for path in paths]
-    images = stack((image for table in tables for image in table[0]), f"parquet:{place}")
-    return images, np.concatenate([labels for _, labels in tables])
+def _read(paths: list[Path]) -> list[Picture]:
+    return [picture for path in paths for picture in _pictures(path)]
 
 
-def _table(path: Path, place: str) -> tuple[Iterator[tuple[str, Images]], Labels]:
+def _pictures(path: Path) -> list[Picture]:
     try:
         table = pq.read_table(path)
     except (OSError, pa.ArrowException) as error:
@@ -74,30 +69,32 @@ def _table(path: Path, place: str) -> tuple[Iterator[tuple[str, Images]], Labels
     column, labels = table[image_columns[0]], table[label_columns[0]]
     if column.null_count or labels.null_count or not pa.types.is_integer(labels.type):
         raise DatasetError(f"{str(path)!r} has rows without an image or without an integer label.")
+    rows = zip(column, labels.to_numpy().astype(np.int64).tolist(), strict=True)
+    return [_picture(value, label, f"row {row} of {path.name}") for row, (value, label) in enumerate(rows)]
 
-    def decoded() -> Iterator[tuple[str, Images]]:
-        for row, value in enumerate(column):
-            content = value.as_py()["bytes"]
-            name = f"row {row} of {path.name}"
-            if content is None:
-                raise DatasetError(f"{name} holds a path but no image bytes.")
-            yield name, decode_image(content, name)
 
-    return decoded(), labels.to_numpy().astype(np.int64)
+def _picture(value: Any, label: int, name: str) -> Picture:
+    def read() -> bytes:
+        content = value.as_py()["bytes"]
+        if content is None:
+            raise CorruptImageError(f"{name} holds a path but no image bytes.")
+        return bytes(content)
+
+    return Picture(name, label, read)
 
 
 def _is_image(kind: Any) -> bool:
     return bool(pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0)
 
 
-def _named_classes(path: Path) -> int | None:
-    """The number of classes according to the hub's metadata, None where it does not say."""
+def _class_names(path: Path) -> tuple[str, ...]:
+    """The names of the classes according to the hub's metadata, none where it does not say."""
     metadata = pq.read_schema(path).metadata or {}
     try:
         features = json.loads(metadata[b"huggingface"])["info"]["features"]
-        return next(len(features[name]["names"]) for name in LABELS if name in features)
+        return tuple(next(map(str, features[name]["names"]) for name in LABELS if name in features))
     except (KeyError, StopIteration, ValueError, TypeError):
-        return None
+        return ()
 
 
 dataset = Dataset(decode, files, needs_place=True)

@@ -13,5 +13,8 @@ def _make() -> Any:
 
 
 dataset = torchvision_dataset(
-    Task(10, 3, 32), _make, splits=({"split": "train"}, {"split": "test"}), files="*_32x32.mat"
+    Task(10, 3, 32),
+    _make,
+    splits=({"split": "train"}, {"split": "test"}),
+    files=["train_32x32.mat", "test_32x32.mat"],
 )

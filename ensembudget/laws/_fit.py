@@ -17,6 +17,7 @@ from ._base import Law, Points
 
 LEVEL = 0.95
 DRAWS = 1000
+LARGEST = 1e30  # of x and y, and one over it the least: fourth powers and squares of more overflow
 LARGEST_RESIDUAL = 0.1  # as a fraction of the fall from the first point to the last
 _NUMBERS = {1: "one", 2: "two", 3: "three"}
 _AT_ONCE = 250  # data sets solved at one time
@@ -127,6 +128,12 @@ def _checked(m: Array, y: Array, covariance: Array | None, freedom: float | None
         wrong = np.flatnonzero(~(np.isfinite(values) & (values > 0)))
         if len(wrong):
             raise FitError(f"{name} of point {wrong[0]} is {values[wrong[0]]}; a law needs numbers above 0.")
+        far = np.flatnonzero((values < 1 / LARGEST) | (values > LARGEST))
+        if len(far):
+            raise FitError(
+                f"{name} of point {far[0]} is {values[far[0]]:g}; laws are fitted to numbers from"
+                f" {1 / LARGEST:g} to {LARGEST:g}. Write {name} in another unit."
+            )
     values, counts = np.unique(m, return_counts=True)
     if len(values) < len(m):
         raise FitError(

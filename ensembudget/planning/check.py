@@ -1,6 +1,7 @@
 """What is wrong with a study, as far as can be told without its data."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 
 from torch import Generator, nn
@@ -8,7 +9,7 @@ from torch import Generator, nn
 from ..budgets._parse import parse_budget
 from ..catalog import BUDGETS, FAMILIES, MODES, WAYS
 from ..datasets._load import split_name
-from ..errors import EnsembudgetError
+from ..errors import EnsembudgetError, told
 from ..families._build import SMALLEST_IMAGE, describe, materialise, resolve_options
 from ..families._invariance import invariant_of
 from ..records import Study, Task
@@ -29,7 +30,8 @@ def study_faults(study: Study, *, combined: bool = True) -> list[str]:
             them are stand-ins.
     """
     unplannable = variant_faults(study)
-    faults = [*_failed([*_study_checks(study), *_arm_checks(study)]), *unplannable, *tune_faults(study)]
+    faults = [*_failed([*_study_checks(study), *_arm_checks(study)]), *_repeated(study), *unplannable]
+    faults += tune_faults(study)
     for variant in unswept(study) if unplannable else variants_of(study):
         own = _recipe_faults(study, variant, combined=combined)
         faults += [f"{_label(variant)}{fault}" for fault in own]
@@ -50,6 +52,20 @@ def _study_checks(study: Study) -> Iterator[Check]:
     if not BUDGETS.fault(study.budget_kind):
         for budget in study.budgets:
             yield f"budgets {budget!r}", partial(parse_budget, budget, study.budget_kind)
+
+
+def _repeated(study: Study) -> Iterator[str]:
+    """Numbers that a list has more than once; budgets are compared as they are read."""
+    read = []
+    for budget in study.budgets:
+        with suppress(EnsembudgetError):  # another check reports it
+            read.append((parse_budget(budget, study.budget_kind)[0], budget))
+    for i, (value, written) in enumerate(read):
+        if same := [other for earlier, other in read[:i] if earlier == value]:
+            yield f"budgets {same[0]!r} and {written!r} are the same. Leave one out."
+    for name, numbers in (("members", study.members), ("widths", study.widths)):
+        for number in sorted({one for one in numbers if numbers.count(one) > 1}):
+            yield f"{name} = {told(numbers)}: {number:,} is there more than once. Leave the others out."
 
 
 def _arm_checks(study: Study) -> Iterator[Check]:

@@ -82,14 +82,17 @@ def plan(
             continue
         own = [_planned(study, variant, data, *pool) for pool in sorted(pools.items())]
         cells += own
+        faults += _crop_faults([one.cell for one in own], task)
         if study.tune:
             for one in own:
                 if place_of(one) not in tuning:  # subsets share the choice of the first
                     tuning[place_of(one)] = _tuning(study.tune, variant, one, choice_of)
+                    tried = [combination.cell for combination in tuning[place_of(one)].combinations]
+                    faults += _crop_faults(tried, task)
             if all(tuning[place_of(one)].choice for one in own):
                 splits += [split.model_copy(update={"tuned": True}) for split in found]
                 cells += [with_choice(one, tuning[place_of(one)]) for one in own]
-    _refuse(study, faults or _twins(cells))
+    _refuse(study, list(dict.fromkeys(faults)) or _twins(cells))
     return Plan(study=study, splits=splits, cells=cells, task=task, tuning=list(tuning.values()))
 
 
@@ -132,15 +135,22 @@ def _train_size(study: Study, size: int | None, data: DatasetFacts) -> int:
 def _size_faults(study: Study, data: DatasetFacts) -> list[str]:
     """Why some data sizes cannot be, one sentence a fault."""
     left = data.train_images - study.validation_size
+    if left < data.task.classes:
+        return [
+            f"validation_size {study.validation_size:,} leaves {max(0, left):,} of the {data.train_images:,}"
+            f" training images of {data.name!r}, fewer than its {data.task.classes} classes. Ask for"
+            f" validation_size at most {max(0, data.train_images - data.task.classes):,}."
+        ]
     most, faults = left // study.subsets, []
     several = study.subsets > 1
     for size in (_train_size(study, one, data) for one in train_sizes(study)):
         if not 1 <= size <= most:
+            remedies = [f"train_size at most {most:,}"] if most else []
+            remedies += [f"at most {left // size:,} subsets"] if several and size <= left else []
             faults.append(
                 f"train_size {size:,}{f' in {study.subsets} disjoint subsets' if several else ''} and"
                 f" validation_size {study.validation_size:,} need more than the {data.train_images:,}"
-                f" training images of {data.name!r}. Ask for train_size at most {max(0, most):,}"
-                + (f", or at most {left // size} subsets." if several and 0 < size <= left else ".")
+                f" training images of {data.name!r}. Ask for {', or '.join(remedies) or 'fewer of both'}."
             )
         elif size < data.task.classes:
             faults.append(
@@ -242,6 +252,17 @@ def _planned(study: Study, variant: Variant, data: DatasetFacts, width: int, mem
         origin=found.origin,
         flops_per_sample=cost(study.family, width, data.task, "flops", options=variant.options),
     )
+
+
+def _crop_faults(cells: Sequence[Cell], task: Task) -> list[str]:
+    """Why images cannot be padded as some recipe says."""
+    widest = max((cell.recipe.crop_padding for cell in cells), default=0)
+    if widest < task.image_size:
+        return []
+    return [
+        f"recipe.crop_padding {widest:,} is not below the {task.image_size} pixels of an image: some crops"
+        f" would hold nothing of it. Ask for at most {task.image_size - 1}."
+    ]
 
 
 def _tuning(

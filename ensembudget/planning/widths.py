@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from math import ceil, sqrt
+from math import ceil, isfinite, sqrt
 
+from ..budgets._parse import parse_budget
 from ..catalog import BUDGETS
+from ..datasets._load import task_of
 from ..errors import PlanError
 from ..families._base import OptionValue
 from ..families._build import describe, resolve_options
@@ -58,10 +60,10 @@ def cost(
 
 def split(
     family: str,
-    task: Task,
-    budget: int,
+    task: Task | str,
+    budget: float | str,
     members: int,
-    kind: str = "parameters",
+    kind: str | None = None,
     *,
     options: Mapping[str, OptionValue] | None = None,
     multiple_of: int = 1,
@@ -71,21 +73,48 @@ def split(
 
     Args:
         family: A family's name.
-        task: Classes, channels, image size.
-        budget: What all members may cost together, in the unit of `kind`.
+        task: Classes, channels, image size; or a dataset's name, as in a study.
+        budget: What all members may cost together: a number in the unit of `kind`, or text as `15M`.
         members: The size of the ensemble, at least 1.
-        kind: The kind of budget: `parameters`, `bytes`, `flops` or `activations`.
+        kind: The kind of budget: `parameters`, `bytes`, `flops` or `activations`; None leaves it to the unit,
+            and without one it is `parameters`.
         options: Replace the family's defaults, say `{"depth": 28}`.
         multiple_of: Widths are multiples of this, at least 1.
         dtype: How numbers are stored; only `bytes` depends on it.
 
     Raises:
-        PlanError: The budget cannot hold so many members at the narrowest width.
+        PlanError: The budget cannot be read, or cannot hold so many members at the narrowest width.
+        DatasetError: No such dataset.
 
     Example:
         >>> split("wide_resnet", Task(100, 3, 32), 36_755_940, 16, options={"depth": 28}).width
         40
+        >>> split("vgg", "cifar100", "15M", 4).width, split("vgg", "cifar100", "60MB", 4).width
+        (32, 32)
     """
+    amount, kind = _budget(budget, kind)
+    of_dataset = task_of(task) if isinstance(task, str) else task
+    return _split(family, of_dataset, amount, members, kind, options or {}, multiple_of, dtype)
+
+
+def _budget(budget: float | str, kind: str | None) -> tuple[int, str]:
+    if isinstance(budget, str):
+        return parse_budget(budget, kind)
+    if not isfinite(budget):
+        raise PlanError(f"budget {budget} is no number to spend.")
+    return int(budget), kind or "parameters"
+
+
+def _split(
+    family: str,
+    task: Task,
+    budget: int,
+    members: int,
+    kind: str,
+    options: Mapping[str, OptionValue],
+    multiple_of: int,
+    dtype: str,
+) -> Split:
     for name, value in (("members", members), ("multiple_of", multiple_of), ("budget", budget)):
         if value < 1:
             raise PlanError(f"{name} {value} is below 1, the smallest possible.")

@@ -1,6 +1,6 @@
 """The networks of a plane, so that the widths of a budget can be counted."""
 
-from ..datasets._load import task_of
+from ..datasets._load import study_task
 from ..planning.variants import variants_of
 from ..records import Network, Plan, Study
 from .arms import chosen_arm
@@ -17,7 +17,7 @@ def planned_network(plan: Plan, arm: str) -> Network:
     return Network(
         family=study.family,
         options=cell.options,
-        task=plan.task or task_of(study.dataset, study.image_size),
+        task=plan.task or study_task(study),
         dtype=study.dtype,
         multiple_of=study.multiple_of,
         budget_kind=study.budget_kind,
@@ -35,7 +35,7 @@ def study_network(study: Study, arm: str | None = None) -> Network:
     return Network(
         family=study.family,
         options=dict(variant.options),
-        task=task_of(study.dataset, study.image_size),
+        task=study_task(study),
         dtype=study.dtype,
         multiple_of=study.multiple_of,
         budget_kind=study.budget_kind,

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from ..arrays import Array
+from ..catalog import METRICS
 from ..records import Extrapolation, Interval, PredictedSplit, Prediction
 from .beyond import steps_beyond
 from .budgets import Budgeted, Candidate
@@ -49,7 +50,7 @@ def _prediction(posterior: Posterior, asked: Budgeted, drawn: Array) -> Predicti
             members=one.members,
             width=one.width,
             parameters_total=one.members * one.parameters,
-            cnll=_interval(row, known),
+            cnll=_interval(row, known).within(*METRICS["nll"].bounds),
             probability_best=float(share) if known else None,
             gain=_interval(drawn[0] - row, known),
             extrapolation=_extrapolation(posterior.plane, one),

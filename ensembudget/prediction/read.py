@@ -1,6 +1,5 @@
 """Reads a plane from a CSV file: a report's, or one made elsewhere."""
 
-import warnings
 from collections.abc import Iterator
 
 import numpy as np
@@ -8,12 +7,15 @@ import pandas as pd
 
 from ..arrays import Array
 from ..errors import ArgumentError, InputError, did_you_mean
+from ..files import read_csv
 from ..scoring.sizes import spaced
 from .arms import chosen_arm
 from .plane import CORRELATION, Plane, WidthCurve, checked
 from .sidecar import published_curves, read_sidecar
 
 NEEDED = ("members", "width", "parameters", "cnll")
+MOST = 10**15  # members, width and parameters: floating-point numbers still count them one by one
+MOST_NATS = 1_000_000  # of a CNLL: far more than any network has
 
 
 def read_plane(path: str, arm: str | None = None, *, stderr: float | None = None) -> Plane:
@@ -52,14 +54,7 @@ def read_plane(path: str, arm: str | None = None, *, stderr: float | None = None
 
 
 def _read(path: str) -> pd.DataFrame:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", pd.errors.ParserWarning)  # a comma at the end of every line
-            frame = pd.read_csv(path, index_col=False)
-    except OSError as error:
-        raise InputError(f"plane {path!r} cannot be read: {error.strerror or error}.") from None
-    except ValueError as error:
-        raise InputError(f"plane {path!r} cannot be read as CSV: {str(error).strip()}.") from None
+    frame = read_csv(path, "plane", index_col=False)
     for name in NEEDED:
         if name not in frame:
             raise InputError(
@@ -79,6 +74,8 @@ def _check_numbers(frame: pd.DataFrame, path: str) -> None:
         wrong = ~free & ~(np.isfinite(values) & ((values >= 0) if name == "stderr" else (values > 0)))
         if name not in ("cnll", "stderr"):
             wrong |= values != values.round()
+        most = MOST_NATS if name in ("cnll", "stderr") else MOST
+        wrong |= values > most
         if wrong.any():
             row = int(np.flatnonzero(wrong)[0])
             needed = {"cnll": "a number above 0", "stderr": "a number of at least 0"}.get(
@@ -86,7 +83,7 @@ def _check_numbers(frame: pd.DataFrame, path: str) -> None:
             )
             raise InputError(
                 f"plane {path!r}, row {frame.index[row] + 1}: {name} is {str(frame[name].iloc[row])!r};"
-                f" it must be {needed}."
+                f" it must be {needed}, at most {most:,}."
             )
 
 

@@ -14,7 +14,7 @@ from .score import Score
 from .search import Round, Search
 from .setting import Placed, Setting
 from .stepping import MemoryLayout, Stepping, SteppingChoice
-from .study import Arm, Study
+from .study import Arm, Colour, Study
 from .task import Task
 from .tuning import TUNING_SEED, Choice, Combination, Contest, Trial, Tune, Tuning, Value, Values, said
 
@@ -26,6 +26,7 @@ __all__ = [
     "Arm",
     "Cell",
     "Choice",
+    "Colour",
     "Combination",
     "Contest",
     "Environment",

@@ -31,6 +31,11 @@ class Record(BaseModel):
         return cls.model_validate_json(text)
 
 
+# Of records that docs/study.md lists: a docstring below a field is its description. Not of all records, for
+# pydantic reads the source of each.
+DOCUMENTED = ConfigDict(use_attribute_docstrings=True)
+
+
 class KeyedRecord(Record):
     """A record that is part of a key, under a rule by which a new field changes no key that exists.
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, NonNegativeInt, PositiveInt, ValidationInfo, model_validator
 
-from ._base import FIRST_ABI, TRAINING_ABI, KeyedRecord, Record, content_key
+from ._base import DOCUMENTED, FIRST_ABI, TRAINING_ABI, KeyedRecord, Record, content_key
 from .recipe import Recipe
 
 STORED = "stored"  # the validation context of documents that an older version may have written
@@ -14,25 +14,35 @@ Options = dict[str, int | bool | str]
 
 
 class Recording(KeyedRecord):
-    """What is recorded while a member trains: one row every `every` epochs.
+    """What is recorded while a member trains. Gradients and training loss are means over the epoch."""
 
-    Gradients and training loss are means over the epoch. With `fixed_pass` they are measured in a separate
-    pass at fixed weights in training mode, as in the papers, which takes almost as long as an epoch.
-    `steps` adds a row every so many steps, and `curvature` estimates the Hessian and the Fisher matrix every
-    so many epochs; 0 means never.
-    """
+    model_config = DOCUMENTED
 
     always_keyed: ClassVar = frozenset(
         "every test_size fixed_pass steps curvature curvature_size eigenvalues".split()
     )
 
     every: PositiveInt = 1
+    """Epochs from one row to the next. Example: `every = 2`"""
     test_size: NonNegativeInt = 1000
+    """Test images on which loss and error are recorded; 0 for none. Example: `test_size = 500`"""
     fixed_pass: bool = False
+    """Whether gradients are measured in a pass of their own at fixed weights, as in the papers. It takes
+    almost as long as an epoch.
+
+    Example: `fixed_pass = true`
+    """
     steps: NonNegativeInt = 0
+    """Adds a row every so many steps; 0 for never. Example: `steps = 10`"""
     curvature: NonNegativeInt = 0
+    """Estimates the Hessian and the Fisher matrix every so many epochs; 0 for never.
+
+    Example: `curvature = 5`
+    """
     curvature_size: Annotated[int, Field(ge=2)] = 500
+    """Training images by which curvature is estimated. Example: `curvature_size = 200`"""
     eigenvalues: NonNegativeInt = 3
+    """How many of the largest eigenvalues are estimated. Example: `eigenvalues = 5`"""
 
 
 class Cell(KeyedRecord):
@@ -70,6 +80,13 @@ class Cell(KeyedRecord):
 
     def key_facts(self) -> dict[str, Any]:
         return {name: fact for name, fact in super().key_facts().items() if name != "dataset"}
+
+    @property
+    def steps(self) -> int:
+        """Of one member: a last batch of one image is left out, as batch norm needs two."""
+        size = self.recipe.batch_size
+        alone = self.train_size > size and self.train_size % size == 1
+        return self.recipe.epochs * (-(-self.train_size // size) - alone)
 
     @cached_property
     def key(self) -> str:

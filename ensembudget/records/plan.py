@@ -62,9 +62,10 @@ class PlannedCell(Placed):
 class Plan(Record):
     """The splits of a study's budgets, and the pools of members that serve them.
 
-    `task` is None in plans that older versions saved. The pools of a tuned setting are there once all of its
-    choices are made. Where a choice is the study's own recipe, the tuned pool and the other are one cell,
-    which is there twice and trained once.
+    `task` is None in plans that older versions saved. `class_names` are those of the dataset, where it has
+    some; `notes` are sentences on what was made of it, such as corrupt files left out. The pools of a tuned
+    setting are there once all of its choices are made. Where a choice is the study's own recipe, the tuned
+    pool and the other are one cell, which is there twice and trained once.
     """
 
     study: Study
@@ -72,6 +73,8 @@ class Plan(Record):
     cells: list[PlannedCell]
     task: Task | None = None
     tuning: list[Tuning] = []
+    class_names: list[str] = []
+    notes: list[str] = []
 
     @property
     def pools(self) -> list[PlannedCell]:

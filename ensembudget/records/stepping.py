@@ -4,23 +4,26 @@ from typing import Any, Literal
 
 from pydantic import PositiveInt
 
-from ._base import Record
+from ._base import DOCUMENTED, Record
 
 MemoryLayout = Literal["channels_last", "contiguous"]
 
 
 class Stepping(Record):
-    """How members are stepped. It decides their speed and, by rounding alone, what they become.
+    """How members are stepped. It decides their speed and, by rounding alone, what they become."""
 
-    `pack` members share a step, and `way` (`ensembudget ls ways`) says how their images go through the
-    packed network. `compiled` is torch.compile; `captured` replays a whole step as one CUDA graph.
-    """
+    model_config = DOCUMENTED
 
     pack: PositiveInt = 1
+    """How many members share a step. Example: `pack = 8`"""
     way: str = "grouped"
+    """How the images of a pack go through its network (`ensembudget ls ways`). Example: `way = "grouped"`"""
     layout: MemoryLayout = "channels_last"
+    """How images lie in memory. Example: `layout = "contiguous"`"""
     compiled: bool = False
+    """Whether steps are compiled by torch.compile. Example: `compiled = false`"""
     captured: bool = False
+    """Whether a whole step is replayed as one CUDA graph. Example: `captured = true`"""
 
     def __str__(self) -> str:
         """As a table says it.
@@ -33,7 +36,9 @@ class Stepping(Record):
 
 
 class SteppingChoice(Record):
-    """What a study or a user fixes of a stepping, and of threads a process; autotuning finds the rest."""
+    """What a study or a user fixes of a `Stepping`, and of threads a process; autotuning finds the rest."""
+
+    model_config = DOCUMENTED
 
     pack: PositiveInt | None = None
     way: str | None = None
@@ -41,6 +46,7 @@ class SteppingChoice(Record):
     compiled: bool | None = None
     captured: bool | None = None
     threads: PositiveInt | None = None
+    """Threads of each process. Example: `threads = 1`"""
 
     @property
     def fixed(self) -> dict[str, Any]:

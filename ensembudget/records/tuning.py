@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
-from ._base import Record
+from ._base import DOCUMENTED, Record
 from .cell import Cell
 from .interval import Interval
 from .setting import Placed
@@ -27,16 +27,23 @@ def said(values: Values) -> str:
 
 
 class Tune(Record):
-    """What a study tunes for each arm, data size and width: recipe fields, and the values to try.
+    """What a study tunes for each arm, data size and width, on its validation images."""
 
-    Every combination of the values is tried, and judged on the validation images. With method `grid` each
-    has `members` members. With `halving` each has one, the better half goes on with twice as many, and so
-    on until one is left or has `members`.
-    """
+    model_config = DOCUMENTED
 
     method: Literal["grid", "halving"] = "grid"
+    """With `grid` every combination of values has `members` members. With `halving` each has one, the better
+    half goes on with twice as many, and so on until one is left or has `members`.
+
+    Example: `method = "halving"`
+    """
     members: PositiveInt = 2
+    """Members that judge a combination, at most. Example: `members = 4`"""
     values: dict[str, Annotated[list[Value], Field(min_length=1)]]
+    """Recipe fields and the values to try; every combination is tried.
+
+    Example: `values = { weight_decay = [1e-4, 1e-3], epochs = [10, 20] }`
+    """
 
 
 class Contest(Record):

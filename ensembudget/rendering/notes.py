@@ -1,18 +1,28 @@
 """What a reader must know about any table of a study: its data, its members, what is missing."""
 
+import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from ..planning.length import few_steps
 from ..planning.plan import few_members
 from ..scoring.pools import Results
+
+# Training is told to be too short where the loss still fell by this share in its last tenth, and was above
+# this share of ln C nats, which a constant answer has.
+FALL, FAR = 0.05, 0.1
 
 
 def result_notes(results: Results) -> list[str]:
     """One sentence a fact: the study, what is partial, mixed environments, splits that miss their budget."""
     return [
         _study(results),
+        *_first_look(results),
+        *results.plan.notes,
         *_losses(results),
+        *few_steps(results.plan),
+        *_falling(results),
         *_partial(results),
         *few_members(results.plan, [len(pool.trained) for pool in results.pools]),
         *_environments(results),
@@ -36,6 +46,11 @@ def _study(results: Results) -> str:
     )
 
 
+def _first_look(results: Results) -> list[str]:
+    replaced = results.plan.study.first_look
+    return [f"FIRST LOOK: {replaced} in place of the study's own; its answer may differ."] if replaced else []
+
+
 def _losses(results: Results) -> list[str]:
     """Whether networks have fitted their data: the last training loss beside the test loss."""
     pools = [pool for pool in results.pools if pool.scores is not None]
@@ -46,6 +61,30 @@ def _losses(results: Results) -> list[str]:
     return [
         f"Training loss of the last epoch {_range(train)} nats, test NLL of single members {_range(test)}:"
         " least and greatest mean over a pool."
+    ]
+
+
+def _falling(results: Results) -> list[str]:
+    """A sentence on pools whose training loss still fell at the end, and was far from zero."""
+    falls = {}
+    for pool in results.distinct:
+        curves = np.array([one.train_loss for one in pool.trained])
+        epochs = curves.shape[-1]
+        back = max(1, epochs // 10)
+        if not len(curves) or epochs < 2:
+            continue
+        before, last = float(curves[:, -1 - back].mean()), float(curves[:, -1].mean())
+        far = FAR * math.log(pool.logits.shape[-1])
+        if last > far and before - last > FALL * before:
+            falls[pool.planned.cell.width] = (1 - last / before, back, epochs)
+    if not falls:
+        return []
+    share, back, epochs = max(falls.values())
+    widths = ", ".join(map(str, sorted(falls)))
+    return [
+        f"TOO SHORT: the training loss of width {widths} was still falling at the end, by up to {share:.0%}"
+        f" in the last {f'{back} epochs' if back > 1 else 'epoch'} of {epochs}: longer training may change"
+        " which split is best. Ask for more epochs."
     ]
 
 

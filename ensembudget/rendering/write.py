@@ -12,7 +12,7 @@ from ..errors import OutputError
 from ..figures._style import STYLE
 from ..files import write_whole
 from ..tables._base import Row, Table
-from .render import from_csv, render, to_csv
+from .render import KINDS, from_csv, render, to_csv
 
 
 def open_folder(out: str | Path) -> Path:
@@ -35,17 +35,27 @@ def open_folder(out: str | Path) -> Path:
     return folder
 
 
-def write_table(folder: Path, table: Table, subject: Any, notes: Sequence[str] = ()) -> None:
+def write_table(folder: Path, table: Table, subject: Any, notes: Sequence[str] = (), study: str = "") -> None:
     """A table of what it is about, in every format it has, with its own notes before the given ones."""
-    write_rows(folder, table, table.rows(subject), [*table.notes(subject), *notes])
+    write_rows(folder, table, table.rows(subject), [*table.notes(subject), *notes], study)
 
 
-def write_rows(folder: Path, table: Table, rows: Sequence[Row], notes: Sequence[str] = ()) -> None:
-    """Rows under a table's columns: a CSV, and the formats for people rendered from that very CSV."""
+def write_rows(
+    folder: Path, table: Table, rows: Sequence[Row], notes: Sequence[str] = (), study: str = ""
+) -> None:
+    """Rows under a table's columns: a CSV, and the formats for people rendered from that very CSV.
+
+    Args:
+        folder: Where to.
+        table: Its columns.
+        rows: Its lines.
+        notes: Sentences below it, after its own rules.
+        study: Whose it is, "" for none; a caption names it.
+    """
     text = to_csv(table, rows)
     write(folder, f"{table.name}.csv", text)
-    for kind in () if table.csv_only else ("md", "tex", "html"):
-        write(folder, f"{table.name}.{kind}", render(table, from_csv(text), kind, notes))
+    for kind in () if table.csv_only else KINDS:
+        write(folder, f"{table.name}.{kind}", render(table, from_csv(text), kind, notes, study))
 
 
 def write_figure(folder: Path, name: str, figure: Figure) -> None:

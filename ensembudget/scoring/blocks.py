@@ -26,6 +26,11 @@ def blocks(logits: Tensor) -> Iterator[tuple[tuple[slice, slice], Array]]:
     for top in range(0, members, height):
         for first in range(0, samples, width):
             where = slice(top, top + height), slice(first, first + width)
-            part = logits[where].double()
-            part = (part - part.amax(-1, keepdim=True)).transpose(1, 2).contiguous()
-            yield where, part.numpy()
+            yield where, centred(logits[where])
+
+
+def centred(logits: Tensor) -> Array:
+    """Logits minus each sample's largest, (member, sample, class) to (member, class, sample), float64."""
+    every = logits.double()
+    found: Array = (every - every.amax(-1, keepdim=True)).transpose(1, 2).contiguous().numpy()
+    return found

@@ -14,6 +14,7 @@ from ..errors import ScoreError
 from ..threads import torch_threads
 from .check import check_logits
 from .curves import Curves
+from .given import Numbers, tensor_of
 from .mixing import group_matrix, pooled
 from .mixtures import Mixtures
 from .temperatures import fit_temperatures, tempered_losses
@@ -66,7 +67,7 @@ def cross_fitted_losses(
     Returns:
         Losses (group, sample) in nats, and the temperatures (group, fold).
     """
-    mixtures = Mixtures(Curves(logits, labels), np.eye(len(logits)) if matrix is None else matrix)
+    mixtures = Mixtures(Curves(logits, labels), matrix)
     fit = _indicator([fold.fit for fold in folds], len(labels))
     score = _indicator([fold.score for fold in folds], len(labels))
     temperatures = fit_temperatures(mixtures, fit / fit.sum(0))
@@ -84,7 +85,7 @@ def _indicator(sets: Sequence[Integers], samples: int) -> Array:
 
 @torch_threads(1)
 def calibrated_nll(
-    log_probs: Tensor, labels: Tensor, *, before: bool = False, repeats: int = REPEATS, seed: int = 0
+    log_probs: Numbers, labels: Numbers, *, before: bool = False, repeats: int = REPEATS, seed: int = 0
 ) -> Calibrated:
     """NLL of the averaged ensemble at a held-out temperature (CNLL), in nats per sample.
 
@@ -93,8 +94,9 @@ def calibrated_nll(
     temperature fitted on one half scores the other, both ways.
 
     Args:
-        log_probs: Natural log-probabilities or logits, (member, sample, class), any float dtype.
-        labels: True classes, (sample,), integers in [0, class).
+        log_probs: Natural log-probabilities or logits, (member, sample, class), any float dtype: a tensor, a
+            NumPy array or lists.
+        labels: True classes, (sample,), integers in [0, class), likewise.
         before: Whether members are tempered before they are averaged.
         repeats: Random halvings, at least 1; `2 * repeats` fits.
         seed: Of the random halvings.
@@ -116,7 +118,10 @@ def calibrated_nll(
         >>> labels = (torch.arange(400) % 4 == 0).long()
         >>> round(calibrated_nll(log_probs, labels).nll, 2)
         0.56
+        >>> round(calibrated_nll(log_probs.tolist(), labels.numpy()).nll, 2)
+        0.56
     """
+    log_probs, labels = tensor_of(log_probs, "logits"), tensor_of(labels, "labels")
     check_logits(log_probs, labels)
     folds, labels = halvings(len(labels), repeats, seed), labels.long()
     everyone = group_matrix(len(log_probs), [slice(None)])

@@ -1,7 +1,7 @@
 """Every ensemble size out of one pool, over all disjoint groups."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +14,7 @@ from ..records import Score
 from ..threads import torch_threads
 from .calibration import cross_fitted_losses, geometric_mean, halvings
 from .check import check_logits
+from .given import Numbers, tensor_of
 from .mixing import group_matrix, groups, pooled
 
 AT_ONCE = 2**25  # numbers: averages that are held at one time
@@ -47,14 +48,22 @@ class PoolScores:
 
 
 @torch_threads(1)
-def score_pool(logits: Tensor, labels: Tensor, *, cell: str = "", seed: int = 0) -> PoolScores:
+def score_pool(
+    logits: Numbers,
+    labels: Numbers,
+    *,
+    cell: str = "",
+    seed: int = 0,
+    on_share: Callable[[float], None] = lambda share: None,
+) -> PoolScores:
     """Scores ensembles of every size from 1 to the pool's, each over all disjoint groups.
 
     Args:
-        logits: (member, sample, class), any float dtype.
-        labels: (sample,), integers in [0, class).
+        logits: (member, sample, class), any float dtype: a tensor, a NumPy array or lists.
+        labels: (sample,), integers in [0, class), likewise.
         cell: Key of the pool's cell, kept in the scores.
         seed: Of the halvings on which temperatures are cross-fitted.
+        on_share: Called with the share that is done, as the work goes on.
 
     Returns:
         Scores in float64, from float64 arithmetic.
@@ -68,11 +77,13 @@ def score_pool(logits: Tensor, labels: Tensor, *, cell: str = "", seed: int = 0)
         >>> [(score.members, score.replicate) for score in scores]
         [(1, 0), (1, 1), (1, 2), (1, 3), (2, 0), (2, 1), (3, 0), (4, 0)]
     """
+    logits, labels = tensor_of(logits, "logits"), tensor_of(labels, "labels")
     check_logits(logits, labels)
     labels, pool = labels.long(), len(logits)
     ensembles = [(size, *one) for size in range(1, pool + 1) for one in enumerate(groups(pool, size))]
     folds = halvings(len(labels), seed=seed)
     matrix = group_matrix(pool, [group for *_, group in ensembles])
+    on_share(0.0)
     before, temperatures_before = cross_fitted_losses(logits, labels, folds, matrix)
     # For a single member, before and after averaging are the same.
     after, temperatures = before.clone(), temperatures_before.clone()
@@ -86,6 +97,7 @@ def score_pool(logits: Tensor, labels: Tensor, *, cell: str = "", seed: int = 0)
             one = Ensemble(average, labels, logits[group], agreements[group, group])
             measured.append({name: _measure(name, metric, one) for name, metric in metrics.items()})
         del averages  # before the next ones are made
+        on_share(0.5 + 0.5 * len(measured) / len(ensembles))
     scores = [
         Score(
             cell=cell,

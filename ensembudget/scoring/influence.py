@@ -5,15 +5,19 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
+from scipy.special import ndtr
 from torch import Tensor
 
-from ..arrays import Array
+from ..arrays import Array, Integers
+from .blocks import centred
 from .curves import Curves
 from .mixing import pooled
 
 TAKEN = 0.9  # of a member, to see what it is worth
 
-_AT_ONCE = 2**20  # numbers handled at one time
+_AT_ONCE = 2**17  # numbers handled at one time
+_TINY = 1e-250  # below this, shares of members may be missing from a sum
+_COLD = 500.0  # nats: powers of 1 / T beyond may vanish or overflow
 
 
 def influences(logits: Tensor, labels: Tensor, temperature: float) -> Array:
@@ -34,17 +38,63 @@ def influences(logits: Tensor, labels: Tensor, temperature: float) -> Array:
         zero. Their squares, summed over n members and divided by n (n - 1), are a variance of the average's
         loss.
     """
-    size, inverses = len(logits), np.array([1, 1 / temperature])
-    found = np.empty((2, size, len(labels)))
+    return moves(logits, labels, temperature)[0]
+
+
+def moves(logits: Tensor, labels: Tensor, temperature: float) -> tuple[Array, Array]:
+    """`influences`, and each member's margin: both from the members' probabilities, computed once.
+
+    Returns:
+        (metric, member, sample), and the probability of the label minus that of the group's strongest rival,
+        (member, sample).
+    """
+    size, rows = len(logits), labels.numpy()
+    found, margins = np.empty((2, size, len(labels))), np.empty((size, len(labels)))
     for part in _parts(logits):
-        reduced = pooled(logits[:, part], 1 - TAKEN * np.eye(size))
-        found[..., part] = Curves(reduced, labels[part]).at(inverses)
+        some, own = logits[:, part], rows[part]
+        probs = np.exp(centred(some))
+        probs /= probs.sum(1, keepdims=True)
+        total, places = probs.sum(0), np.arange(len(own))
+        rivals = total.copy()
+        rivals[own, places] = -1
+        margins[:, part] = probs[:, own, places] - probs[:, rivals.argmax(0), places]
+        found[..., part] = _reduced(probs, total, own, 1 / temperature, some)
     found *= (size - TAKEN) / TAKEN
-    centred: Array = found - found.mean(1, keepdims=True)
-    return centred
+    around: Array = found - found.mean(1, keepdims=True)
+    return around, margins
 
 
-def accuracy_variance(logits: Tensor, labels: Tensor) -> float:
+def _reduced(probs: Array, total: Array, labels: Integers, inverse: float, logits: Tensor) -> Array:
+    """Log-probabilities of the labels with little of each member left, as they are and at 1 / T.
+
+    An average without most of a member is the sum of all without most of its share: no product of matrices.
+
+    Args:
+        probs: Of the members, (member, class, sample); overwritten.
+        total: Their sums, (class, sample).
+        labels: (sample,).
+        inverse: 1 / T.
+        logits: (member, sample, class), for shares that are too small to be summed as they are.
+
+    Returns:
+        (2, member, sample).
+    """
+    size, classes, samples = probs.shape
+    probs *= -TAKEN
+    probs += total
+    if probs.min() < _TINY:
+        reduced = pooled(logits, 1 - TAKEN * np.eye(size))
+        return Curves(reduced, torch.from_numpy(labels)).at(np.array([1, inverse]))
+    logs = np.log(probs, out=probs)
+    own = logs[:, labels, np.arange(samples)] - math.log(size - TAKEN)
+    if inverse * math.log(max(classes, size)) > _COLD:
+        logs -= logs.max(1, keepdims=True)
+    logs *= inverse
+    tempered = logs[:, labels, np.arange(samples)] - np.log(np.exp(logs, out=logs).sum(1))
+    return np.stack([own, tempered])
+
+
+def accuracy_variance(margins: Array) -> float:
     """Variance over members of one group's accuracy, with as many degrees of freedom as members less one.
 
     Accuracy jumps where losses slide, so no jackknife holds for it. Each sample's margin is known up to a
@@ -55,31 +105,17 @@ def accuracy_variance(logits: Tensor, labels: Tensor) -> float:
     simulated members, with the second alone 95 to 99%.
 
     Args:
-        logits: Of the group's members, (member, sample, class), at least two members.
-        labels: (sample,), int64.
+        margins: As from `moves`, (member, sample), at least two members.
     """
-    margins = _margins(logits, labels)
     size, samples = margins.shape
-    margin, error = margins.mean(0), (margins.std(0) / size**0.5).clamp_min(1e-12)
+    margin, error = margins.mean(0), np.maximum(margins.std(0, ddof=1) / size**0.5, 1e-12)
     certainty = margin / error
-    right = torch.special.ndtr(certainty)
-    density = (-0.5 * certainty.square()).exp() / math.sqrt(2 * math.pi)
+    either = ndtr(certainty) * ndtr(-certainty)  # p (1 - p), exact where p is close to 1
+    density = np.exp(-0.5 * certainty**2) / math.sqrt(2 * math.pi)
     share = 3 / 4 if size == 2 else 1 / 2
-    rate = ((1 - share) * density.square() + share * right * (1 - right)).sqrt() / error
+    rate = np.sqrt((1 - share) * density**2 + share * either) / error
     moved = (rate * (margins - margin)).sum(1) / samples
-    return float(moved.square().sum() / (size * (size - 1)))
-
-
-def _margins(logits: Tensor, labels: Tensor) -> Tensor:
-    """Each member's probability of the label minus that of the group's strongest rival, (member, sample)."""
-    found = torch.empty(logits.shape[:2], dtype=torch.float64)
-    for part in _parts(logits):
-        probs = logits[:, part].double().softmax(-1)
-        own = labels[part, None]
-        rival = probs.mean(0).scatter(1, own, -1.0).argmax(1, keepdim=True)
-        pair = probs.gather(2, torch.cat([own, rival], 1).expand(len(logits), -1, -1))
-        found[:, part] = pair[..., 0] - pair[..., 1]
-    return found
+    return float((moved**2).sum() / (size * (size - 1)))
 
 
 def _parts(logits: Tensor) -> Iterator[slice]:

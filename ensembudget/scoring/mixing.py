@@ -1,17 +1,20 @@
 """Groups of a pool, and the averages of their members' probabilities."""
 
+import math
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..arrays import Array, Mask
+from ..arrays import Array, Integers, Mask
 from .blocks import blocks
 from .products import product
 
 AT_ONCE = 2**18  # numbers averaged at one time
 _TINY = 1e-250  # below this, members whose own probability became zero may be missing from a sum
+_BELOW = math.log(_TINY) + 3  # a member counts in a sum below it if its weight is at least 0.05
 
 
 def groups(pool: int, size: int) -> list[slice]:
@@ -75,15 +78,13 @@ def log_means(logs: Array, matrix: Array) -> Array:
     # Sums before logarithms: where certain members tie, so do the sums, and rounding breaks no tie.
     with np.errstate(divide="ignore"):
         means: Array = np.log(probs) - np.log(matrix.sum(1, keepdims=True))
-    for group, members, places in _lost(probs, matrix):
-        part = logs[members][:, places]
-        top = part.max(0)
-        means[group, places] = top + log_means(part - top, matrix[group : group + 1, members])[0]
+    for band in _bands(logs, matrix, probs):
+        band.settle(means, band.log_means(matrix))
     return means
 
 
-def mixed_slopes(logs: Array, slopes: Array, matrix: Array) -> Array:
-    """Slopes of `log_means`: the members' own, weighted by their share of the group's probability.
+def means_and_slopes(logs: Array, slopes: Array, matrix: Array) -> tuple[Array, Array]:
+    """`log_means`, and their slopes: the members' own, weighted by their share of the group's probability.
 
     Args:
         logs: Of members' probabilities, (member, place).
@@ -91,21 +92,65 @@ def mixed_slopes(logs: Array, slopes: Array, matrix: Array) -> Array:
         matrix: As from `group_matrix`, (group, member).
 
     Returns:
-        (group, place).
+        Both (group, place).
     """
     each = np.exp(logs)
     probs, mixed = product(matrix, each), product(matrix, each * slopes)
     with np.errstate(divide="ignore", invalid="ignore"):
+        means: Array = np.log(probs) - np.log(matrix.sum(1, keepdims=True))
         mixed /= probs
-    for group, members, places in _lost(probs, matrix):
-        part = logs[members][:, places]
-        inside = matrix[group : group + 1, members]
-        mixed[group, places] = mixed_slopes(part - part.max(0), slopes[members][:, places], inside)[0]
-    return mixed
+    for band in _bands(logs, matrix, probs):
+        band.settle(means, band.log_means(matrix))
+        own = product(matrix[band.groups], np.exp(band.logs) * slopes[:, band.places])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            band.settle(mixed, own / band.probs)
+    return means, mixed
 
 
-def _lost(probs: Array, matrix: Array) -> Iterator[tuple[int, Mask, Mask]]:
-    """Groups whose probability may be wrong somewhere: the group, its members, and the places."""
-    lost = probs < _TINY
-    for group in np.flatnonzero(lost.any(1)).tolist():
-        yield group, matrix[group] > 0, lost[group]
+class _Band(NamedTuple):
+    """Members whose probabilities vanish beside others', made larger by one factor for each place.
+
+    Attributes:
+        groups: Whose own members all vanished at some place, (group,).
+        places: Where that was so, (place,).
+        found: Which of these groups have their sums from this band, (group, place).
+        logs: Of the members' probabilities divided by the largest of the band, (member, place).
+        top: The logarithm of that largest, (place,).
+        probs: Sums of the groups, (group, place).
+    """
+
+    groups: Integers
+    places: Integers
+    found: Mask
+    logs: Array
+    top: Array
+    probs: Array
+
+    def log_means(self, matrix: Array) -> Array:
+        with np.errstate(divide="ignore"):
+            found: Array = self.top + np.log(self.probs) - np.log(matrix[self.groups].sum(1, keepdims=True))
+        return found
+
+    def settle(self, values: Array, own: Array) -> None:
+        """Writes the band's own values where they are found."""
+        where = np.ix_(self.groups, self.places)
+        values[where] = np.where(self.found, own, values[where])
+
+
+def _bands(logs: Array, matrix: Array, probs: Array) -> Iterator[_Band]:
+    """Sums of the groups whose probability was too small to be right, from the most probable members down.
+
+    All groups are summed at once, so that the number of bands is that of the scales that members differ by.
+    """
+    lost, top = probs < _TINY, np.zeros(logs.shape[1])
+    while lost.any():
+        groups, places = np.flatnonzero(lost.any(1)), np.flatnonzero(lost.any(0))
+        part = logs[:, places]
+        # More probable members are in no group that is still lost: its sum would not be.
+        part = np.where(part < top[places] + _BELOW, part, -np.inf)
+        top[places] = np.maximum(part.max(0), np.finfo(np.float64).min)
+        part -= top[places]
+        sums, inside = product(matrix[groups], np.exp(part)), lost[np.ix_(groups, places)]
+        found = inside & (sums >= _TINY)
+        yield _Band(groups, places, found, part, top[places], sums)
+        lost[np.ix_(groups, places)] = inside & ~found & np.isfinite(part).any(0)

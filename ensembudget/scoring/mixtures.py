@@ -7,7 +7,7 @@ import numpy as np
 
 from ..arrays import Array
 from .curves import Curves
-from .mixing import log_means, mixed_slopes
+from .mixing import log_means, means_and_slopes
 from .products import product
 
 _AT_ONCE = 2**18  # numbers that are mixed at one time
@@ -17,12 +17,17 @@ class Mixtures(NamedTuple):
     """Groups of a pool's members. A problem is a group with a set of samples."""
 
     curves: Curves
-    group_matrix: Array  # one where a member is in a group, (group, member)
+    group_matrix: Array | None  # one where a member is in a group, (group, member); None: each is a group
+
+    @property
+    def groups(self) -> int:
+        """How many there are."""
+        return self.curves.members if self.group_matrix is None else len(self.group_matrix)
 
     @property
     def alone(self) -> bool:
         """Whether every group has one member; losses are then convex in 1 / T."""
-        return bool((self.group_matrix.sum(1) == 1).all())
+        return self.group_matrix is None or bool((self.group_matrix.sum(1) == 1).all())
 
     def means_at(self, inverses: Array, weights: Array) -> Array:
         """Mean losses at some temperatures.
@@ -35,21 +40,21 @@ class Mixtures(NamedTuple):
             Nats, (problem, point).
         """
         values = self.curves.at(inverses)
-        means = np.zeros((len(self.group_matrix), len(values), weights.shape[1]))
+        means = np.zeros((self.groups, len(values), weights.shape[1]))
         for part in self._parts(len(values)):
-            means -= _means(
-                log_means(_flat(values[..., part]), self.group_matrix), weights[part], means.shape
-            )
+            means -= _means(self._log_means(values[..., part]), weights[part], means.shape)
         return _by_problem(means)
 
     def means_on(self, panel: int, weights: Array) -> tuple[Array, Array]:
         """Mean losses and their slopes in 1 / T at a panel's nodes, each (problem, node)."""
         values, slopes = self.curves.on(panel)
-        means = np.zeros((2, len(self.group_matrix), len(values), weights.shape[1]))
+        means = np.zeros((2, self.groups, len(values), weights.shape[1]))
         for part in self._parts(len(values)):
             logs, away = _flat(values[..., part]), _flat(slopes[..., part])
-            means[0] -= _means(log_means(logs, self.group_matrix), weights[part], means[0].shape)
-            means[1] -= _means(mixed_slopes(logs, away, self.group_matrix), weights[part], means[1].shape)
+            if self.group_matrix is not None:
+                logs, away = means_and_slopes(logs, away, self.group_matrix)
+            means[0] -= _means(logs, weights[part], means[0].shape)
+            means[1] -= _means(away, weights[part], means[1].shape)
         return _by_problem(means[0]), _by_problem(means[1])
 
     def add_losses_on(self, panel: int, counts: Array, weights: Array, losses: Array) -> None:
@@ -63,13 +68,18 @@ class Mixtures(NamedTuple):
         """
         values = self.curves.values_on(panel)
         for part in self._parts(len(values)):
-            logs = log_means(_flat(values[..., part]), self.group_matrix).reshape(*counts.shape[:2], -1)
+            logs = self._log_means(values[..., part]).reshape(*counts.shape[:2], -1)
             share = product(counts.reshape(-1, counts.shape[2]), weights[part].T)
             losses[:, part] -= (logs * share.reshape(logs.shape)).sum(1)
 
+    def _log_means(self, values: Array) -> Array:
+        """(point, member, sample) to (group, point x sample)."""
+        logs = _flat(values)
+        return logs if self.group_matrix is None else log_means(logs, self.group_matrix)
+
     def _parts(self, points: int) -> Iterator[slice]:
         """Samples that are mixed at one time."""
-        count = max(1, _AT_ONCE // (len(self.group_matrix) * points))
+        count = max(1, _AT_ONCE // (self.groups * points))
         return (slice(first, first + count) for first in range(0, self.curves.samples, count))
 
 

@@ -12,7 +12,7 @@ from ..catalog import METRICS
 from ..records import Interval, Score
 from ..threads import torch_threads
 from .ensembles import PoolScores
-from .influence import accuracy_variance, influences
+from .influence import accuracy_variance, moves
 from .mixing import groups
 
 LEVEL = 0.95
@@ -57,7 +57,7 @@ def interval(
     if error is None:
         return Interval(value=value)
     reach = float(stdtrit(error.freedom, (1 + LEVEL) / 2)) * error.value**0.5
-    return Interval(value=value, low=max(value - reach, bounds[0]), high=min(value + reach, bounds[1]))
+    return Interval(value=value, low=value - reach, high=value + reach).within(*bounds)
 
 
 def cnll_interval(value: float, errors: MemberErrors | None) -> Interval:
@@ -124,12 +124,12 @@ def _errors_of_groups(each: Sequence[Score], losses: Array) -> MemberErrors:
 def _errors_of_influences(parts: Sequence[Tensor], labels: Tensor, temperature: float) -> MemberErrors:
     count, size = len(parts), len(parts[0])
     freedom, scale = count * (size - 1), 1 / (count**2 * size * (size - 1))
-    squares, interaction = np.zeros(2), 0.0
+    squares, interaction, accuracy = np.zeros(2), 0.0, 0.0
     for part in parts:
-        moved = influences(part, labels, temperature)
+        moved, margins = moves(part, labels, temperature)
         squares += (moved.mean(2) ** 2).sum(1)
         interaction += _interaction(moved[1])
-    accuracy = sum(accuracy_variance(part, labels) for part in parts) / count**2
+        accuracy += accuracy_variance(margins) / count**2
     nll, cnll = (Variance(float(scale * total), freedom) for total in squares)
     return MemberErrors(Variance(accuracy, freedom), nll, cnll, scale * interaction)
 

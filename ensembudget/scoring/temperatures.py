@@ -96,7 +96,7 @@ def _scan(mixtures: Mixtures, weights: Array) -> Array:
     """
     wanted = np.array([_COLDEST, GRID // 2, GRID // 2 + 1, _HOTTEST])
     wanted = wanted if mixtures.alone else np.arange(GRID + 2)
-    means = np.full((len(mixtures.group_matrix) * weights.shape[1], GRID + 2), np.inf)
+    means = np.full((mixtures.groups * weights.shape[1], GRID + 2), np.inf)
     while len(wanted):
         for some in np.split(wanted, range(_AT_ONCE, len(wanted), _AT_ONCE)):
             means[:, some] = mixtures.means_at(_POINTS[some], weights)

@@ -5,7 +5,17 @@ from typing import NamedTuple
 
 from ..errors import SteppingError
 from ..records import PlannedCell, Stepping, SteppingChoice, Task
-from .autotune import BENCH, Bench, Chosen, Request, choose_all, choose_place, is_worth
+from .autotune import (
+    BENCH,
+    UNUSED,
+    Bench,
+    Chosen,
+    Request,
+    UnmeasuredError,
+    choose_all,
+    choose_place,
+    is_worth,
+)
 from .check import faults
 from .place import Place
 
@@ -55,19 +65,36 @@ def autotuned(
         places: Where the run may happen, the usual place first.
         bench: How measurements are made.
     """
-
-    def request(cell: PlannedCell, place: Place) -> Request:
-        return Request(
-            cell=cell.cell,
-            task=(task.classes, task.channels, task.image_size),
-            members=cell.members,
-            flops=cell.training_flops,
-            fixed=fixed,
-            place=place,
-        )
-
-    worth = is_worth(request(cell, places[0]) for cell in planned)
-    costliest = max(planned, key=lambda cell: cell.training_flops * cell.members)
-    place = choose_place(request(costliest, places[0]), places, worth=worth, bench=bench)
-    chosen = choose_all([request(cell, place) for cell in missing], worth=worth, bench=bench)
+    all_there = [request_of(cell, task, fixed, places[0]) for cell in planned]
+    worth = is_worth(all_there, bench)
+    costliest = max(all_there, key=lambda request: request.flops * request.members)
+    place = choose_place(costliest, places, worth=worth, bench=bench)
+    asked = [request_of(cell, task, fixed, place) for cell in missing]
+    chosen = choose_all(asked, worth=worth, bench=bench)
     return Arrangement(place, {cell.cell.key: one for cell, one in zip(missing, chosen, strict=True)})
+
+
+def as_known(
+    planned: Sequence[PlannedCell],
+    missing: Sequence[PlannedCell],
+    task: Task,
+    fixed: SteppingChoice,
+    places: Sequence[Place],
+) -> Arrangement:
+    """What `autotuned` would find, as far as earlier runs have measured it; nothing is measured now."""
+    try:
+        return autotuned(planned, missing, task, fixed, places, UNUSED)
+    except UnmeasuredError:
+        return as_given(missing, fixed, places[0])
+
+
+def request_of(cell: PlannedCell, task: Task, fixed: SteppingChoice, place: Place) -> Request:
+    """What autotuning is asked for a planned cell."""
+    return Request(
+        cell=cell.cell,
+        task=(task.classes, task.channels, task.image_size),
+        members=cell.members,
+        flops=cell.training_flops,
+        fixed=fixed,
+        place=place,
+    )

@@ -1,27 +1,29 @@
 """Which stepping is fastest for a cell on this machine: measured briefly, and kept for the next run."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, NoReturn, TypeVar
 
 from ..records import Cell, Record, Stepping, SteppingChoice, Task
 from ..threads import torch_threads
 from .axes import BETTER, axes, coordinate_search
-from .measured import Measured, Shape, Timing, hardware, keep, known, shape_of
+from .measured import Shape, Timing, hardware, keep, known, shape_of
 from .memory import keep_freed
 from .place import Place
-from .timing import time_steps
+from .timing import STEPS, time_steps, try_steps
 
 T = TypeVar("T")
 
-SHARE = 0.05  # of a run's time may be spent on autotuning it
-WORTH = 60.0  # seconds: a run that is shorter is not autotuned
-SLOW = 5e9  # operations a second of one CPU core at its worst, at thin widths: for that estimate alone
+# Of a run's time a twentieth may be spent on autotuning: half of it on steppings, and half on starting
+# processes, which takes some 15 seconds, most of it torch's import.
+SHARE = 0.025
+WORTH = 15 / SHARE  # seconds: a run that is shorter is not autotuned
+SLOW = 5e9  # operations a second of one CPU core at its worst: what is short by this needs no trial
 COMPILING = 20.0  # seconds that compiling is taken to need before it was measured
 
 
@@ -46,8 +48,15 @@ class Request(Record):
 
     @property
     def longest(self) -> float:
-        """Seconds that training may take, guessed from its operations alone."""
+        """Seconds that training takes at most, guessed from its operations alone."""
         return self.flops * self.members / (SLOW * self.place.workers * self.place.threads)
+
+    def measuring(self, stepping: Stepping, plain: Timing) -> float:
+        """Seconds that timing a stepping may take, from the timing of the plainest."""
+        if stepping.compiled:
+            return COMPILING
+        # A pack takes at most as long as its members one by one.
+        return (STEPS + 2) * (plain.seconds or 0.0) * stepping.pack / plain.stepping.pack
 
     @property
     def is_open(self) -> bool:
@@ -59,11 +68,9 @@ class Request(Record):
         """How long training the cell takes at this timing, infinite where it cannot be stepped so."""
         if timing.seconds is None:
             return float("inf")
-        recipe = self.cell.recipe
-        steps = recipe.epochs * -(-self.cell.train_size // recipe.batch_size)
         packs = -(-self.members // timing.stepping.pack)
         # Fewer packs than workers leave some idle.
-        return timing.first + steps * timing.seconds * max(1.0, packs / self.place.workers)
+        return timing.first + self.cell.steps * timing.seconds * max(1.0, packs / self.place.workers)
 
 
 class Chosen(NamedTuple):
@@ -82,6 +89,12 @@ def time_request(request: Request, stepping: Stepping) -> Timing:
     return time_steps(request.cell, Task(*request.task), stepping, request.place.device)
 
 
+def try_request(request: Request) -> Timing:
+    """Times a few of the plainest steps of a request's cell, in this process."""
+    with torch_threads(request.place.threads):
+        return try_steps(request.cell, Task(*request.task), request.plainest, request.place.device)
+
+
 def spawned(workers: int) -> Executor:
     """Processes like those of a run."""
     return ProcessPoolExecutor(workers, get_context("spawn"), keep_freed)
@@ -95,11 +108,13 @@ class Bench:
         measure: Times one stepping of a request's cell.
         pool: Starts so many workers, that steppings are timed beside others as they will run.
         clock: Seconds that have passed.
+        trial: Times a few of the plainest steps of a request's cell.
     """
 
     measure: Callable[[Request, Stepping], Timing] = time_request
     pool: Callable[[int], Executor] = spawned
     clock: Callable[[], float] = time.monotonic
+    trial: Callable[[Request], Timing] = try_request
 
     def map(
         self, work: Callable[["Bench", Request], T], requests: Sequence[Request], lost: Callable[[Request], T]
@@ -119,7 +134,15 @@ class Bench:
 BENCH = Bench()
 
 
-def choose(request: Request, bench: Bench | None = None) -> Chosen:
+def refuse(*anything: object) -> NoReturn:
+    """In place of a measurement."""
+    raise UnmeasuredError
+
+
+UNUSED = Bench(refuse, refuse, trial=refuse)  # where nothing may be measured
+
+
+def choose(request: Request, bench: Bench = UNUSED) -> Chosen:
     """The fastest stepping for one cell, from what is known and what is worth measuring.
 
     The plainest is always timed. A share of what the cell would take by it may be spent on others, over
@@ -127,10 +150,10 @@ def choose(request: Request, bench: Bench | None = None) -> Chosen:
 
     Args:
         request: What is asked.
-        bench: Measures; None where nothing may be measured.
+        bench: Measures; by default nothing may be measured.
 
     Raises:
-        UnmeasuredError: Something is worth measuring, and `bench` is None.
+        UnmeasuredError: Something is worth measuring, and may not be measured.
     """
     shape, plainest = request.shape, request.plainest
     before = known(shape)
@@ -141,14 +164,12 @@ def choose(request: Request, bench: Bench | None = None) -> Chosen:
         if stepping not in timings:
             if stepping != plainest:
                 left = SHARE * request.seconds(timings[plainest]) - spent
-                if left < (COMPILING if stepping.compiled else 0):
+                if left < request.measuring(stepping, timings[plainest]):
                     return float("inf")
-            if bench is None:
-                raise UnmeasuredError
             began = bench.clock()
             timings[stepping] = bench.measure(request, stepping)
             spent += bench.clock() - began
-            keep(Measured(shape=shape, timings=tuple(timings.values()), spent=spent))
+            keep(before.model_copy(update={"timings": tuple(timings.values()), "spent": spent}))
         return request.seconds(timings[stepping])
 
     cost(plainest)
@@ -176,9 +197,28 @@ def choose_all(requests: Sequence[Request], *, worth: bool, bench: Bench = BENCH
     return [found[request.shape.path, request.members] for request in requests]
 
 
-def is_worth(requests: Iterable[Request]) -> bool:
-    """Whether a run of all these is long enough to earn measurements back, judged by its operations."""
-    return sum(request.longest for request in requests) >= WORTH
+def tried(request: Request, bench: Bench = BENCH) -> Timing:
+    """A few of the plainest steps: those of an earlier command, or else timed now and kept."""
+    before = known(request.shape)
+    found = next((timing for timing in before.trials if timing.stepping == request.plainest), None)
+    if found is None:
+        found = bench.trial(request)
+        keep(before.model_copy(update={"trials": (*before.trials, found)}))
+    return found
+
+
+def is_worth(requests: Sequence[Request], bench: Bench = BENCH) -> bool:
+    """Whether a run of all these is long enough to earn measurements back.
+
+    It is judged by a trial of the costliest cell, and by the operations of the others. The trial is kept, so
+    that rerunning a command judges the same.
+    """
+    if sum(request.longest for request in requests) < WORTH:
+        return False
+    costliest = max(requests, key=lambda request: request.flops * request.members)
+    seconds = costliest.seconds(tried(costliest, bench))
+    whole = sum(request.flops * request.members for request in requests)
+    return seconds * whole / (costliest.flops * costliest.members) >= WORTH
 
 
 def choose_place(request: Request, places: Sequence[Place], *, worth: bool, bench: Bench = BENCH) -> Place:

@@ -53,11 +53,18 @@ class Timing(Record):
 
 
 class Measured(Record):
-    """What is known of a shape, and the seconds spent on measuring it."""
+    """What is known of a shape.
+
+    Attributes:
+        timings: Of whole measurements, by which a stepping is chosen.
+        spent: Seconds that they took.
+        trials: Of a few steps each, by which the time of a run is told and no stepping is chosen.
+    """
 
     shape: Shape
     timings: tuple[Timing, ...] = ()
     spent: float = 0.0
+    trials: tuple[Timing, ...] = ()
 
 
 def hardware(device: str) -> str:

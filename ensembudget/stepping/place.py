@@ -2,7 +2,7 @@
 
 import torch
 
-from ..errors import DeviceError
+from ..errors import DeviceError, reason
 from ..records import Record
 
 
@@ -53,5 +53,10 @@ def check_device(device: str) -> None:
     try:
         torch.zeros(1, device=device).cpu()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
-        raise DeviceError(f"device {device!r} cannot be used here: {reason}. Use --device cpu.") from None
+        kind = device.partition(":")[0]
+        why = "this machine has none that torch can reach" if kind in ("cuda", "mps", "xpu") else _told(error)
+        raise DeviceError(f"device {device!r} cannot be used here: {why}. Use --device cpu.") from None
+
+
+def _told(error: Exception) -> str:
+    return reason(Exception(str(error).partition("\n")[0]))

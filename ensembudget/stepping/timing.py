@@ -17,6 +17,7 @@ from .measured import Timing
 from .pack import Pack, assemble
 
 STEPS, SECONDS = 5, 0.25  # a timing is the median of at least so many steps, and goes on for so long
+BRIEF, PATIENCE = 0.1, 8.0  # seconds of a trial; a first step that takes longer is all of it
 
 
 def time_steps(
@@ -35,8 +36,29 @@ def time_steps(
         return Timing(stepping=stepping, fault=" ".join(wrong))
     try:
         return summarise(stepping, timed_step(cell, task, stepping, device), seconds)
-    except Exception as error:  # no compiler, no memory, no kernel: then this way is not taken
-        return Timing(stepping=stepping, fault=f"{type(error).__name__}: {error}".splitlines()[0])
+    except Exception as error:
+        return _fault(stepping, error)
+
+
+def try_steps(cell: Cell, task: Task, stepping: Stepping, device: str) -> Timing:
+    """Times a few steps: enough to tell minutes from hours."""
+    if wrong := faults(stepping, cell.recipe, device, recorded=cell.record is not None):
+        return Timing(stepping=stepping, fault=" ".join(wrong))
+    try:
+        once = timed_step(cell, task, stepping, device)
+        if (first := once()) > PATIENCE:
+            return Timing(stepping=stepping, seconds=first)
+        seconds = [once()]
+        while len(seconds) < 2 or sum(seconds) < BRIEF:
+            seconds.append(once())
+    except Exception as error:
+        return _fault(stepping, error)
+    return Timing(stepping=stepping, seconds=statistics.median(seconds))
+
+
+def _fault(stepping: Stepping, error: Exception) -> Timing:
+    """No compiler, no memory, no kernel: then this way is not taken."""
+    return Timing(stepping=stepping, fault=f"{type(error).__name__}: {error}".splitlines()[0])
 
 
 def summarise(stepping: Stepping, once: Callable[[], float], least: float = SECONDS) -> Timing:

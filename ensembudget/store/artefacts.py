@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from ..errors import StoreError
 from ..records import Cell, Environment, Record
 from .documents import DamageError, record, seal
-from .members import LOGITS, WEIGHTS, Stored, arrays, check_files, description, listing, serialise
+from .members import DESCRIPTION as MEMBER
+from .members import LOGITS, WEIGHTS, Stored, arrays, check_files, described, description, listing, serialise
 from .publishing import Files
 
 if TYPE_CHECKING:
@@ -55,8 +56,29 @@ def logits_digest(member: Path) -> str:
 def later_files(trained: "Trained", environment: Environment, logits: str) -> Files:
     """What the folder of a member's later weights holds, by name."""
     assert trained.weights is not None
-    files: Files = {WEIGHTS: serialise(trained.weights)}
     later = LaterWeights(key=trained.run.key, logits=logits, environment=environment, seconds=trained.seconds)
+    return _described(later, serialise(trained.weights))
+
+
+def later_copy(folder: Path, key: str, logits: str) -> Files:
+    """What the folder of later weights holds that are those of a member of another store, by name.
+
+    Args:
+        folder: The member's, with weights.
+        key: The member's.
+        logits: The digest of its logits.
+
+    Raises:
+        DamageError: They are not what was published.
+    """
+    member, document, _ = described(folder, key)
+    weights = check_files(folder, document, MEMBER, WEIGHTS)
+    later = LaterWeights(key=key, logits=logits, environment=member.environment, seconds=member.seconds)
+    return _described(later, weights)
+
+
+def _described(later: LaterWeights, weights: bytes) -> Files:
+    files: Files = {WEIGHTS: weights}
     return {**files, DESCRIPTION: seal({"weights": later.model_dump(mode="json"), "files": listing(files)})}
 
 

@@ -102,6 +102,17 @@ class Shelf(Generic[Kept, Subject]):
                 break
         write_whole(path, seal({self.kind: kept.model_dump(mode="json")}), durable=True)
 
+    def every(self) -> Iterator[tuple[str, Kept | DamageError | UnknownError]]:
+        """All documents that are here by the stems of their files, or why one cannot be read."""
+        for path in sorted(self.folder.glob("*.json")):
+            try:
+                found = self._read(path)
+            except (DamageError, UnknownError) as error:
+                yield path.stem, error
+            else:
+                if found is not None:
+                    yield path.stem, found
+
     def _own(self, subject: Subject) -> Iterator[Path]:
         """Its key's places: the second where the first is another's, and so on."""
         key = record_key(subject)
@@ -141,7 +152,7 @@ def plans(root: Path) -> Shelf[Plan, Study]:
         root / "plans",
         "plan",
         Plan,
-        lambda plan: plan.study,
+        lambda plan: plan.study.unplaced,
         _old_study_key,
         "`run` the study again: that plans it anew.",
     )
@@ -152,7 +163,7 @@ def searches(root: Path) -> Shelf[Search, Search]:
         root / "searches",
         "search",
         Search,
-        _without_rounds,
+        search_subject,
         lambda search: sha256(canonical([_old_study_key(search.study), search.arm, search.budget])),
         "It says what the search has spent: restore it, or delete it to spend from 0 again.",
     )
@@ -169,11 +180,20 @@ def choices(root: Path) -> Shelf[Choice, Contest]:
     )
 
 
-def _without_rounds(search: Search) -> Search:
-    return search.model_copy(update={"rounds": []})
+def search_subject(search: Search) -> Search:
+    """A search without its rounds, wherever its dataset's folder lies."""
+    return search.model_copy(update={"study": search.study.unplaced, "rounds": []})
 
 
-LATER = {"subsets", "recipe_at", "tune"}  # fields of a study that format 1 did not know
+LATER = {
+    "subsets",
+    "recipe_at",
+    "tune",
+    "image_size",
+    "colour",
+    "skip_corrupt",
+    "first_look",
+}  # fields of a study that format 1 did not know
 
 
 def _old_study_key(study: Study) -> str:

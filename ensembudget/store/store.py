@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 from filelock import SoftFileLease
 from numpy.typing import NDArray
 
-from ..errors import StoreError
+from ..errors import StoreError, told
 from ..files import write_whole
 from ..records import Choice, Contest, Environment, Plan, Run, Search, Study
 from . import artefacts, members, publishing
 from .artefacts import Artefact, wanted
 from .documents import DamageError, UnknownError
-from .kept import choices, plans, searches
+from .kept import choices, plans, search_subject, searches
 from .members import Labels, Stored
+from .merging import Merged, merge
 from .paths import FORMAT, Paths, check_header
 from .sweeping import sweep
 
@@ -68,8 +69,9 @@ class Store:
         if (folder / members.WEIGHTS).exists():
             with self._reading(folder, f"member {key}"):
                 _, document, _ = members.described(folder, key)
-                content = members.check_files(folder, document, members.DESCRIPTION, members.WEIGHTS)
-                return members.arrays(content)
+                return members.arrays(
+                    members.check_files(folder, document, members.DESCRIPTION, members.WEIGHTS)
+                )
         if not later.is_dir():
             raise StoreError(
                 f"the weights of member {key} of store {str(self.root)!r} were not kept. Set keep_weights ="
@@ -96,9 +98,8 @@ class Store:
     def artefacts(self, key: str) -> frozenset[Artefact]:
         """What is stored of a member, by what lies there: nothing is read, none where it is not there."""
         folder = self._paths.member(key)
-        present: set[Artefact] = set()
-        if folder.is_dir():
-            present.add("logits")
+        present: set[Artefact] = {"logits"} if folder.is_dir() else set()
+        if present:
             if (folder / members.WEIGHTS).exists() or self._paths.weights(key).is_dir():
                 present.add("weights")
             if any(folder.glob("*.parquet")):
@@ -176,6 +177,11 @@ class Store:
         with SoftFileLease(path, lease_duration=LEASE_SECONDS, heartbeat_interval=1.0, timeout=-1):
             yield
 
+    def merge(self, other: "Store") -> list[Merged]:
+        """Takes over what another store has and this one lacks, and says what became of each thing."""
+        with self._writing():
+            return merge(self._paths, other._paths)
+
     def sweep(self) -> None:
         """Removes what killed runs left behind; safe beside runs that go on."""
         sweep(self._paths)
@@ -208,10 +214,13 @@ class Store:
     def saved_plan(self, study: Study) -> Plan | None:
         """What exactly this study came to when it was run here, or None.
 
+        Where the folder of its dataset lies does not matter, only what it is called.
+
         Raises:
             StoreError: It is there, and damaged or written by a newer version.
         """
-        return plans(self.root).find(study)
+        found = plans(self.root).find(study.unplaced)
+        return found and found.model_copy(update={"study": study})
 
     def save_search(self, search: Search) -> None:
         """Keeps the rounds of a search, so that the same search resumes from them.
@@ -228,7 +237,7 @@ class Store:
         Raises:
             StoreError: It is there, and damaged or written by a newer version.
         """
-        return searches(self.root).find(empty) or empty
+        return searches(self.root).find(search_subject(empty)) or empty
 
     def save_choice(self, choice: Choice) -> None:
         """Keeps what tuning chose, so that a report needs neither the choosing members nor the dataset.
@@ -274,8 +283,7 @@ class Store:
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
-        """Around everything that writes: the header is there, and refusals name the store."""
-        with self._explained():
+        with self._explained():  # the header is there, and refusals name the store
             if not self._paths.header.exists():
                 write_whole(self._paths.header, json.dumps({"format": FORMAT}), durable=True)
             yield
@@ -287,7 +295,6 @@ class Store:
             yield
         except OSError as error:
             raise StoreError(
-                f"store {str(self.root)!r} cannot be written: {error.strerror or error}. Free space or name"
-                " another place with --store; what is published stays, and rerunning the same command"
-                " resumes from there."
+                f"store {told(str(self.root))} cannot be written: {error.strerror or error}. Free space or"
+                " name another place with --store; what is published stays, and the same command resumes."
             ) from None

@@ -30,22 +30,26 @@ def machine() -> str:
 
 
 def sweep(paths: Paths) -> None:
-    """Removes staging whose process has ended, and claims that nobody renews.
+    """Removes what is abandoned; what cannot be removed is left for the next time."""
+    for path in abandoned(paths):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            with contextlib.suppress(OSError):
+                path.unlink()
 
-    Staging of another machine, whose processes cannot be asked, goes when nothing in it has changed
+
+def abandoned(paths: Paths) -> list[Path]:
+    """Staging whose process has ended, and claims and half-written files that nobody renews.
+
+    Staging of another machine, whose processes cannot be asked, counts when nothing in it has changed
     for a week. A claim is renewed every second; one that was not for an hour may be overtaken anyway.
-    What cannot be removed is left for the next time.
     """
-    for folder in _entries(paths.tmp):
-        if _is_abandoned(folder):
-            shutil.rmtree(folder, ignore_errors=True)
+    folders = [folder for folder in _entries(paths.tmp) if _is_abandoned(folder)]
     files = _entries(paths.claims)
     for place in (paths.root, *(paths.root / name for name in ("plans", "searches", "choices", "failures"))):
         files += [path for path in _entries(place) if path.name.startswith(".")]  # being written
-    for path in files:
-        if path.is_file() and _age(path) > HOUR:
-            with contextlib.suppress(OSError):
-                path.unlink()
+    return [*folders, *(path for path in files if path.is_file() and _age(path) > HOUR)]
 
 
 def _is_abandoned(folder: Path) -> bool:

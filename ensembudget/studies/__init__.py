@@ -1,5 +1,6 @@
 """Preset studies, one TOML file each; reads a study by a preset's name or from a path."""
 
+import contextlib
 import tomllib
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
@@ -8,9 +9,15 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from ..errors import StudyError, did_you_mean
+from ..errors import PlanError, StudyError, did_you_mean, reason, told
 from ..records import Study
+from ..records.study import ARM_NAME, STUDY_NAME
 
+TABLES = ("recipe", "record", "stepping", "tune")  # of a study; their keys are easily put above their line
+PATTERNS = {
+    STUDY_NAME: "it must be letters, digits and _ . - alone, a letter or digit first",
+    ARM_NAME: "it must be letters, digits, blanks and _ . = , - alone, a letter first",
+}
 UNIONS = ("str", "int", "bool", "float", "list")  # alternatives of a field, which pydantic puts into places
 
 
@@ -28,6 +35,9 @@ def description(name: str) -> str:
 def load_study(study: str | Path) -> Study:
     """Reads a study by a preset's name or from the path of a TOML file.
 
+    A relative folder in `dataset` is relative to that file; in the study returned it is relative to the
+    current folder, or absolute.
+
     Raises:
         StudyError: No such preset or file, not TOML, or a study with faults; all of them at once.
 
@@ -36,18 +46,17 @@ def load_study(study: str | Path) -> Study:
         'wide_resnet'
     """
     if str(study) in names():
-        text = (files(__package__) / f"{study}.toml").read_text()
-    else:
-        try:
-            text = Path(study).read_text()
-        except (FileNotFoundError, IsADirectoryError):
-            raise StudyError(
-                f"no study {str(study)!r}: neither a preset nor a file.{did_you_mean(str(study), names())}"
-                f" Presets: {', '.join(names())}."
-            ) from None
-        except (OSError, ValueError) as error:
-            raise StudyError(f"study {str(study)!r} cannot be read: {error}.") from None
-    return parse(text, str(study))
+        return parse((files(__package__) / f"{study}.toml").read_text(), str(study))
+    try:
+        text = Path(study).read_text()
+    except (FileNotFoundError, IsADirectoryError):
+        raise StudyError(
+            f"no study {str(study)!r}: neither a preset nor a file.{did_you_mean(str(study), names())}"
+            f" Presets: {', '.join(names())}."
+        ) from None
+    except (OSError, ValueError) as error:
+        raise StudyError(f"study {told(str(study))} cannot be read: {reason(error)}.") from None
+    return parse(text, str(study)).placed(Path(study).parent)
 
 
 def parse(text: str, name: str) -> Study:
@@ -56,7 +65,13 @@ def parse(text: str, name: str) -> Study:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise StudyError(f"study {name!r} is not TOML: {error}.") from None
+    except RecursionError:
+        raise StudyError(
+            f"study {name!r} has lists or tables inside each other, hundreds of levels deep. No field of a"
+            " study has more than three."
+        ) from None
     try:
+        document = _with_budget_kind(document)
         study = Study.model_validate(document)
     except ValidationError as error:
         faults = [*_sentences(error.errors()), *_faults_of_the_rest(document, error)]
@@ -66,6 +81,20 @@ def parse(text: str, name: str) -> Study:
     if unknown := [*_too_large(document), *study_faults(study)]:
         raise StudyError(_message(name, unknown))
     return study
+
+
+def _with_budget_kind(document: dict[str, Any]) -> dict[str, Any]:
+    """A study that states no kind of budget has the one that all its budgets' units tell."""
+    from ..budgets._parse import parse_budget
+
+    budgets = document.get("budgets")
+    if "budget_kind" in document or not isinstance(budgets, list):
+        return document
+    kinds = set()
+    for budget in budgets:
+        with contextlib.suppress(PlanError):  # told with the other faults
+            kinds.add(parse_budget(budget)[1])
+    return document | {"budget_kind": kinds.pop()} if len(kinds) == 1 else document
 
 
 def _faults_of_the_rest(document: dict[str, Any], error: ValidationError) -> Sequence[str]:
@@ -114,12 +143,42 @@ def _sentences(errors: Sequence[Any]) -> list[str]:
 def _sentence(place: tuple[str, ...], errors: list[Any]) -> str:
     first, field = errors[0], ".".join(place)
     if first["type"] == "extra_forbidden":
-        known = _fields(Study, place[:-1])
-        return f"{field}: no such key.{did_you_mean(place[-1], known)} Known: {', '.join(known)}."
+        return _unknown(field, place)
     if first["type"] == "missing":
         return f"{field}: missing; every study needs it."
-    reasons = " or ".join(dict.fromkeys(e["msg"][0].lower() + e["msg"][1:] for e in errors))
-    return f"{field} = {first['input']!r}: {reasons}."
+    reasons = " or ".join(dict.fromkeys(map(_needed, errors)))
+    return f"{field} = {told(first['input'])}: {reasons}."
+
+
+def _belongs(place: tuple[str, ...]) -> str:
+    """Where a key that stands in the wrong table belongs."""
+    *above, key = place
+    if above and key in Study.model_fields:
+        return f" here; {key} belongs at the top, before the first [table]"
+    tables = [table for table in TABLES if not above and key in _fields(Study, [table])]
+    return f" here; {key} belongs below the line [{tables[0]}]" if tables else ""
+
+
+def _needed(error: Any) -> str:
+    """What a value should be. Patterns are told in words."""
+    if error["type"] == "string_pattern_mismatch":
+        return PATTERNS.get(error["ctx"]["pattern"], "it has characters that cannot be there")
+    return str(error["msg"][0].lower() + error["msg"][1:])
+
+
+def _unknown(field: str, place: tuple[str, ...]) -> str:
+    """What is said of a key that does not exist: where it belongs, or which one is near."""
+    from .fields import places_of
+
+    name, known = place[-1], _fields(Study, place[:-1])
+    near = did_you_mean(name, known)
+    where = _belongs(place)
+    if not near and not where and (others := places_of(name)):
+        near = f" It belongs to {' or '.join(others)}."
+    return (
+        f"{field}: no such key{where}.{near} Known: {', '.join(known)}. docs/study.md and"
+        " `ensembudget ls fields` say what each means."
+    )
 
 
 def _fields(model: type[BaseModel], path: Sequence[str]) -> list[str]:

@@ -72,7 +72,8 @@ class Table:
         refused: Whether a row is; by default where its column `status` is not "ok".
         records: Selects a row's record each from what the table is about (an analysis, say).
         notes: Sentences about these very records, below the rules.
-        summary: Names of the columns that fit on a screen; none for all.
+        summary: Names of the columns that matter, the most important first: where there is no place for all
+            columns, what is left out is left out from its end. Columns that are not in it follow in order.
         summary_title: The title there.
         about: What the subject of `records` and `notes` is: an analysis, or what one command found.
         csv_only: Whether it is data to compute with, and not for people to read.

@@ -6,7 +6,7 @@ from ..analysis import Analysis
 from ..analysis.arms import AgainstFirst, ArmResult, BestSplit
 from ..scoring.comparison import Verdict
 from ._base import Column, Table, Value
-from ._setting import setting_columns
+from ._setting import NAMES, setting_columns
 from .memory_split import signed
 
 
@@ -77,4 +77,5 @@ table = Table(
     records=lambda analysis: analysis.arms,
     notes=notes,
     order=30,
+    summary=(*NAMES, "budget", "members", "difference", "verdict", "split", "cnll", "width", "advantage"),
 )

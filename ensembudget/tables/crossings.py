@@ -5,7 +5,7 @@ from ..analysis.crossings import Crossing
 from ..analysis.laws import Along
 from ..scoring.crossings import Side
 from ._base import Column, Table
-from ._setting import setting_columns
+from ._setting import NAMES, setting_columns
 
 WINNERS = {Side.BELOW: "split", Side.ABOVE: "wide", Side.OPEN: "not decided"}
 SUBJECTS = {Side.BELOW: "a split wins", Side.ABOVE: "the wide network wins"}
@@ -105,4 +105,5 @@ table = Table(
     records=lambda analysis: analysis.crossings,
     notes=notes,
     order=6,
+    summary=(*NAMES, "along", "budget", "below", "above", "crossing_written", "from", "to"),
 )

@@ -59,6 +59,7 @@ table = Table(
     marked="members",
     about="forecast",
     records=rows_of,
+    summary=("group", "arm", "tuned", "width", "members", "value", "probability_best", "status", "law"),
 )
 
 

@@ -81,6 +81,6 @@ table = Table(
     ),
     records=lambda subject: [one for found in subject.curves for one in found.ranks],
     notes=notes,
-    summary=("metric", "group", "law", "models", "rmse", "spearman", "over_no_law", "verdict", "regret"),
+    summary=("group", "law", "spearman", "verdict", "rmse", "regret", "over_no_law", "models", "metric"),
     order=31,
 )

@@ -23,4 +23,5 @@ table = Table(
     void=power_laws.void,
     refused=power_laws.refused,
     about="fit",
+    summary=("x", "y", "a", "b", "c", "status", "points"),
 )

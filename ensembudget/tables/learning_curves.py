@@ -50,6 +50,18 @@ table = Table(
         f"{model} was not measured at two of the small sizes and the large one, above zero: it is left out."
         for model in dict.fromkeys(one for found in subject.curves for one in found.judged.left_out)
     ],
-    summary=("metric", "width", "members", "law", "a", "r_squared", "predicted", "measured", "status"),
+    summary=(
+        "arm",
+        "tuned",
+        "width",
+        "members",
+        "law",
+        "predicted",
+        "measured",
+        "status",
+        "a",
+        "r_squared",
+        "metric",
+    ),
     order=30,
 )

@@ -109,6 +109,15 @@ table = Table(
     ),
     records=lambda analysis: analysis.advantages,
     notes=notes,
-    summary=(*NAMES, *"budget members width wide_width advantage verdict greatest_train_loss".split()),
     order=5,
+    summary=(
+        *NAMES,
+        "budget",
+        "members",
+        "advantage",
+        "verdict",
+        "greatest_train_loss",
+        "width",
+        "wide_width",
+    ),
 )

@@ -172,7 +172,7 @@ table = Table(
     marked="members",
     records=records,
     notes=notes,
-    summary=(*NAMES, "budget", "members", "width", "accuracy", "cnll", "difference", "verdict", "best"),
+    summary=(*NAMES, "budget", "members", "difference", "best", "cnll", "width", "verdict", "accuracy"),
     summary_title="Memory split: calibrated NLL of n members at one budget",
     order=10,
 )

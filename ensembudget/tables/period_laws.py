@@ -43,4 +43,5 @@ table = Table(
     ),
     records=records,
     order=51,
+    summary=("arm", "width", "along", "verdict", "slope"),
 )

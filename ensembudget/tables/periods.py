@@ -115,4 +115,15 @@ table = Table(
     ),
     records=records,
     order=50,
+    summary=(
+        "arm",
+        "width",
+        "learning_rate",
+        "weight_decay",
+        "kind",
+        "period",
+        "periods",
+        "destabilisations",
+        "decay",
+    ),
 )

@@ -2,7 +2,7 @@
 
 from ..analysis.laws import Along, LawResult
 from ._base import Column, Row, Table
-from ._setting import setting_columns
+from ._setting import NAMES, setting_columns
 
 AT = {
     Along.MEMBERS: "width {}",
@@ -66,4 +66,5 @@ table = Table(
     refused=refused,
     records=lambda analysis: analysis.laws,
     order=20,
+    summary=(*NAMES, "along", "at", "a", "status", "c", "b", "points", "held_out_error", "residual"),
 )

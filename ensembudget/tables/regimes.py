@@ -83,4 +83,5 @@ table = Table(
     ),
     records=records,
     order=40,
+    summary=("arm", "width", "effective_learning_rate", "regime", "train_loss", "slope", "members"),
 )

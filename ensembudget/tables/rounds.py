@@ -42,6 +42,7 @@ table = Table(
     ),
     about="search",
     records=numbered,
+    summary=("round", "best", "confidence", "width", "grid_percent", "reason"),
 )
 
 

@@ -1,7 +1,10 @@
 """One row an ensemble size of one pool: means over its disjoint ensembles, with intervals."""
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from torch import Tensor
@@ -9,6 +12,7 @@ from torch import Tensor
 from ..records import Interval
 from ..scoring.ensembles import PoolScores
 from ..scoring.standard_errors import cnll_interval, mean_metrics, member_errors
+from ..threads import torch_threads
 from . import scores
 from ._base import Column, Table
 from ._metrics import metric_columns
@@ -35,15 +39,28 @@ class SizeResult:
     temperature: float
 
 
-def size_results(logits: Tensor, labels: Tensor, scores: PoolScores) -> list[SizeResult]:
+@torch_threads(1)
+def size_results(
+    logits: Tensor,
+    labels: Tensor,
+    scores: PoolScores,
+    on_share: Callable[[float], None] = lambda share: None,
+) -> list[SizeResult]:
     """Every size from 1 to the pool's.
 
     Args:
         logits: The pool's, (member, sample, class).
         labels: (sample,).
         scores: Of that pool.
+        on_share: Called with the share that is done, as the work goes on.
     """
-    return [_result(logits, labels, scores, size) for size in scores.losses]
+    found = []
+    # NumPy computes outside Python's lock, so sizes are computed side by side.
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        for one in threads.map(partial(_result, logits, labels, scores), scores.losses):
+            found.append(one)
+            on_share(len(found) / len(scores.losses))
+    return found
 
 
 def _result(logits: Tensor, labels: Tensor, scores: PoolScores, size: int) -> SizeResult:
@@ -90,4 +107,5 @@ table = Table(
     ),
     notes=notes,
     about="pool",
+    summary=("members", "cnll", "accuracy", "nll", "groups", "temperature"),
 )

@@ -1,7 +1,7 @@
 """Means over disjoint subsets of training images, beside what members alone would say."""
 
 from ._base import Column, Table
-from ._setting import setting_columns
+from ._setting import NAMES, setting_columns
 
 table = Table(
     "subsets",
@@ -31,4 +31,5 @@ table = Table(
     ),
     records=lambda analysis: analysis.subsets,
     order=12,
+    summary=(*NAMES, "budget", "members", "difference", "verdict", "cnll", "width", "subsets"),
 )

@@ -140,5 +140,5 @@ table = Table(
     records=records,
     notes=notes,
     order=40,
-    summary=("arm", "train_size", "width", *Recipe.model_fields, "members", "cnll", "above", "best"),
+    summary=("arm", "train_size", "width", *Recipe.model_fields, "best", "cnll", "above", "members"),
 )

@@ -3,7 +3,7 @@
 from ..analysis import Analysis
 from ..analysis.tuning_share import Cells, TuningShare
 from ._base import Column, Table, Value
-from ._setting import setting_columns
+from ._setting import NAMES, setting_columns
 from .memory_split import signed
 
 
@@ -60,4 +60,14 @@ table = Table(
     records=lambda analysis: analysis.tuning,
     notes=notes,
     order=7,
+    summary=(
+        *NAMES,
+        "budget",
+        "cells",
+        "share",
+        "difference",
+        "advantage_untuned",
+        "advantage_tuned",
+        "no_share",
+    ),
 )

@@ -1,18 +1,11 @@
-"""Scores a plan's pools out of a store, or logits that were trained elsewhere."""
+"""Scores a plan's pools out of a store."""
 
 from dataclasses import replace
-from pathlib import Path
 
-import safetensors.torch
-from torch import Tensor
-
-from ..errors import IncompleteError, ScoreError
+from ..errors import IncompleteError
 from ..records import Plan
-from ..scoring.check import check_logits
 from ..scoring.pools import Results, pools_of, scored, with_histories
 from ..store import Store
-
-HEADER_LIMIT = 2**20  # bytes of a safetensors header with two tensors, with much to spare
 
 
 def evaluate(plan: Plan, store: Store, *, allow_partial: bool = False) -> Results:
@@ -46,32 +39,3 @@ def evaluate(plan: Plan, store: Store, *, allow_partial: bool = False) -> Result
         raise IncompleteError(f"study {plan.study.name!r} has no member yet in store {str(store.root)!r}.")
     done = {key: with_histories(scored(pool), store) for key, pool in alone.items()}
     return Results(plan, tuple(replace(done[pool.planned.cell.key], planned=pool.planned) for pool in found))
-
-
-def read_logits(path: str | Path) -> tuple[Tensor, Tensor]:
-    """Logits and labels that were made elsewhere, out of a safetensors file.
-
-    Args:
-        path: A file with tensors `logits` (member, sample, class) and `labels` (sample,).
-
-    Raises:
-        ScoreError: Not such a file, or numbers that cannot be scored.
-    """
-    path = Path(path)
-    try:
-        with path.open("rb") as file:
-            header = int.from_bytes(file.read(8), "little")
-        if header > HEADER_LIMIT:
-            raise ScoreError(f"logits {str(path)!r} is not a safetensors file of two tensors.")
-        tensors = safetensors.torch.load_file(path)
-    except OSError as error:
-        raise ScoreError(f"logits {str(path)!r} cannot be read: {error.strerror or error}.") from None
-    except safetensors.SafetensorError as error:
-        raise ScoreError(f"logits {str(path)!r} is not a safetensors file: {error}.") from None
-    if missing := {"logits", "labels"} - set(tensors):
-        raise ScoreError(
-            f"logits {str(path)!r} has tensors {', '.join(sorted(tensors)) or 'none'}; missing:"
-            f" {', '.join(sorted(missing))}. Needed are logits (member, sample, class) and labels (sample,)."
-        )
-    check_logits(tensors["logits"], tensors["labels"])
-    return tensors["logits"], tensors["labels"]

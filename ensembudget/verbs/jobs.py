@@ -57,8 +57,28 @@ def _repeated_packs(
         stored = [run for run in cell.runs if run.key in store and run.key not in others]
         for runs, environment in _packs_as_trained(stored, store):
             if any(run.key in weightless for run in runs):
-                stepping = Stepping(**environment.model_dump(include=set(Stepping.model_fields)))
-                yield runs, stepping, environment.threads
+                yield runs, environment.stepping, environment.threads
+
+
+def weight_jobs(cell: PlannedCell, runs: Sequence[Run], store: Store, device: str) -> list[Job]:
+    """The packs that give the weights of stored members which were published without them.
+
+    Whole packs are trained again, stepped as they were: else they give other logits.
+    """
+    wanted = {run.key for run in runs if "weights" not in store.artefacts(run.key)}
+    stored = [run for run in cell.runs if run.key in store] if wanted else []
+    return [
+        Job(
+            runs=pack,
+            store=str(store.root.resolve()),
+            device=device,
+            threads=environment.threads,
+            stepping=environment.stepping,
+            keep_weights=True,
+        )
+        for pack, environment in _packs_as_trained(stored, store)
+        if wanted & {run.key for run in pack}
+    ]
 
 
 def _packs_as_trained(runs: Sequence[Run], store: Store) -> Iterator[tuple[list[Run], Environment]]:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..datasets._load import load
+from ..datasets._load import study_data
 from ..planning.plan import plan
 from ..records import Plan, Study
 from ..store import Store
@@ -15,8 +15,8 @@ def plan_study(study: Study, store: Store | None = None) -> Plan:
         study: The study.
         store: Where the choices of a study with `tune` are kept; None, and none is made yet.
     """
-    data = load(study.dataset, study.image_size)
-    return plan(
+    data = study_data(study)
+    made = plan(
         study,
         data.task,
         digest=data.digest,
@@ -25,6 +25,7 @@ def plan_study(study: Study, store: Store | None = None) -> Plan:
         validation_classes=len(np.unique(data.arrays.train_labels[-study.validation_size :])),
         **({} if store is None else {"choice_of": store.saved_choice}),
     )
+    return made.model_copy(update={"class_names": list(data.class_names), "notes": list(data.notes)})
 
 
 def stored_plan(study: Study, store: Store) -> Plan:

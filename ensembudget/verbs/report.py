@@ -1,4 +1,4 @@
-"""Writes an analysis as a report: every table in every format, every figure, and the manifest."""
+"""Writes an analysis as a report: tables in every format, figures, one page of all of it, the manifest."""
 
 import json
 from collections.abc import Iterator
@@ -12,6 +12,7 @@ from ..figures._style import styled
 from ..prediction.sidecar import plane_document
 from ..rendering.manifest import manifest
 from ..rendering.notes import result_notes
+from ..rendering.page import page
 from ..rendering.write import open_folder, write, write_figure, write_table
 from ..tables._base import Table
 
@@ -31,16 +32,19 @@ def report(analysis: Analysis, out: str | Path) -> list[Table]:
     """
     folder, about_all = open_folder(out), result_notes(analysis.results)
     written = [table for table in analysis_tables() if table.records(analysis)]
+    study = analysis.results.plan.study.name
     for table in written:
-        write_table(folder, table, analysis, about_all)
+        write_table(folder, table, analysis, about_all, study)
     if analysis.plane:
         plan, pools, csv = analysis.results.plan, analysis.results.pools, folder / "plane.csv"
         write(folder, "plane.json", plane_document(plan, pools, csv.read_bytes()))
-    for name, figure in drawn(analysis):
+    figures = dict(drawn(analysis))
+    for name, figure in figures.items():
         write_figure(folder, name, figure)
     shown = [table for table in written if not table.csv_only]
     notes = {table.name: [*table.notes(analysis), *about_all] for table in shown}
     write(folder, "manifest.json", json.dumps(manifest(analysis.results, notes), indent=1) + "\n")
+    write(folder, "index.html", page(folder, shown, list(figures)))
     return shown
 
 

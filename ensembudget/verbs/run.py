@@ -1,13 +1,13 @@
 """Trains what a study lacks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ..catalog import EXECUTORS
 from ..datasets._cache import open_cached
 from ..errors import IncompleteError
-from ..executors._base import Outcome
+from ..executors._base import Job, Outcome
 from ..records import Plan, SteppingChoice
-from ..stepping.arrange import Arrangement, as_given, autotuned, check_stepping
+from ..stepping.arrange import Arrangement, as_given, as_known, autotuned, check_stepping
 from ..store import Store
 from .jobs import missing_cells, missing_jobs
 from .missing import missing_runs
@@ -23,6 +23,7 @@ def arrange(
     threads: int | None = None,
     device: str = "cpu",
     stepping: SteppingChoice | None = None,
+    measure: bool = True,
 ) -> Arrangement:
     """How a run's members will be stepped on this machine, autotuned where the run is long enough.
 
@@ -34,6 +35,7 @@ def arrange(
         threads: Of each worker; None likewise.
         device: A torch device.
         stepping: What is given, over what the study gives.
+        measure: Whether autotuning may measure; False takes what earlier runs have measured.
 
     Raises:
         UnknownPartError: No such executor or way to step.
@@ -49,8 +51,10 @@ def arrange(
     check_stepping(missing, fixed, device)
     if not missing or not part.here:
         return as_given(missing, fixed, possible[0])
-    task = open_cached(missing[0].cell.dataset_digest, missing[0].cell.dataset).task
-    return autotuned(planned.cells, missing, task, fixed, possible)
+    cell = missing[0].cell
+    task = planned.task or open_cached(cell.dataset_digest, cell.dataset).task
+    tuned = autotuned if measure else as_known
+    return tuned(planned.cells, missing, task, fixed, possible)
 
 
 def run(
@@ -111,11 +115,24 @@ def train_missing(
     jobs = missing_jobs(planned, store, arrangement, repeat=repeat)
     if not jobs:
         return []
-    follower = Follower(jobs, [planned.training_flops(job.runs) for job in jobs], on_progress)
-    before, found = {run.key for run in planned.runs} - {run.key for run in missing_runs(planned, store)}, []
-    for number, outcomes in EXECUTORS[executor].execute(jobs, arrangement.place.workers, follower):
+    whole = {run.key for run in planned.runs} - {run.key for run in missing_runs(planned, store)}
+    return do_jobs(jobs, planned, store, whole, executor, arrangement.place.workers, on_progress)
+
+
+def do_jobs(
+    jobs: Sequence[Job],
+    planned: Plan,
+    store: Store,
+    whole: set[str],
+    executor: str,
+    workers: int,
+    on_progress: Callable[[Progress], None],
+) -> list[Outcome]:
+    """How the members of some jobs went but for those `whole` before; failures are written down."""
+    follower, found = Follower(jobs, [planned.training_flops(job.runs) for job in jobs], on_progress), []
+    for number, outcomes in EXECUTORS[executor].execute(jobs, workers, follower):
         follower(number, jobs[number].runs[0].cell.recipe.epochs)
-        new = [one for one in outcomes if one.key not in before]
+        new = [one for one in outcomes if one.key not in whole]
         for one in new:
             if one.status == "failed":
                 store.record_failure(one.key, one.reason or "no reason given")

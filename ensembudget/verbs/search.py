@@ -5,7 +5,7 @@ from functools import cached_property
 
 from ..budgets._parse import parse_budget
 from ..catalog import EXECUTORS
-from ..errors import PlanError
+from ..errors import PlanError, SteppingError
 from ..executors._base import Outcome
 from ..planning.widths import cost
 from ..prediction.arms import chosen_arm
@@ -20,7 +20,7 @@ from ..records import Plan, Round, Search, SteppingChoice, Study
 from ..scoring.covariance import ScoredPool, scored_pool
 from ..scoring.pools import Pool, pools_of
 from ..stepping.arrange import Arrangement
-from ..stepping.place import check_device
+from ..stepping.place import check_device, check_numbers
 from ..store import Store
 from .plan import plan_study
 from .run import arrange, train_missing
@@ -86,12 +86,17 @@ class TrainingSource:
         space: As from `space_of`.
         store: What is there is used, and costs nothing.
         executor: `serial`, `processes` or `ray`.
+        workers: How many members are trained at one time; None leaves it to the executor.
+        threads: Of each worker; None likewise.
         device: A torch device.
+        stepping: What is given, over what the study gives. Members are trained one by one, never in packs: a
+            pack would train more than what is asked for.
         train: Trains the part of the plan that it is given; None uses the executor.
 
     Raises:
         UnknownPartError: No such executor.
         DeviceError: A device that cannot be used here.
+        SteppingError: A pack of several members.
     """
 
     def __init__(
@@ -99,13 +104,24 @@ class TrainingSource:
         space: Space,
         store: Store,
         *,
-        executor: str = "serial",
+        executor: str = "processes",
+        workers: int | None = None,
+        threads: int | None = None,
         device: str = "cpu",
+        stepping: SteppingChoice | None = None,
         train: Callable[[Plan], list[Outcome]] | None = None,
     ) -> None:
         EXECUTORS[executor]
         check_device(device)
+        check_numbers(workers, threads)
+        if stepping and (stepping.pack or 1) > 1:
+            raise SteppingError(
+                f"a search trains members one by one, and stepping asks for packs of {stepping.pack}. Leave"
+                " pack out."
+            )
         self.space, self.store, self.executor, self.device = space, store, executor, device
+        self.workers, self.threads = workers, threads
+        self.stepping = (stepping or SteppingChoice()).model_copy(update={"pack": 1})
         self._train = train or self._train_here
         self._scored: dict[tuple[int, int], ScoredPool] = {}
 
@@ -138,13 +154,14 @@ class TrainingSource:
 
     @cached_property
     def _arrangement(self) -> Arrangement:
-        # Members come one by one: a pack would train more than what is asked for.
         return arrange(
             self.space.planned,
             self.store,
             executor=self.executor,
+            workers=self.workers,
+            threads=self.threads,
             device=self.device,
-            stepping=SteppingChoice(pack=1),
+            stepping=self.stepping,
         )
 
     def _rounds(self) -> tuple[Round, ...]:

@@ -109,8 +109,8 @@ def test_a_metric_of_another_package_is_listed_and_scored_from_its_one_file(caps
 def test_a_metric_of_another_package_is_in_the_tables_of_logits_from_elsewhere(tmp_path):
     path = tmp_path / "pool.safetensors"
     path.write_bytes(safetensors.numpy.save({"logits": POOL.numpy(), "labels": LABELS}))
-    said = ensembudget("evaluate", "--logits", path, "--out", tmp_path / "out")
-    assert "top two" in said
+    said = ensembudget("evaluate", "--logits", path, "--format", "csv", "--out", tmp_path / "out")
+    assert "top_two" in said
     assert float(lines(tmp_path / "out/scores.csv")[0]["top_two"]) == pytest.approx(top_two([0]))
     assert float(lines(tmp_path / "out/sizes.csv")[3]["top_two"]) == pytest.approx(top_two([0, 1, 2, 3]))
     assert "Top two: the true class" in (tmp_path / "out/sizes.md").read_text()

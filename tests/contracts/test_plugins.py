@@ -6,6 +6,7 @@ The package is examples/plugin, laid out as pip would: its modules on the path, 
 import json
 import tomllib
 
+import numpy as np
 import pytest
 
 from ensembudget.catalog import CATALOGS
@@ -148,3 +149,16 @@ def test_the_figure_is_in_the_report(site):
     report = site.folder / "report"
     assert (report / "calibration.png").read_bytes().startswith(b"\x89PNG")
     assert "CNLL, nats per sample" in (report / "calibration.svg").read_text()
+
+
+def test_the_format_is_exported_and_loaded_again(site):
+    said = site(
+        "export", "foreign.toml", "--budget", "20kMAC", "--members", 2, "--format", "npz", "--out", "shipped"
+    )
+    assert (said.code, said.err.count("internal error")) == (0, 0)
+    card = json.loads((site.folder / "shipped" / "card.json").read_text())["card"]
+    assert card["blueprint"]["family"] == "perceptron"
+    assert card["files"]["npz"]["difference"] < 1e-5
+    with np.load(site.folder / "shipped" / "ensemble.npz") as archive:
+        assert sum(archive[name].nbytes for name in archive) == card["files"]["npz"]["tensor_bytes"]
+        assert {name.partition(".")[0] for name in archive} == {"0", "1"}

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from ensembudget.datasets._base import Arrays
+from ensembudget.datasets._base import Arrays, Treatment
+from ensembudget.datasets._form import formed
 from ensembudget.datasets._load import load, task_of
-from ensembudget.datasets._resize import resized
 from ensembudget.errors import DatasetError
 from ensembudget.studies import load_study
 from ensembudget.verbs.plan import plan_study
@@ -41,7 +41,7 @@ def test_resizing_is_torchs_antialiased_bilinear_filter_to_a_grey_level(old, new
     source = arrays(rng, old, old, channels)
     floats = torch.from_numpy(source.train_images).permute(0, 3, 1, 2).double()
     expected = torch.nn.functional.interpolate(floats, (new, new), mode="bilinear", antialias=True)
-    found = resized(source, new)
+    found = formed(source, Treatment(new))
     assert found.train_images.shape == (4, new, new, channels)
     assert found.train_images.dtype == np.uint8
     difference = found.train_images - expected.permute(0, 2, 3, 1).numpy()
@@ -51,12 +51,12 @@ def test_resizing_is_torchs_antialiased_bilinear_filter_to_a_grey_level(old, new
 
 def test_the_central_square_of_an_oblong_image_is_kept():
     oblong = arrays(np.random.default_rng(0), 12, 20, 3)
-    assert (resized(oblong, 12).train_images == oblong.train_images[:, :, 4:16]).all()
+    assert (formed(oblong, Treatment(12)).train_images == oblong.train_images[:, :, 4:16]).all()
 
 
 def test_images_of_that_size_are_not_touched():
     square = arrays(np.random.default_rng(0), 16, 16, 3)
-    assert resized(square, 16).train_images is square.train_images
+    assert formed(square, Treatment(16)).train_images is square.train_images
 
 
 def test_resized_images_have_a_name_a_digest_and_a_task_of_their_own(digits):

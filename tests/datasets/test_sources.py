@@ -21,10 +21,11 @@ from scipy.io import savemat
 from sklearn.datasets import load_digits
 
 from ensembudget.catalog import DATASETS
-from ensembudget.datasets._base import Arrays
+from ensembudget.datasets._base import Arrays, Pictures
 from ensembudget.datasets._cache import cache_folder, digest_of, open_cached
 from ensembudget.datasets._decode import decode_image
 from ensembudget.datasets._load import check, label, load, split_name, task_of
+from ensembudget.datasets._pictures import arrays_of
 from ensembudget.errors import DatasetError, EnsembudgetError
 from ensembudget.records import Task
 
@@ -60,7 +61,7 @@ def count_decodes(monkeypatch: pytest.MonkeyPatch, name: str) -> list[str]:
     places: list[str] = []
     part = DATASETS[name]
 
-    def decode(place: str) -> Arrays:
+    def decode(place: str) -> Arrays | Pictures:
         places.append(place)
         return part.decode(place)
 
@@ -241,7 +242,7 @@ def test_digits_are_cut_the_same_way_every_time():
 @settings(max_examples=30, deadline=None)
 def test_images_without_loss_keep_every_pixel(image):
     for kind in ("PNG", "BMP", "PPM"):
-        assert np.array_equal(decode_image(encoded(image, kind), "x"), image)
+        assert np.array_equal(decode_image(encoded(image, kind), "x").pixels, image)
 
 
 @given(st.data())
@@ -252,7 +253,7 @@ def test_damaged_images_are_decoded_or_refused_by_name(data):
         content[place] = data.draw(st.integers(0, 255))
     kept = bytes(content[: data.draw(st.integers(0, len(content)))])
     try:
-        image = decode_image(kept, "row 7 of x.parquet")
+        image = decode_image(kept, "row 7 of x.parquet").pixels
     except DatasetError as error:
         assert str(error).startswith("row 7 of x.parquet")  # noqa: PT017
     else:
@@ -265,7 +266,7 @@ def test_grey_images_stay_grey_and_all_others_become_rgb(mode, channels):
     buffer = io.BytesIO()
     Image.fromarray(COLOUR[0]).convert(mode).save(buffer, "PNG")
     expected = np.asarray(Image.open(io.BytesIO(buffer.getvalue())).convert("L" if channels == 1 else "RGB"))
-    assert np.array_equal(decode_image(buffer.getvalue(), "x"), expected.reshape(9, 9, channels))
+    assert np.array_equal(decode_image(buffer.getvalue(), "x").pixels, expected.reshape(9, 9, channels))
 
 
 def test_grey_images_of_16_bits_are_not_clipped():
@@ -273,7 +274,7 @@ def test_grey_images_of_16_bits_are_not_clipped():
     buffer = io.BytesIO()
     Image.fromarray(levels).save(buffer, "PNG")
     try:
-        image = decode_image(buffer.getvalue(), "x")
+        image = decode_image(buffer.getvalue(), "x").pixels
     except DatasetError:
         return  # to refuse them is as good
     assert np.array_equal(image, (levels >> 8).astype(np.uint8)[..., None])
@@ -566,6 +567,32 @@ def test_what_is_neither_on_disk_nor_to_be_had_says_where_to_put_it(tmp_path, na
     with pytest.raises(DatasetError, match=r"(?s)cannot be downloaded.*ENSEMBUDGET_DATA") as caught:
         load(name)
     assert str(tmp_path / "torchvision") in str(caught.value)
+    first = {
+        "cifar10": "cifar-10-batches-py/data_batch_1",
+        "cifar100": "cifar-100-python/train, cifar-100-python/test, cifar-100-python/meta,",
+        "fashion_mnist": "FashionMNIST/raw/train-images-idx3-ubyte",
+        "svhn": "train_32x32.mat, test_32x32.mat,",
+    }
+    assert f"lacks {first[name]}" in str(caught.value)
+
+
+def test_only_the_files_that_are_missing_are_named(tmp_path, monkeypatch):
+    fabricate("cifar100", monkeypatch, tmp_path / "torchvision")
+    (tmp_path / "torchvision" / "cifar-100-python" / "test").unlink()
+    with pytest.raises(DatasetError, match=r"lacks cifar-100-python/test, and cannot be downloaded"):
+        load("cifar100")
+
+
+def test_torchvisions_names_of_classes_are_kept_where_there_is_one_for_each(tmp_path, monkeypatch):
+    fabricate("fashion_mnist", monkeypatch, tmp_path / "torchvision")
+    fabricate("cifar10", monkeypatch, tmp_path / "torchvision")  # with two names for ten classes
+    assert load("fashion_mnist").class_names[-1] == "Ankle boot"
+    assert load("cifar10").class_names == ()
+
+
+def test_parquets_names_of_classes_are_kept(tmp_path):
+    names = ["ant", "bee", "cat"]
+    assert load(hub_folder(tmp_path / "set", names=names)).class_names == tuple(names)
 
 
 def test_a_data_folder_that_cannot_be_made_says_so(tmp_path, monkeypatch):
@@ -715,7 +742,7 @@ def test_a_file_that_moved_is_seen(tmp_path, change):
             path.rename(root / "train" / "b" / "06.png")
         case "now for test":
             path.rename(root / "test" / "a" / "06.png")
-    expected = DATASETS["folder"].decode(str(root))
+    expected, _ = arrays_of(DATASETS["folder"].decode(str(root)), spec)
     assert load(spec).digest == digest_of(expected)
 
 
@@ -794,7 +821,7 @@ def test_a_cache_that_cannot_be_written_names_the_variable(tmp_path, monkeypatch
 def test_nothing_staged_stays_in_the_cache(tmp_path):
     load("digits")
     files = [path.suffix for path in (tmp_path / "cache").rglob("*") if path.is_file()]
-    assert sorted(files) == [".safetensors", ".txt"]
+    assert sorted(files) == [".json", ".safetensors"]
 
 
 def test_a_dataset_is_opened_by_its_digest_alone(tmp_path):

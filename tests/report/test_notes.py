@@ -1,8 +1,13 @@
 """Notes say of every arm what a reader must know."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 
+from ensembudget.errors import StudyError
+from ensembudget.packing.batches import Scale, epoch_batches, still_draw
 from ensembudget.planning.plan import few_members, plan
 from ensembudget.records import Arm, Study
 from ensembudget.rendering.notes import result_notes
@@ -85,3 +90,71 @@ def test_members_that_are_there_count_not_those_planned(digits):
     planned = plan_of(digits, pool=8)
     (said,) = few_members(planned, [8, 3, 0])
     assert said.startswith("Pools of 3 members (widths 4)")
+
+
+# Training that is too short.
+
+
+def lengths(tmp_path, digits, losses, **recipe):
+    """What is said to be too short where every member's training losses are these, an epoch each."""
+    study = Study(
+        name="short", description="", family="wide_resnet", options={"depth": 10}, dataset="digits",
+        widths=[2], pool=2, train_size=100, recipe={"epochs": len(losses), "batch_size": 32} | recipe,
+    )  # fmt: skip
+    planned = plan(study, digits.task, digest=digits.digest, dataset="digits", train_images=1000)
+    store = Store(tmp_path / "store")
+    for seed, run in enumerate(planned.runs):
+        logits = np.random.default_rng(seed).normal(size=(40, 10)).astype(np.float32)
+        trained = replace(trained_as(run, logits), train_loss=np.array(losses, np.float32))
+        publish(store, trained, LABELS)
+    return [note for note in result_notes(evaluate(planned, store)) if note.startswith("TOO SHORT")]
+
+
+def test_a_loss_that_still_falls_is_told(tmp_path, digits):
+    (said,) = lengths(tmp_path, digits, [2.3, 2.0, 1.8, 1.6])
+    assert (
+        "the training loss of width 2 was still falling at the end, by up to 11% in the last epoch of 4"
+        in said
+    )
+
+
+def test_the_last_tenth_of_the_epochs_is_looked_at(tmp_path, digits):
+    (said,) = lengths(tmp_path, digits, [2.3 - 0.04 * epoch for epoch in range(30)])
+    assert "by up to 10% in the last 3 epochs of 30" in said  # 1.26 to 1.14
+
+
+@pytest.mark.parametrize(
+    "losses",
+    [
+        [2.3, 1.5, 1.5, 1.48],  # it levels off
+        [2.3, 0.9, 0.3, 0.1],  # it has nearly gone
+        [2.3, 1.5, 1.6, 1.7],  # it rises
+    ],
+    ids=["level", "fitted", "rising"],
+)
+def test_a_loss_that_levels_off_or_is_near_zero_is_not(losses, tmp_path, digits):
+    assert lengths(tmp_path, digits, losses) == []
+
+
+def test_fewer_steps_than_classes_are_told(tmp_path, digits):
+    (said,) = lengths(tmp_path, digits, [2.3, 2.3])
+    assert (
+        "members of width 2 make as few as 8 steps for 10 classes (100 images in batches of 32, 2 epochs)"
+        in said
+    )
+
+
+@pytest.mark.parametrize(
+    ("size", "batch", "steps"), [(100, 32, 4), (97, 32, 3), (96, 32, 3), (2, 2, 1), (3, 2, 1)]
+)
+def test_the_steps_of_a_cell_are_those_that_its_batches_make(size, batch, steps, make_cell):
+    cell = make_cell(train_size=size, batch_size=batch, epochs=5)
+    images, labels = torch.zeros(size, 8, 8, 1, dtype=torch.uint8), torch.zeros(size, dtype=torch.int64)
+    scale = Scale(torch.zeros(1), torch.ones(1))
+    made = list(epoch_batches(images, labels, [still_draw(size)], batch, 0, scale))
+    assert cell.steps == 5 * len(made) == 5 * steps
+
+
+def test_a_train_size_of_one_image_is_refused(digits):
+    with pytest.raises(StudyError, match="train_size 1 is below the 10 classes of 'digits'"):
+        plan_of(digits, train_size=1)

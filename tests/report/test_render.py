@@ -95,6 +95,14 @@ def test_text_survives_a_round_trip_but_for_what_makes_it_inert(text):
     assert {**found, "name": text, "why": text} == row(text)
 
 
+ATTRIBUTES = {
+    "style": "text-align: right",
+    "class": r"(first|second|rest)( long)?|best|tie",
+    "scope": "col",
+    "data-value": r"-?[\d.]+(e[-+]\d+)?",
+}
+
+
 class Page(html.parser.HTMLParser):
     """Tags in order, and the text of every cell as a browser has it."""
 
@@ -107,7 +115,8 @@ class Page(html.parser.HTMLParser):
         self.close()
 
     def handle_starttag(self, tag, attrs):
-        assert all(name == "style" and re.fullmatch(r"text-align: \w+;", value) for name, value in attrs)
+        for name, value in attrs:
+            assert re.fullmatch(ATTRIBUTES[name], value), (name, value)
         self.tags.append(tag)
         if tag in ("td", "th"):
             self.cells.append("")
@@ -165,7 +174,7 @@ def test_latex_prints_a_cell_and_runs_nothing(text):
     assert tex_commands(source) <= tex_commands(harmless) | escapes
     environments = r"\\(?:begin|end)\{\w+\}"
     assert re.findall(environments, source) == re.findall(environments, harmless)
-    body = source.partition(r"\hline")[2].rpartition(r"\hline")[0].replace(r"\hline", "")
+    body = source.partition(r"\toprule")[2].rpartition(r"\bottomrule")[0].replace(r"\midrule", "")
     lines = re.split(r"(?<!\\)\\\\", body)
     assert lines.pop().strip() == ""
     assert len(lines) == 4  # the heading and three rows
@@ -229,7 +238,7 @@ def test_a_table_without_rows_has_its_columns():
 def test_a_missing_value_is_a_dash_with_a_footnote(kind):
     gap = {"name": "gap", "n": 2, "y": None, "y_low": None, "y_high": None, "why": "y"}
     text = render(LAYOUT, from_csv(to_csv(LAYOUT, [row("whole"), gap])), kind)
-    line = next(line for line in text.splitlines() if "gap" in line)
+    line = next(line for line in text.replace("</td>\n", "</td>").splitlines() if "gap" in line)
     cells = {
         "md": lambda: markdown_cells(line),
         "tex": lambda: [words(cell) for cell in line.removesuffix(r"\\").split("&")],
@@ -253,16 +262,13 @@ def test_a_value_without_an_interval_stands_alone():
     assert markdown_cells(render(LAYOUT, [bare], "md").splitlines()[4])[2] == "0.500"
 
 
-@pytest.mark.parametrize("kind", ["md", "tex", "html", "txt"])
+@pytest.mark.parametrize("kind", ["md", "tex", "html"])
 def test_the_best_row_alone_wears_a_star(kind):
     rows = [{**row(name), "best": best} for name, best in (("a1", "tie"), ("b2", "best"), ("c3", ""))]
     star = r"$\star$" if kind == "tex" else "★"
     text = render(LAYOUT, rows, kind)
-    assert [name for name in ("a1", "b2", "c3") if star in one_line(text, name)] == ["b2"]
-
-
-def one_line(text: str, word: str) -> str:
-    return next(line for line in text.splitlines() if word in line)
+    assert text.count(star) == 1
+    assert text.index("a1") < text.index("b2") < text.index(star) < text.index("c3")
 
 
 def test_the_memory_split_table_stars_the_best_of_each_budget():

@@ -23,6 +23,8 @@ def test_there_are_published_tables():
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_every_published_table_renders_from_its_csv_again(name, kind):
     for folder in PUBLISHED:
-        notes = json.loads((folder / "manifest.json").read_text())["notes"][name]
+        manifest = json.loads((folder / "manifest.json").read_text())
+        notes, study = manifest["notes"][name], manifest["study"]["name"]
         rows = from_csv((folder / f"{name}.csv").read_text())
-        assert render(LAYOUTS[name], rows, kind, notes) == (folder / f"{name}.{kind}").read_text(), folder
+        again = render(LAYOUTS[name], rows, kind, notes, study)
+        assert again == (folder / f"{name}.{kind}").read_text(), folder

@@ -3,7 +3,7 @@ import pytest
 from torch.nn.functional import one_hot
 
 from ensembudget.scoring.curves import Curves
-from ensembudget.scoring.mixing import group_matrix, log_means, mixed_slopes
+from ensembudget.scoring.mixing import group_matrix, log_means, means_and_slopes
 from ensembudget.scoring.panels import NODES, basis, bottoms, ends, inverse_at, panel_of, place_of
 
 from . import oracle
@@ -60,6 +60,6 @@ def test_what_only_falls_or_only_rises_has_its_bottom_at_an_end():
 def test_slopes_of_mixtures_are_those_of_a_complex_step():
     logits, labels = calibrated(1, samples=40, members=3)
     values, slopes = Curves(logits, labels).on(2)
-    found = mixed_slopes(values[0], slopes[0], group_matrix(3, [slice(None)]))[0]
+    _, (found,) = means_and_slopes(values[0], slopes[0], group_matrix(3, [slice(None)]))
     losses = oracle.tempered_losses(logits.numpy(), labels.numpy(), ends(2)[0] + 1e-30j)
     assert found == pytest.approx(-losses.imag / 1e-30, rel=1e-10, abs=1e-12)

@@ -6,9 +6,12 @@ import torch
 from scipy import stats
 from scipy.special import logsumexp
 
+from ensembudget.catalog import METRICS
 from ensembudget.records import Interval
+from ensembudget.scoring import influence
 from ensembudget.scoring.ensembles import score_pool
 from ensembudget.scoring.standard_errors import Variance, interval, mean_metrics, member_errors
+from ensembudget.tables.sizes import size_results
 
 from . import oracle
 
@@ -174,3 +177,47 @@ def test_an_interval_stays_where_its_value_can_be():
     found = mean_metrics(scores, 1, member_errors(logits, labels, scores, 1))
     assert found["accuracy"].high == 1
     assert found["nll"].low == 0
+
+
+def test_intervals_of_a_pool_that_is_nearly_always_right_stay_where_values_can_be():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(3, size=40)
+    logits = 6.0 * np.eye(3)[labels] + 2.0 * rng.normal(size=(3, 40, 3))
+    logits, labels = torch.from_numpy(logits), torch.from_numpy(labels)
+    found = size_results(logits, labels, score_pool(logits, labels))
+    free = [member_errors(logits, labels, score_pool(logits, labels), one.members) for one in found]
+    clipped = 0
+    for one, errors in zip(found, free, strict=True):
+        for name, each in (*one.metrics.items(), ("cnll", one.cnll)):
+            if each is None or each.low is None:
+                continue
+            lowest, highest = METRICS["nll" if name == "cnll" else name].bounds
+            assert lowest <= each.low <= each.value <= each.high <= highest
+            reach = interval(each.value, getattr(errors, name))  # without bounds
+            clipped += reach.low < lowest or reach.high > highest
+            assert each.low == max(reach.low, lowest)
+            assert each.high == min(reach.high, highest)
+    assert clipped  # some would have left
+
+
+def test_scoring_says_how_far_it_is():
+    world, shares = World.of(8), []
+    pool, labels = torch.from_numpy(world.pool(np.random.default_rng(0))), torch.from_numpy(world.labels)
+    scores = score_pool(pool, labels, on_share=shares.append)
+    assert shares == sorted(shares)
+    assert (shares[0], shares[-1]) == (0.0, 1.0)
+    shares.clear()
+    found = size_results(pool, labels, scores, on_share=shares.append)
+    assert shares == [(i + 1) / len(found) for i in range(len(found))]
+
+
+@pytest.mark.parametrize("scale", [1.0, 800.0])
+def test_influences_are_right_however_small_the_shares_of_members(scale):
+    """From 800 on some probabilities are below the smallest float."""
+    world = World.of(9)
+    pool = scale * world.pool(np.random.default_rng(0), members=4)
+    for temperature in (0.005, 1.0, 3.0):
+        found = influence.influences(torch.from_numpy(pool), torch.from_numpy(world.labels), temperature)
+        for row, at in ((0, 1.0), (1, temperature)):
+            (expected,) = influences(pool, world.labels, 4, at)
+            assert found[row] == pytest.approx(expected, rel=1e-9, abs=1e-9 * scale)

@@ -27,7 +27,7 @@ from ensembudget.stepping.autotune import (
 from ensembudget.stepping.axes import BETTER, PACKS, axes, coordinate_search
 from ensembudget.stepping.measured import Measured, Timing, keep, known
 from ensembudget.stepping.place import Place
-from ensembudget.stepping.timing import time_steps
+from ensembudget.stepping.timing import STEPS, time_steps
 from ensembudget.stepping.ways._base import Way
 
 CPU = Place(device="cpu", workers=1, threads=1)
@@ -67,8 +67,8 @@ class Machine(Bench):
 
         def measure(request, how):
             asked.append((request, how))
-            now[0] += each_takes
             found = seconds(how)
+            now[0] += each_takes if each_takes is not None else (STEPS + 2) * found
             if isinstance(found, str):
                 return Timing(stepping=how, fault=found)
             return Timing(stepping=how, seconds=found, first=15.0 if how.compiled else 0.0)
@@ -78,7 +78,10 @@ class Machine(Bench):
             pools.append(workers)
             return (pool or ThreadPoolExecutor)(workers)
 
-        super().__init__(measure, threads, lambda: now[0])
+        def trial(request):
+            return Timing(stepping=request.plainest, seconds=seconds(request.plainest))
+
+        super().__init__(measure, threads, lambda: now[0], trial)
         vars(self).update(requests=asked, pools=pools)
 
     @property
@@ -349,9 +352,9 @@ def test_compiling_is_tried_on_a_long_run_alone(request_of):
 
 
 def test_compiling_that_does_not_earn_itself_back_is_not_chosen(request_of):
-    """Its first step takes 15 s more and the run 440 s: 2% less a step are 9 s."""
-    epochs = epochs_for(440)
-    tried = Machine(lambda how: 0.92 if how.compiled else 1.0)
+    """Its first step takes 15 s more and the run 880 s: 6% less a step are 53 s, and 5% of the run 44 s."""
+    epochs = epochs_for(880)
+    tried = Machine(lambda how: 0.94 if how.compiled else 1.0)
     assert choose(request_of(members=1, epochs=epochs), tried).stepping == Stepping()
     assert any(how.compiled for how in tried.asked)
 
@@ -365,6 +368,17 @@ def test_measuring_ends_with_what_it_may_take(takes, request_of):
     allowed = SHARE * 64 * 8
     assert len(tried.asked) >= 1
     assert takes * (len(tried.asked) - 1) < allowed
+
+
+def test_no_measurement_begins_that_may_take_more_than_is_left(request_of):
+    """A large pack's steps take long: timing one must not take minutes of a run of minutes."""
+    for epochs in (2, 20, 200, 2000):
+        bench = Machine(lambda how: 1.0 * how.pack, each_takes=None)  # each takes as long as its steps
+        request = request_of(members=64, epochs=epochs, width=epochs)
+        choose(request, bench)
+        others = sum((STEPS + 2) * how.pack for how in bench.asked if how != Stepping())
+        assert others <= SHARE * request.seconds(Timing(stepping=Stepping(), seconds=1.0))
+    assert others > 0
 
 
 def test_the_same_command_again_chooses_the_same_way(request_of):
@@ -470,9 +484,20 @@ def test_short_runs_are_not_measured(request_of):
 def test_many_short_cells_are_a_long_run(request_of):
     request, bench = request_of(flops=1e9), Machine(packing_gains)
     requests = [request] * (1 + int(WORTH / request.longest))
-    found = choose_all(requests, worth=is_worth(requests), bench=bench)
+    found = choose_all(requests, worth=is_worth(requests, bench), bench=bench)
     assert all(one.stepping == Stepping(pack=4) for one in found)
     assert bench.asked
+
+
+def test_a_run_that_looks_long_by_its_operations_and_is_short_by_a_trial_is_not_measured(request_of):
+    for seconds, worth in ((1e-4, False), (1.0, True)):
+        request = request_of(members=8, epochs=1000, width=2 + worth)  # 4,000 steps of 8 members
+        bench = Machine(lambda how, seconds=seconds: seconds)
+        assert request.longest > WORTH
+        assert is_worth([request], bench) is worth is (seconds * 4000 * 8 >= WORTH)
+        # It is kept, so that the same command judges the same.
+        assert is_worth([request], idle()) is worth
+        assert not bench.asked
 
 
 def test_every_cell_gets_its_stepping_in_its_order(request_of):

@@ -242,7 +242,8 @@ def test_a_report_has_the_table_with_its_verdicts_and_renders_again(of_kind, tmp
     found = from_csv((tmp_path / "out" / "arms.csv").read_text())
     for kind in ("md", "tex", "html"):
         path: Path = tmp_path / "out" / f"arms.{kind}"
-        assert render(arms.table, found, kind, notes) == path.read_text()
+        study = analysis.results.plan.study.name
+        assert render(arms.table, found, kind, notes, study) == path.read_text()
     for row, one in zip(found, rows, strict=True):
         assert {name: value for name, value in row.items() if value is not None} == {
             name: pytest.approx(value) if isinstance(value, float) else value

@@ -48,11 +48,11 @@ def test_a_table_survives_its_csv_and_marks_the_best_alone():
     rows = predictions.table.rows([prediction(2)])
     again = from_csv(to_csv(predictions.table, rows))
     assert [{**row, "best": row["best"] or ""} for row in again] == rows
-    for kind in ("txt", "md", "html"):
+    for kind in ("md", "html"):
         marked = [line for line in render(predictions.table, rows, kind).splitlines() if "2 ★" in line]
         assert len(marked) == 1
         assert "0.7500" in render(predictions.table, rows, kind)
-    text = render(predictions.table, rows, "txt")
+    text = render(predictions.table, rows, "md")
     assert "+0.2500 [+0.1500, +0.4500]" in text
     assert "0.62" in text
 

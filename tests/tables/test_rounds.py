@@ -43,7 +43,7 @@ def test_a_row_is_a_round_with_what_was_known_before_it():
     assert list(one) == [column.name for column in rounds.table.columns]
 
 
-@pytest.mark.parametrize("kind", ["txt", "md", "tex", "html"])
+@pytest.mark.parametrize("kind", ["md", "tex", "html"])
 def test_rounds_can_be_set_in_every_way(kind):
     text = render(rounds.table, rounds.table.rows((state(), POLICY)), kind)
     assert "a law first" in text

@@ -1,0 +1,31 @@
+"""How much a command says on standard error besides its answer: `--quiet` and `--verbose`."""
+
+import argparse
+import sys
+
+quiet = False  # no progress, and nothing but what went wrong
+verbose = False  # also where things lie, how long it took, and where in the source it went wrong
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    volume = parser.add_mutually_exclusive_group()
+    volume.add_argument("--quiet", action="store_true", help="no progress; only the answer, and errors")
+    volume.add_argument("--verbose", action="store_true", help="say more, and show where errors come from")
+
+
+def set_volume(args: argparse.Namespace) -> None:
+    """As the command line asks; each command sets it anew."""
+    global quiet, verbose
+    quiet, verbose = args.quiet, args.verbose
+
+
+def say(text: str) -> None:
+    """What helps to follow a command, and is no part of its answer."""
+    if not quiet:
+        print(text, file=sys.stderr, flush=True)
+
+
+def detail(text: str) -> None:
+    """What is said only where it is asked for."""
+    if verbose:
+        print(f"ensembudget: {text}", file=sys.stderr, flush=True)

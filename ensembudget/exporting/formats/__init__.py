@@ -1,0 +1,1 @@
+"""One format a file: how an ensemble is written and read."""

@@ -1,0 +1,114 @@
+"""The card as a page for people."""
+
+from ..catalog import FORMATS
+from ..records import Interval
+from .card import Card, WrittenFile
+
+README = "README.md"
+
+FITTED = {
+    "validation": "the validation images",
+    "test": "the test images, for there are no validation images: the NLL at it is a little too low",
+}
+
+CHOSEN = {
+    "lowest CNLL": "The split was chosen for its CNLL on the test images, the lowest of this budget.",
+    "named": "The split was named, and not chosen by its CNLL.",
+}
+
+PAGE = """\
+# {title}
+
+Made by ensembudget {version}.
+
+```python
+import ensembudget
+
+ensemble = ensembudget.load("this folder")
+answer = ensemble.predict("picture.png")  # a path, a PIL picture, a uint8 array, or a list of these
+print(ensemble.class_names[answer.probabilities[0].argmax()], answer.disagreement[0])
+```
+
+- Images: {size}x{size} pixels, {colours}. `predict` cuts others to their central square and resizes them.
+- Classes: {classes}.
+- Budget: {budget}. This split has {parameters:,} parameters, {bytes:,} bytes in {dtype}.
+- Members are averaged in probability. The average is tempered by T = {temperature:.4f}, fitted on {fitted}.
+- Disagreement is the share of pairs of members that predict different classes; a single member has none.
+
+## Quality on {test_images:,} test images
+
+| | accuracy | NLL | CNLL |
+|---|---|---|---|
+| mean of {ensembles} ensembles | {accuracy} | {nll} | {cnll} |
+| this ensemble | {own_accuracy:.4f} | {own_nll:.4f} | |
+
+The first row is of the disjoint ensembles of the study's pool, with 95% intervals over members: NLL at
+temperature 1, CNLL at a temperature that is fitted on one half of the images and scored on the other. The
+second row is of these very members at T = {temperature:.4f}. {chosen}
+
+## Files
+
+| format | file | tensor bytes | file bytes | off the store by | read by |
+|---|---|---|---|---|---|
+{files}
+
+Each file was run again on the test images. "Off the store by" is the largest difference between its
+probabilities and those of the stored logits. Graphs take `images`, uint8 (sample, row, column, channel) of
+{size}x{size} pixels and {channels} channels, and give `probabilities` (sample, class) and `disagreement`
+(sample,). They normalise, average and temper by themselves.
+
+## Where it comes from
+
+- Study `{study}`, SHA-256 `{study_sha256}`{setting}.
+- Data {data}: {training_images:,} training and {validation_images:,} validation images, digest `{digest}`.
+- Members: {members}.
+- Exported with torch {torch}. `card.json` has all of this in full.
+"""
+
+
+def readme(card: Card) -> str:
+    """Markdown."""
+    plan, quality, origin = card.blueprint, card.quality, card.provenance
+    count = "One network" if plan.members == 1 else f"{plan.members} networks"
+    return PAGE.format(
+        title=f"{count} of {plan.family}, width {plan.width}, for {card.data.name}",
+        version=origin.ensembudget,
+        size=plan.image_size,
+        colours="grey" if len(plan.mean) == 1 else "in colour",
+        channels=len(plan.mean),
+        classes=", ".join(plan.class_names),
+        budget=f"{card.budget.amount:,} {card.budget.kind}",
+        parameters=card.budget.parameters,
+        bytes=card.budget.bytes,
+        dtype=card.budget.dtype,
+        temperature=plan.temperature,
+        fitted=FITTED[card.data.temperature_fitted_on],
+        test_images=card.data.test_images,
+        ensembles=quality.ensembles,
+        accuracy=_said(quality.accuracy),
+        nll=_said(quality.nll),
+        cnll=_said(quality.cnll),
+        own_accuracy=quality.own_accuracy,
+        own_nll=quality.own_nll,
+        chosen=CHOSEN[origin.chosen],
+        files="\n".join(_row(name, file) for name, file in card.files.items()),
+        study=origin.study,
+        study_sha256=origin.study_sha256,
+        setting=f", {origin.setting}" if origin.setting else "",
+        data=card.data.name,
+        training_images=card.data.training_images,
+        validation_images=card.data.validation_images,
+        digest=card.data.digest,
+        members=", ".join(f"seed {one.seed} (`{one.key[:16]}`)" for one in origin.members),
+        torch=origin.torch,
+    )
+
+
+def _row(name: str, file: WrittenFile) -> str:
+    sizes = f"{file.tensor_bytes:,} | {file.file_bytes:,} | {file.difference:.1e}"
+    return f"| {name} | `{file.file}` | {sizes} | {FORMATS[name].about} |"
+
+
+def _said(value: Interval) -> str:
+    ends = "" if value.low is None or value.high is None else f" [{value.low:.4f}, {value.high:.4f}]"
+    return f"{value.value:.4f}{ends}"

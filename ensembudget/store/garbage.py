@@ -1,0 +1,61 @@
+"""What a store no longer needs, and its removal. Members and what is known of studies are never among it."""
+
+import contextlib
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+from .inventory import space_of
+from .paths import Paths
+from .sweeping import abandoned
+
+
+class Garbage(NamedTuple):
+    """Something that may be removed.
+
+    Attributes:
+        path: A file or a folder.
+        why: It is no longer needed, in a few words.
+        bytes: That it takes.
+    """
+
+    path: Path
+    why: str
+    bytes: int
+
+
+def garbage(root: Path) -> list[Garbage]:
+    """What may be removed: nothing here is read by any command."""
+    paths = Paths(root)
+    found = [(path, "left behind by a run that was killed") for path in abandoned(paths)]
+    found += [(path, "damaged, and set aside") for path in _inside(paths.quarantine)]
+    for path in _inside(paths.root / "failures"):
+        if _is_there(paths, path.stem):
+            found.append((path, "a failure of a member that is there now"))
+    for path in _inside(paths.root / "artefacts" / "weights", "??/*"):
+        if not _is_there(paths, path.name):
+            found.append((path, "weights of a member that is not there"))
+    return [Garbage(path, why, _bytes(path)) for path, why in found]
+
+
+def remove(some: list[Garbage]) -> list[Path]:
+    """Removes garbage; returns what could not be removed."""
+    for one in some:
+        if one.path.is_dir():
+            shutil.rmtree(one.path, ignore_errors=True)
+        else:
+            with contextlib.suppress(OSError):
+                one.path.unlink()
+    return [one.path for one in some if one.path.exists()]
+
+
+def _is_there(paths: Paths, key: str) -> bool:
+    return (paths.root / "members" / key[:2] / key).is_dir()
+
+
+def _inside(folder: Path, pattern: str = "*") -> list[Path]:
+    return sorted(path for path in folder.glob(pattern) if not path.name.startswith("."))
+
+
+def _bytes(path: Path) -> int:
+    return space_of(path)[1] if path.is_dir() else path.stat().st_size
