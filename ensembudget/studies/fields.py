@@ -59,7 +59,7 @@ def fields(table: str) -> list[Described]:
 
     Example:
         >>> next(one for one in fields("recipe") if one.name == "batch_size")[1:3]
-        ('whole number, at least 2', '`128`')
+        ('whole number, at least 2, at most 1,000,000', '`128`')
     """
     model = TABLES[table]
     properties = schema()["$defs"][model.__name__]["properties"] if table else schema()["properties"]
@@ -192,7 +192,7 @@ def _bounds(one: dict[str, Any]) -> Iterator[str]:
         yield f", at least {above + 1}" if whole else f", above {above:g}"
     for key, words in (("minimum", "at least"), ("exclusiveMaximum", "below"), ("maximum", "at most")):
         if key in one:
-            yield f", {words} {one[key]:g}"
+            yield f", {words} {one[key]:,}"
 
 
 def write(folder: Path) -> None:
