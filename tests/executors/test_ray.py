@@ -27,7 +27,7 @@ pytestmark = [
 ]
 
 ROOT = str(Path(__file__).parents[2])
-SECONDS = 240  # that a command may take: what cannot be scheduled waits for ever
+SECONDS = 480  # that a command may take: what cannot be scheduled waits for ever
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
