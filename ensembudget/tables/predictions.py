@@ -53,7 +53,7 @@ table = Table(
     marked="members",
     about="prediction",
     records=splits_of,
-    summary=("budget", "members", "cnll", "probability_best", "gain", "width", "parameters_total"),
+    summary=("budget", "members", "width", "cnll", "probability_best", "gain", "parameters_total"),
 )
 
 
