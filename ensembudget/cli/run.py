@@ -90,7 +90,6 @@ def train(planned: "Plan", store: "Store", arrangement: "Arrangement", executor:
     from .progress import shown
 
     name = planned.study.name
-    store.save_plan(planned)  # a place that cannot be written is refused before anything else is said
     for line in [*planned.notes, *few_steps(planned)]:
         say(f"{name}: {line}")
     if again := len(repeated_runs(planned, store)):

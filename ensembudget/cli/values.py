@@ -83,15 +83,19 @@ def store_path(args: argparse.Namespace) -> Path:
     """Where the store is, or may be made.
 
     Raises:
-        StoreError: No file system can have such a place.
+        StoreError: No file system can have such a place, or it is a file or below one.
     """
     path = Path(args.store or os.environ.get("ENSEMBUDGET_STORE") or "store")
     try:
-        path.exists()
+        nearest = next(one for one in (path, *path.absolute().parents) if one.exists())
     except (OSError, ValueError) as error:
         raise StoreError(
             f"no store can be at {told(str(path))}: {reason(error)}. Name another --store."
         ) from None
+    if not nearest.is_dir():
+        raise StoreError(
+            f"no store can be at {told(str(path))}: {told(str(nearest))} is a file. Name another --store."
+        )
     return path
 
 

@@ -14,7 +14,7 @@ from .card import CARD, Card, WrittenFile, read_card
 from .formats._base import Format
 from .graph import EnsemblePrediction, Runner, in_parts
 from .needs import check_needs
-from .pictures import pixels_of
+from .pictures import prepared
 
 LARGEST_CARD = 2**24  # bytes; a card of a thousand classes and members has less than a hundredth
 
@@ -54,7 +54,7 @@ class LoadedEnsemble:
             DatasetError: A file that is missing or is no picture.
         """
         blueprint = self.card.blueprint
-        return in_parts(self._run, torch.from_numpy(pixels_of(images, blueprint.task)), blueprint.members)
+        return in_parts(self._run, torch.from_numpy(prepared(images, blueprint.task)), blueprint.members)
 
 
 def load(folder: str | Path, format: str | None = None) -> LoadedEnsemble:

@@ -8,16 +8,15 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ..datasets import _decode as decode
 from ..datasets._base import Images, Treatment
-from ..datasets._decode import MOST_AT_ONCE, decode_image
+from ..datasets._decode import MOST_AT_ONCE, decode_image, pixels_of
 from ..errors import ArgumentError, DatasetError, reason, told
 from ..records import Task
 
 KINDS = "a path, a PIL picture, an array of uint8 (row, column) or (row, column, channel), or a list of these"
 
 
-def pixels_of(pictures: Any, task: Task) -> Images:
+def prepared(pictures: Any, task: Task) -> Images:
     """Pictures as the members see them: in their colours, the central square, resized.
 
     A colour picture becomes grey where the members were trained on grey images, and a grey one gets three
@@ -36,7 +35,7 @@ def pixels_of(pictures: Any, task: Task) -> Images:
         DatasetError: A file that is missing or is no picture.
 
     Example:
-        >>> pixels_of(np.zeros((2, 40, 60, 3), np.uint8), Task(10, 1, 8)).shape
+        >>> prepared(np.zeros((2, 40, 60, 3), np.uint8), Task(10, 1, 8)).shape
         (2, 8, 8, 1)
     """
     form = Treatment(task.image_size, "grey" if task.channels == 1 else "rgb")
@@ -67,7 +66,7 @@ def _prepared(picture: Any, form: Treatment) -> Images:
         except (OSError, ValueError) as error:  # a null byte in the name
             raise DatasetError(f"{told(os.fspath(picture))} cannot be read: {reason(error)}.") from None
     image = picture if isinstance(picture, Image.Image) else _image(picture)
-    return decode.pixels_of(image, form=form)
+    return pixels_of(image, form=form)
 
 
 def _image(picture: Any) -> Image.Image:

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from ensembudget.errors import ArgumentError, DatasetError
-from ensembudget.exporting.pictures import pixels_of
+from ensembudget.exporting.pictures import prepared
 from ensembudget.records import Task
 
 GREY, COLOUR = Task(10, 1, 8), Task(10, 3, 8)
@@ -21,44 +21,44 @@ def test_a_path_a_picture_and_an_array_are_the_same_image(photo, tmp_path):
     picture = Image.fromarray(photo)
     picture.save(tmp_path / "photo.png")
     ways = [tmp_path / "photo.png", str(tmp_path / "photo.png"), picture, photo, photo[None], [photo]]
-    found = [pixels_of(one, COLOUR) for one in ways]
+    found = [prepared(one, COLOUR) for one in ways]
     assert found[0].shape == (1, 8, 8, 3)
     assert all(np.array_equal(one, found[0]) for one in found)
 
 
 def test_a_picture_is_cut_to_its_central_square_and_resized(photo):
     wanted = Image.fromarray(photo[4:16]).resize((8, 8), Image.Resampling.BILINEAR)
-    assert np.array_equal(pixels_of(photo, COLOUR)[0], np.asarray(wanted))
+    assert np.array_equal(prepared(photo, COLOUR)[0], np.asarray(wanted))
 
 
 def test_an_image_of_the_right_size_is_not_touched(photo):
-    assert np.array_equal(pixels_of(photo[:8, :8], COLOUR)[0], photo[:8, :8])
-    assert np.array_equal(pixels_of(photo[:8, :8, 0], GREY)[0, ..., 0], photo[:8, :8, 0])
+    assert np.array_equal(prepared(photo[:8, :8], COLOUR)[0], photo[:8, :8])
+    assert np.array_equal(prepared(photo[:8, :8, 0], GREY)[0, ..., 0], photo[:8, :8, 0])
 
 
 def test_colours_become_grey_and_grey_gets_three_channels(photo):
     grey = np.asarray(Image.fromarray(photo[:8, :8]).convert("L"))
-    assert np.array_equal(pixels_of(photo[:8, :8], GREY)[0, ..., 0], grey)
-    three = pixels_of(grey, COLOUR)[0]
+    assert np.array_equal(prepared(photo[:8, :8], GREY)[0, ..., 0], grey)
+    three = prepared(grey, COLOUR)[0]
     assert all(np.array_equal(three[..., channel], grey) for channel in range(3))
 
 
 def test_transparent_pixels_are_white(photo):
     opaque, clear = (np.dstack([photo, np.full(photo.shape[:2], alpha, np.uint8)]) for alpha in (255, 0))
-    assert np.array_equal(pixels_of(opaque, COLOUR), pixels_of(photo, COLOUR))
+    assert np.array_equal(prepared(opaque, COLOUR), prepared(photo, COLOUR))
     for one in (clear, Image.fromarray(clear)):
-        assert (pixels_of(one, COLOUR) == 255).all()
+        assert (prepared(one, COLOUR) == 255).all()
 
 
 def test_many_images_keep_their_order_and_may_differ_in_size_and_kind(photo, tmp_path):
     Image.fromarray(photo).save(tmp_path / "photo.png")
-    many = pixels_of([photo[:9], tmp_path / "photo.png", Image.fromarray(photo[:10])], COLOUR)
-    each = [pixels_of(one, COLOUR)[0] for one in (photo[:9], photo, photo[:10])]
+    many = prepared([photo[:9], tmp_path / "photo.png", Image.fromarray(photo[:10])], COLOUR)
+    each = [prepared(one, COLOUR)[0] for one in (photo[:9], photo, photo[:10])]
     assert np.array_equal(many, np.stack(each))
 
 
 def test_a_torch_tensor_of_bytes_is_an_array(photo):
-    assert np.array_equal(pixels_of(torch.from_numpy(photo), COLOUR), pixels_of(photo, COLOUR))
+    assert np.array_equal(prepared(torch.from_numpy(photo), COLOUR), prepared(photo, COLOUR))
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_a_torch_tensor_of_bytes_is_an_array(photo):
 )
 def test_what_is_no_image_is_refused_in_one_sentence(images, said):
     with pytest.raises(ArgumentError, match=said):
-        pixels_of(images, COLOUR)
+        prepared(images, COLOUR)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"not a picture"])
@@ -85,4 +85,4 @@ def test_a_file_that_is_missing_or_no_picture_is_named(content, tmp_path):
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(DatasetError, match=r"odd\.png' cannot be"):
-        pixels_of(path, COLOUR)
+        prepared(path, COLOUR)
