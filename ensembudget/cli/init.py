@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import OutputError
+from ..errors import OutputError, reason
 from .parser import Command, Parser
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def act(args: argparse.Namespace) -> int:
     try:
         write_whole(out, made.text)
     except OSError as error:
-        raise OutputError(f"--out {str(out)!r} cannot be written: {error.strerror or error}.") from None
+        raise OutputError(f"--out {str(out)!r} cannot be written: {reason(error)}.") from None
     print()
     splits = timed(made.estimate.splits) if made.estimate else SPLITS
     print_rows(splits, splits.rows(made.plan.splits))
@@ -63,7 +63,7 @@ def _refuse(out: Path) -> None:
         if out.exists():
             raise OutputError(f"--out {str(out)!r} is there already. Remove it, or name another file.")
     except OSError as error:
-        raise OutputError(f"--out {str(out)!r} cannot be written: {error.strerror or error}.") from None
+        raise OutputError(f"--out {str(out)!r} cannot be written: {reason(error)}.") from None
 
 
 def described(found: "Look") -> Iterator[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ..catalog import DATASETS
-from ..errors import DatasetError
+from ..errors import DatasetError, reason
 from ..families._build import SMALLEST_IMAGE
 from ..records import Colour, Study, Task
 from ._base import Arrays, Pictures, Treatment
@@ -125,7 +125,7 @@ def opened(spec: str) -> Iterator[None]:
         yield
     except OSError as error:
         place = f" ({str(error.filename)!r})" if error.filename else ""
-        raise DatasetError(f"dataset {spec!r} cannot be read: {error.strerror or error}{place}.") from None
+        raise DatasetError(f"dataset {spec!r} cannot be read: {reason(error)}{place}.") from None
 
 
 def check(arrays: Arrays, spec: str) -> None:
@@ -178,4 +178,4 @@ def _fingerprint(files: list[Path]) -> Iterator[str]:
             with path.open("rb") as file:
                 yield f"{path.relative_to(root).as_posix()} {hashlib.file_digest(file, 'sha256').hexdigest()}"
         except OSError as error:
-            raise DatasetError(f"cannot read {str(path)!r}: {error.strerror}.") from None
+            raise DatasetError(f"cannot read {str(path)!r}: {reason(error)}.") from None

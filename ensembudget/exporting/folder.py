@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import Tensor
 
 from ..catalog import FORMATS
-from ..errors import ArgumentError, OutputError
+from ..errors import ArgumentError, OutputError, reason, told
 from ..files import write_new
 from ..store.documents import sha256
 from .card import CARD, Card, WrittenFile, card_bytes
@@ -106,7 +106,6 @@ def _written(
 
 
 def _refusal(out: str | Path, error: Exception) -> OutputError:
-    reason = getattr(error, "strerror", None) or error
     return OutputError(
-        f"output folder {str(out)[:200]!r} cannot be written: {reason}. Name another with --out."
+        f"output folder {told(str(out))} cannot be written: {reason(error)}. Name another with --out."
     )

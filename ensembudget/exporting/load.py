@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from ..catalog import FORMATS
-from ..errors import EnsembudgetError, ExportError
+from ..errors import EnsembudgetError, ExportError, reason, told
 from ..store.documents import sha256
 from .card import CARD, Card, WrittenFile, read_card
 from .formats._base import Format
@@ -138,5 +138,4 @@ def _content(folder: Path, name: str, most: int) -> bytes:
     except (FileNotFoundError, NotADirectoryError):
         raise FileNotFoundError(name) from None
     except (OSError, ValueError, RuntimeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ExportError(f"{str(path)[:200]!r} cannot be read: {reason}.") from None
+        raise ExportError(f"{told(str(path))} cannot be read: {reason(error)}.") from None

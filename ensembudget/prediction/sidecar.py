@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import ValidationError
 
-from ..errors import DatasetError, InputError
+from ..errors import DatasetError, InputError, reason
 from ..records import Network, Plan, PublishedArm, PublishedCurve, PublishedPlane
 from ..scoring.covariance import scored_pool
 from ..scoring.pools import Pool
@@ -79,7 +79,7 @@ def read_sidecar(path: str | Path, arm: str) -> PublishedArm | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise InputError(f"{str(beside)!r} cannot be read: {error.strerror or error}.") from None
+        raise InputError(f"{str(beside)!r} cannot be read: {reason(error)}.") from None
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))

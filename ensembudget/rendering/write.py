@@ -8,7 +8,7 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 
-from ..errors import OutputError
+from ..errors import OutputError, reason
 from ..figures._style import STYLE
 from ..files import write_whole
 from ..tables._base import Row, Table
@@ -29,8 +29,7 @@ def open_folder(out: str | Path) -> Path:
         probe.unlink()
     except OSError as error:
         raise OutputError(
-            f"output folder {str(out)!r} cannot be written: {error.strerror or error}."
-            " Name another with --out."
+            f"output folder {str(out)!r} cannot be written: {reason(error)}. Name another with --out."
         ) from None
     return folder
 
@@ -77,4 +76,4 @@ def write(folder: Path, name: str, content: str | bytes) -> None:
     try:
         write_whole(folder / name, content)
     except OSError as error:
-        raise OutputError(f"{str(folder / name)!r} cannot be written: {error.strerror or error}.") from None
+        raise OutputError(f"{str(folder / name)!r} cannot be written: {reason(error)}.") from None

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 import rfc8785
 
-from ..errors import StoreError
+from ..errors import StoreError, reason
 from ..files import write_whole
 from ..records import Choice, Contest, Plan, Record, Search, Study
 from .documents import (
@@ -127,7 +127,7 @@ class Shelf(Generic[Kept, Subject]):
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            raise StoreError(f"{self.kind} {str(path)!r} cannot be read: {error.strerror}.") from None
+            raise StoreError(f"{self.kind} {str(path)!r} cannot be read: {reason(error)}.") from None
         document = parse(raw)
         sealed = isinstance(document, dict) and "sha256" in document
         try:  # format 1 is the record alone

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import SoftFileLease
 from numpy.typing import NDArray
 
-from ..errors import StoreError, told
+from ..errors import StoreError, reason, told
 from ..files import write_whole
 from ..records import Choice, Contest, Environment, Plan, Run, Search, Study
 from . import artefacts, members, publishing
@@ -279,7 +279,7 @@ class Store:
             damage, remedy = f"{what} is damaged ({error})", "Rerun the same command to train it again."
             raise StoreError(publishing.set_aside(self._paths, folder, damage, remedy)) from None
         except OSError as error:  # a disk that fails says nothing of the member
-            raise StoreError(f"{what} cannot be read: {error.strerror}.") from None
+            raise StoreError(f"{what} cannot be read: {reason(error)}.") from None
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
@@ -295,6 +295,6 @@ class Store:
             yield
         except OSError as error:
             raise StoreError(
-                f"store {told(str(self.root))} cannot be written: {error.strerror or error}. Free space or"
+                f"store {told(str(self.root))} cannot be written: {reason(error)}. Free space or"
                 " name another place with --store; what is published stays, and the same command resumes."
             ) from None
