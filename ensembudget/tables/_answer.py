@@ -54,9 +54,10 @@ def answer(rows: Sequence[Row]) -> str:
 
 def counted(found: Sequence[Finding]) -> str:
     """Who wins where, in numbers; begins with a capital letter and has no full stop."""
-    what = "budgets" if len({one.place.partition(" (")[0] for one in found}) == len(found) else "cells"
+    budgets = len({one.place.partition(" (")[0] for one in found}) == len(found)
+    what, where = ("budgets", "at") if budgets else ("cells", "in")
     counts = [(word, sum(one.winner == word for one in found)) for word in (SPLIT, WIDE, TIE)]
-    said = [f"{word} at {count} of {len(found)} {what}" for word, count in counts if count]
+    said = [f"{word} {where} {count} of {len(found)} {what}" for word, count in counts if count]
     text = "; ".join(said) or "no split is judged"
     return text[0].upper() + text[1:]
 

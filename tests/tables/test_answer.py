@@ -53,7 +53,7 @@ def test_budgets_are_counted_by_who_wins_and_listed_in_order():
 def test_settings_of_one_budget_are_cells_and_named():
     rows = [{**one, "arm": arm, "tuned": "yes"} for arm in ("one", "two") for one in (WIDE, BETTER)]
     assert answer(rows).startswith(
-        "Several thinner networks win at 2 of 2 cells: at 9,000 parameters (one, tuned) "
+        "Several thinner networks win in 2 of 2 cells: at 9,000 parameters (one, tuned) "
     )
 
 
