@@ -13,7 +13,6 @@ from ..errors import PlanError, StudyError, did_you_mean, reason, told
 from ..records import Study
 from ..records.study import ARM_NAME, STUDY_NAME
 
-TABLES = ("recipe", "record", "stepping", "tune")  # of a study; their keys are easily put above their line
 PATTERNS = {
     STUDY_NAME: "it must be letters, digits and _ . - alone, a letter or digit first",
     ARM_NAME: "it must be letters, digits, blanks and _ . = , - alone, a letter first",
@@ -150,15 +149,6 @@ def _sentence(place: tuple[str, ...], errors: list[Any]) -> str:
     return f"{field} = {told(first['input'])}: {reasons}."
 
 
-def _belongs(place: tuple[str, ...]) -> str:
-    """Where a key that stands in the wrong table belongs."""
-    *above, key = place
-    if above and key in Study.model_fields:
-        return f" here; {key} belongs at the top, before the first [table]"
-    tables = [table for table in TABLES if not above and key in _fields(Study, [table])]
-    return f" here; {key} belongs below the line [{tables[0]}]" if tables else ""
-
-
 def _needed(error: Any) -> str:
     """What a value should be. Patterns are told in words."""
     if error["type"] == "string_pattern_mismatch":
@@ -171,12 +161,10 @@ def _unknown(field: str, place: tuple[str, ...]) -> str:
     from .fields import places_of
 
     name, known = place[-1], _fields(Study, place[:-1])
-    near = did_you_mean(name, known)
-    where = _belongs(place)
-    if not near and not where and (others := places_of(name)):
-        near = f" It belongs to {' or '.join(others)}."
+    others = places_of(name)
+    where = f" here; {name} belongs {' or '.join(others)}" if others else ""
     return (
-        f"{field}: no such key{where}.{near} Known: {', '.join(known)}. docs/study.md and"
+        f"{field}: no such key{where}.{did_you_mean(name, known)} Known: {', '.join(known)}. docs/study.md and"
         " `ensembudget ls fields` say what each means."
     )
 

@@ -70,14 +70,16 @@ def fields(table: str) -> list[Described]:
 
 
 def places_of(name: str) -> list[str]:
-    """The tables that have a field of this name, as a message says them.
+    """Where a study file has a field of this name, as a message says it.
 
     >>> places_of("epochs"), places_of("family")
-    (['[recipe]'], ['the top of the file'])
+    (['below the line [recipe]'], ['at the top, before the first [table]'])
     """
-    brackets = {"": "the top of the file", "arms": "[[arms]]"}
+    brackets = {"": "at the top, before the first [table]", "arms": "below a line [[arms]]"}
     return [
-        brackets.get(table, f"[{table}]") for table, model in TABLES.items() if name in model.model_fields
+        brackets.get(table, f"below the line [{table}]")
+        for table, model in TABLES.items()
+        if name in model.model_fields
     ]
 
 
