@@ -164,8 +164,8 @@ def _unknown(field: str, place: tuple[str, ...]) -> str:
     others = places_of(name)
     where = f" here; {name} belongs {' or '.join(others)}" if others else ""
     return (
-        f"{field}: no such key{where}.{did_you_mean(name, known)} Known: {', '.join(known)}. docs/study.md and"
-        " `ensembudget ls fields` say what each means."
+        f"{field}: no such key{where}.{did_you_mean(name, known)} Known: {', '.join(known)}."
+        " docs/study.md and `ensembudget ls fields` say what each means."
     )
 
 
