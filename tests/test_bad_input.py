@@ -41,7 +41,7 @@ STUDIES = {
         ("crop_padding 1,000", "8 pixels", "at most 7"),
     ),
     "batches of billions": ("batch_size = 32", "batch_size = 5000000000", ("5000000000", "1000000")),
-    "billions of epochs": ("epochs = 1", "epochs = 5000000000", ("recipe.epochs = 5000000000", "100000")),
+    "billions of epochs": ("epochs = 1", "epochs = 5000000000", ("recipe.epochs = 5000000000", "1000000")),
     "one ensemble size twice": ("members = [1]", "members = [1, 1]", ("members = [1, 1]", "more than once")),
     "one width twice": (
         "pool = 2",

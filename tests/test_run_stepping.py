@@ -475,12 +475,12 @@ def test_a_short_run_is_not_measured(study, tmp_path, cache_of_its_own):
 
 
 def test_a_dry_run_measures_no_stepping_and_says_how_long_each_split_takes(command, study, cache_of_its_own):
-    path = study(STUDY.replace("epochs = 1", "epochs = 100000"))
+    path = study(STUDY.replace("epochs = 1", "epochs = 1000000"))
     said = command("run", path, *SERIAL, "--dry-run")
     assert said.code == 0, said
     (kept,) = (Measured.from_json(one.read_bytes()) for one in (cache_of_its_own / "timings").iterdir())
     assert (kept.timings, len(kept.trials)) == ((), 1)
-    steps = 3 * 100_000
+    steps = 3 * 1_000_000
     assert kept.trials[0].seconds is not None
     seconds = steps * kept.trials[0].seconds
     assert duration(seconds) in said.out.partition("How members are stepped")[0]
@@ -531,7 +531,7 @@ def test_widths_that_are_not_tried_are_told_by_their_operations(make_cell):
 
 @pytest.mark.slow
 def test_a_long_run_is_measured_in_processes_and_the_next_measures_nothing(command, study, cache_of_its_own):
-    path = study(STUDY.replace("epochs = 1", "epochs = 100000"))
+    path = study(STUDY.replace("epochs = 1", "epochs = 1000000"))
     planned, fixed = plan_study(studies.load_study(path)), SteppingChoice(compiled=False)
     first = arrange(planned, Store("store"), stepping=fixed)
     (found,) = first.chosen.values()

@@ -12,7 +12,7 @@ Precision = Literal["float32", "float64", "bfloat16"]
 
 
 # Beyond these is a typing error: no network was ever trained so long, or by so large a batch.
-Epochs = Annotated[PositiveInt, Field(le=100_000)]
+Epochs = Annotated[PositiveInt, Field(le=1_000_000)]
 BatchSize = Annotated[int, Field(ge=2, le=1_000_000)]  # batch norm needs at least two samples
 
 
