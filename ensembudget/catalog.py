@@ -22,6 +22,7 @@ from .errors import UnknownPartError, did_you_mean
 if TYPE_CHECKING:
     from .budgets._base import Budget
     from .datasets._base import Dataset
+    from .dtypes._base import Dtype
     from .executors._base import Executor
     from .exporting.formats._base import Format
     from .families._base import Family
@@ -153,6 +154,7 @@ FAMILIES: Catalog["Family"] = Catalog("families", "family")
 DATASETS: Catalog["Dataset"] = Catalog("datasets", "dataset")
 BUDGETS: Catalog["Budget"] = Catalog("budgets", "budget")
 MODES: Catalog["Mode"] = Catalog("modes", "mode")
+DTYPES: Catalog["Dtype"] = Catalog("dtypes", "dtype")
 LAWS: Catalog["Law"] = Catalog("laws", "law")
 METRICS: Catalog["Metric"] = Catalog("metrics", "metric")
 EXECUTORS: Catalog["Executor"] = Catalog("executors", "executor")
@@ -164,5 +166,18 @@ FORMATS: Catalog["Format"] = Catalog("exporting/formats", "format")
 # What `ls` can list, by kind.
 CATALOGS: dict[str, Catalog[Any]] = {
     one.kind: one
-    for one in (FAMILIES, DATASETS, MODES, BUDGETS, LAWS, METRICS, EXECUTORS, WAYS, TABLES, FIGURES, FORMATS)
+    for one in (
+        FAMILIES,
+        DATASETS,
+        MODES,
+        BUDGETS,
+        DTYPES,
+        LAWS,
+        METRICS,
+        EXECUTORS,
+        WAYS,
+        TABLES,
+        FIGURES,
+        FORMATS,
+    )
 }

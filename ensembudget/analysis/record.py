@@ -7,6 +7,7 @@ from .advantages import Advantage
 from .arms import ArmResult
 from .crossings import Crossing
 from .curve_ranks import JudgedRanks
+from .dtypes import DtypeComparison
 from .histories import History
 from .laws import LawResult
 from .periods import PeriodGrid
@@ -33,6 +34,7 @@ class Analysis:
         crossings: Where that changes sign.
         tuning: How much of it is left once recipes are tuned.
         subsets: Means over disjoint subsets of training images.
+        dtypes: Splits in every dtype at one budget; nothing where there is one dtype.
         histories: What the first member of every pool recorded.
         sweeps: Regimes along the effective learning rate.
         grids: Periods over learning rate and weight decay.
@@ -48,6 +50,7 @@ class Analysis:
     crossings: tuple[Crossing, ...] = ()
     tuning: tuple[TuningShare, ...] = ()
     subsets: tuple[SubsetResult, ...] = ()
+    dtypes: tuple[DtypeComparison, ...] = ()
     histories: tuple[History, ...] = ()
     sweeps: tuple[Sweep, ...] = ()
     grids: tuple[PeriodGrid, ...] = ()

@@ -1,16 +1,27 @@
 """The memory of a deployed network: its parameters and batch norm's statistics, stored at a given dtype."""
 
+import torch
 from torch import nn
 
+from ..catalog import DTYPES
 from ..records import Task
 from ._base import Budget
 
-BYTES_PER_VALUE = {"float32": 4, "float16": 2, "bfloat16": 2, "int8": 1}
+RANGE_BYTES = 5  # of a layer's rounded inputs: their scale in float32 and their zero in 8 bits
 
 
 def measure(network: nn.Module, task: Task, dtype: str) -> int:
-    numbers = [*network.parameters(), *(b for b in network.buffers() if b.is_floating_point())]
-    return BYTES_PER_VALUE[dtype] * sum(tensor.numel() for tensor in numbers)
+    part, numbers = DTYPES[dtype], _numbers(network)
+    ranges = sum(tensor.ndim >= 2 for tensor in numbers.values()) if part.rounds_inputs else 0
+    with torch.no_grad():
+        stored = part.encode(numbers)
+    return sum(tensor.nbytes for tensor in stored.values()) + RANGE_BYTES * ranges
+
+
+def _numbers(network: nn.Module) -> dict[str, torch.Tensor]:
+    """All that is stored: shared tensors once, and no counts of batches, which prediction does not need."""
+    named = [*network.named_parameters(), *network.named_buffers()]
+    return {name: tensor.detach() for name, tensor in named if tensor.is_floating_point()}
 
 
 budget = Budget(measure, "bytes", ("B", "bytes"))

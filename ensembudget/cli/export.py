@@ -24,6 +24,8 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--images", metavar="N", help=about)
     about = "which draw of training images, where the study has several, from 0"
     parser.add_argument("--subset", type=int, metavar="I", help=about)
+    about = "how weights are stored, where the study has several dtypes"
+    parser.add_argument("--dtype", help=about)
     about = f"of {', '.join(FORMATS)}; separate several by commas (default: safetensors)"
     parser.add_argument("--format", default="safetensors", metavar="FORMAT,...", help=about)
     parser.add_argument("--out", required=True, help="the folder, which must be empty or not there")
@@ -58,6 +60,7 @@ def act(args: argparse.Namespace) -> int:
         tuned=None if args.tuned is None else args.tuned == "yes",
         train_size=None if args.images is None else image_count(args.images, "--images"),
         subset=args.subset,
+        dtype=args.dtype,
         device=args.device,
     )
     _say_choice(choice)
@@ -98,7 +101,10 @@ def _say_card(card: "Card", out: str) -> None:
         f" {budget.bytes:,} bytes in {budget.dtype}."
     )
     if budget.dtype != "float32":
-        print(f"Weights are exported in float32, and the study counts their bytes in {budget.dtype}.")
+        print(
+            f"Weights are rounded to {budget.dtype}. Safetensors stores them so; the graphs of torch and ONNX"
+            " hold them in float32, which is larger."
+        )
     fitted, images = card.data.temperature_fitted_on, card.data.test_images
     print(
         f"Temperature {plan.temperature:.4f}, fitted on the {fitted} images. Accuracy"

@@ -9,7 +9,7 @@ from .parser import Command, Parser, add_format
 
 
 def add_arguments(parser: Parser) -> None:
-    from ..budgets.bytes import BYTES_PER_VALUE
+    from ..catalog import DTYPES
 
     about = "see ls datasets; folder:DIR and parquet:DIR read your own"
     parser.add_argument("--family", required=True, help="see ls families")
@@ -27,8 +27,8 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--budget-kind", help=about)
     about = "only widths that are multiples of M"
     parser.add_argument("--multiple-of", type=int, default=1, metavar="M", help=about)
-    about = "what values are stored as, for budgets in bytes (default: float32)"
-    parser.add_argument("--dtype", choices=BYTES_PER_VALUE, default="float32", help=about)
+    about = "how weights are stored, for budgets in bytes (default: float32)"
+    parser.add_argument("--dtype", choices=list(DTYPES), default="float32", help=about)
     _add_family_options(parser)
     add_format(parser, "table", "csv", "json")
 

@@ -47,13 +47,15 @@ def show(planned: "Plan", store: "Store", arrangement: "Arrangement", how: Asked
     from ..planning.plan import few_members
     from ..rendering import steppings
     from ..verbs.estimate import estimate
-    from ..verbs.missing import missing_runs, repeated_runs
+    from ..verbs.missing import missing_runs, repeated_runs, training_plan
     from .layouts import SPLITS, timed
     from .show import print_rows
     from .timing import time_told, trials_said
     from .tuning import print_tuning
 
-    runs, again = missing_runs(planned, store), len(repeated_runs(planned, store))
+    training, missing = training_plan(planned, store), missing_runs(planned, store)
+    runs, again = missing_runs(training, store), len(repeated_runs(training, store))
+    to_round = sum(not run.cell.is_trained for run in missing)
     found = estimate(
         planned,
         store,
@@ -65,19 +67,20 @@ def show(planned: "Plan", store: "Store", arrangement: "Arrangement", how: Asked
     splits = timed(found.splits) if found else SPLITS
     print_rows(splits, splits.rows(planned.splits), columns=columns)
     if arrangement.chosen:
-        print_rows(steppings.table, steppings.rows(planned.cells, arrangement), columns=columns)
+        print_rows(steppings.table, steppings.rows(planned.trained.cells, arrangement), columns=columns)
     if planned.tuning:
         print_tuning(planned, store, columns=columns)
     for line in [*planned.notes, *few_members(planned), *few_steps(planned)]:
         print(line)
     print(
-        f"{len(planned.runs)} members planned, {len(planned.runs) - len(runs)} in the store,"
-        f" {len(runs)} to train: {planned.training_flops(runs):.3g} FLOP"
+        f"{len(planned.runs)} members planned, {len(planned.runs) - len(missing)} in the store,"
+        f" {len(runs)} to train: {training.training_flops(runs):.3g} FLOP"
         + (
             f" ({again} of them again, as they were before, because their weights were not kept)"
             if again
             else ""
         )
+        + (f", and {to_round} to round from trained ones" if to_round else "")
         + f". {time_told(found, arrangement)} Nothing was trained."
     )
 
@@ -85,14 +88,14 @@ def show(planned: "Plan", store: "Store", arrangement: "Arrangement", how: Asked
 def train(planned: "Plan", store: "Store", arrangement: "Arrangement", executor: str) -> int:
     """Trains with progress shown, says how it ended, and returns the exit code."""
     from ..planning.length import few_steps
-    from ..verbs.missing import repeated_runs
+    from ..verbs.missing import repeated_runs, training_plan
     from ..verbs.run import run
     from .progress import shown
 
     name = planned.study.name
     for line in [*planned.notes, *few_steps(planned)]:
         say(f"{name}: {line}")
-    if again := len(repeated_runs(planned, store)):
+    if again := len(repeated_runs(training_plan(planned, store), store)):
         say(f"{name}: {again} members are trained again, because their weights were not kept.")
     with shown(name) as on_progress:
         outcomes = run(planned, store, executor=executor, arrangement=arrangement, on_progress=on_progress)

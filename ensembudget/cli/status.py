@@ -11,6 +11,7 @@ def add_arguments(parser: Parser) -> None:
 
 
 def act(args: argparse.Namespace) -> int:
+    from ..verbs.missing import training_plan
     from ..verbs.plan import stored_plan
     from ..verbs.status import seconds_left, status
     from ..verbs.tune import tuning_status
@@ -31,7 +32,8 @@ def act(args: argparse.Namespace) -> int:
         print_tuning(planned, store, columns=args.columns)
     for reason in sorted({reason for row in rows for reason in row.reasons}):
         print(f"failed: {reason}")
-    left, missing = seconds_left(rows), sum(row.missing for row in rows)
+    left = seconds_left(status(training_plan(planned, store), store))
+    missing = sum(row.missing for row in rows)
     when = "unknown, nothing is trained yet" if left is None else f"about {duration(left)} one after another"
     also = " Tuning and tuned pools are not among them." if planned.pending else ""
     said = f"{missing} of {len(planned.runs)} members to train; time left: {when if missing else 'none'}."

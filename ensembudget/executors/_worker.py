@@ -1,9 +1,10 @@
-"""What a worker does: trains a pack and publishes it."""
+"""What a worker does: trains a pack and publishes it, or rounds trained members and publishes those."""
 
 import os
 import platform
 from collections.abc import Callable
 
+import numpy as np
 import torch
 
 from .. import __version__
@@ -14,12 +15,13 @@ from ..records import Environment, Run
 from ..stepping.memory import keep_freed
 from ..store import Store
 from ..threads import torch_threads
-from ..training.loop import train
+from ..training.loop import Trained, train
+from ..training.rounding import rounded_logits
 from ._base import Job, Outcome
 
 
 def work(job: Job, on_epoch: Callable[[int], None]) -> list[Outcome]:
-    """Trains what is missing of a job's runs and publishes it.
+    """Trains what is missing of a job's runs and publishes it, or rounds it from trained members.
 
     The whole pack is trained even where some of it is published, so that a member does not depend
     on where a run was interrupted; what is there already stays as it is.
@@ -31,7 +33,10 @@ def work(job: Job, on_epoch: Callable[[int], None]) -> list[Outcome]:
         with store.claim(job.runs[0].key):
             if any(store.lacks(run, keep_weights=job.keep_weights) for run in job.runs):
                 with torch_threads(job.threads):
-                    refused = _train_and_publish(job, store, on_epoch)
+                    if job.runs[0].cell.is_trained:
+                        refused = _train_and_publish(job, store, on_epoch)
+                    else:
+                        _round_and_publish(job, store)
         return [
             _failed(run, refused[run.key]) if run.key in refused else _published(store, run)
             for run in job.runs
@@ -65,6 +70,39 @@ def _train_and_publish(job: Job, store: Store, on_epoch: Callable[[int], None]) 
                 except StoreError as error:
                     refused[trained.run.key] = error
     return refused
+
+
+def _round_and_publish(job: Job, store: Store) -> None:
+    """Publishes members whose weights are those of trained ones in another dtype, and their logits."""
+    cell = job.runs[0].cell
+    data = open_cached(cell.dataset_digest, cell.dataset)
+    for run in job.runs:
+        if run.key in store:
+            continue
+        source = store.read(run.trained.key)
+        validation, test = source.validation_logits, source.test_logits
+        fault = source.member.diverged_at
+        if fault is None:
+            validation, test = rounded_logits(cell, store.weights(run.trained.key), data, job.device)
+            fault = None if np.isfinite(validation).all() and np.isfinite(test).all() else cell.steps
+        rounded = Trained(
+            run=run,
+            diverged_at=fault,
+            train_loss=source.train_loss,
+            validation_logits=validation,
+            test_logits=test,
+            weights=None,
+            parameters=source.member.parameters,
+            seconds=source.member.seconds,
+        )
+        here = {
+            "ensembudget": __version__,
+            "torch": torch.__version__,
+            "device": device_name(job.device),
+            "threads": job.threads,
+        }
+        environment = source.member.environment.model_copy(update=here)
+        store.publish(rounded, (source.validation_labels, source.test_labels), environment)
 
 
 def _published(store: Store, run: Run) -> Outcome:

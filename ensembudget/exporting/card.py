@@ -14,7 +14,7 @@ from pydantic import (
 )
 
 from ..errors import ExportError
-from ..records import Interval, Options, Record, Task
+from ..records import FLOAT32, Interval, Options, Record, Task
 from ..store.documents import canonical, sha256
 
 FORMAT = 1  # of a card; raised when a version that knows only older formats would misread it
@@ -27,7 +27,8 @@ class Blueprint(Record):
     """All of an ensemble but its weights.
 
     Images (row, column, channel) are divided by 255, then normalised by `mean` and `std`, one a channel. The
-    members' probabilities are averaged, and the average is tempered by `temperature`.
+    members' probabilities are averaged, and the average is tempered by `temperature`. Weights are rounded to
+    `dtype`.
     """
 
     family: str
@@ -39,6 +40,7 @@ class Blueprint(Record):
     mean: Annotated[list[float], Field(min_length=1)]
     std: list[PositiveFloat]
     temperature: PositiveFloat
+    dtype: str = FLOAT32
 
     @model_validator(mode="after")
     def _of_equal_length(self) -> "Blueprint":

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Generator, Tensor, nn
 
+from ..catalog import DTYPES
 from ..families._build import describe, materialise
 from ..packing.batches import Scale, pack_images, unpack_logits
 from .card import Blueprint
@@ -100,10 +101,15 @@ class SideBySide(nn.Module):
 
 @dataclass(frozen=True)
 class WeightedEnsemble:
-    """A blueprint with its members' weights."""
+    """A blueprint with its members' weights, as they are stored in its dtype."""
 
     blueprint: Blueprint
-    states: Sequence[State]
+    stored: Sequence[State]
+
+    @cached_property
+    def states(self) -> list[State]:
+        """What the networks compute with, in float32."""
+        return [DTYPES[self.blueprint.dtype].decode(one) for one in self.stored]
 
     @cached_property
     def graph(self) -> EnsembleGraph:
@@ -126,6 +132,11 @@ class WeightedEnsemble:
 def state_shapes(blueprint: Blueprint, members: int = 1) -> dict[str, Tensor]:
     """The tensors of a network of some members, on the meta device, by name."""
     return dict(_without_counters(_described(blueprint, members)).state_dict())
+
+
+def stored_shapes(blueprint: Blueprint) -> dict[str, Tensor]:
+    """The tensors of one member as its dtype stores them, on the meta device, by name."""
+    return DTYPES[blueprint.dtype].encode(state_shapes(blueprint))
 
 
 def state_of(weights: Mapping[str, NDArray[np.generic]], names: Mapping[str, Tensor]) -> dict[str, Tensor]:

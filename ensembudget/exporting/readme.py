@@ -1,7 +1,7 @@
 """The card as a page for people."""
 
 from ..catalog import FORMATS
-from ..records import Interval
+from ..records import FLOAT32, Interval
 from .card import Card, WrittenFile
 
 README = "README.md"
@@ -15,6 +15,8 @@ CHOSEN = {
     "lowest CNLL": "The split was chosen for its CNLL on the test images, the lowest of this budget.",
     "named": "The split was named, and not chosen by its CNLL.",
 }
+
+ROUNDED = " Weights are rounded to {dtype}: safetensors stores them so, graphs hold them in float32."
 
 PAGE = """\
 # {title}
@@ -55,7 +57,7 @@ second row is of these very members at T = {temperature:.4f}. {chosen}
 Each file was run again on the test images. "Off the store by" is the largest difference between its
 probabilities and those of the stored logits. Graphs take `images`, uint8 (sample, row, column, channel) of
 {size}x{size} pixels and {channels} channels, and give `probabilities` (sample, class) and `disagreement`
-(sample,). They normalise, average and temper by themselves.
+(sample,). They normalise, average and temper by themselves.{rounded}
 
 ## Where it comes from
 
@@ -91,6 +93,7 @@ def readme(card: Card) -> str:
         own_accuracy=quality.own_accuracy,
         own_nll=quality.own_nll,
         chosen=CHOSEN[origin.chosen],
+        rounded=ROUNDED.format(dtype=plan.dtype) if plan.dtype != FLOAT32 else "",
         files="\n".join(_row(name, file) for name, file in card.files.items()),
         study=origin.study,
         study_sha256=origin.study_sha256,

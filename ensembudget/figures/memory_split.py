@@ -68,7 +68,7 @@ def draw_panel(axes: Axes, shown: Sequence[BudgetResult]) -> None:
 
 def _panel(setting: Setting) -> Setting:
     """What has a panel of its own: a data size and a subset."""
-    return setting._replace(arm="", tuned=None)
+    return setting._replace(arm="", tuned=None, dtype="")
 
 
 def _way(setting: Setting) -> Setting:

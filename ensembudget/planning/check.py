@@ -7,14 +7,14 @@ from functools import partial
 from torch import Generator, nn
 
 from ..budgets._parse import parse_budget
-from ..catalog import BUDGETS, FAMILIES, MODES, WAYS
+from ..catalog import BUDGETS, DTYPES, FAMILIES, MODES, WAYS
 from ..datasets._load import split_name
 from ..errors import EnsembudgetError, told
 from ..families._build import SMALLEST_IMAGE, describe, materialise, resolve_options
 from ..families._invariance import invariant_of
 from ..records import Study, Task
 from .tuning import tunable, tune_faults
-from .variants import Variant, unswept, variant_faults, variants_of
+from .variants import Variant, dtypes, unswept, variant_faults, variants_of
 
 SMALLEST_TASK = Task(classes=2, channels=1, image_size=SMALLEST_IMAGE)
 
@@ -48,6 +48,8 @@ def _study_checks(study: Study) -> Iterator[Check]:
         yield "options", lambda: resolve_options(study.family, study.options)
     yield "dataset", lambda: split_name(study.dataset)
     yield "budget_kind", lambda: BUDGETS[study.budget_kind]
+    for name in dtypes(study):
+        yield "dtype", partial(DTYPES.source, name)
     yield "stepping", lambda: study.stepping.way is None or WAYS[study.stepping.way]
     if not BUDGETS.fault(study.budget_kind):
         for budget in study.budgets:
@@ -89,7 +91,7 @@ def _recipe_faults(study: Study, variant: Variant, *, combined: bool) -> list[st
 
 
 def _label(variant: Variant) -> str:
-    label = variant.setting._replace(tuned=None).label
+    label = variant.setting._replace(tuned=None, dtype="").label
     return f"arm {label!r}: " if label else ""
 
 

@@ -85,8 +85,8 @@ def plan(
         faults += _crop_faults([one.cell for one in own], task)
         if study.tune:
             for one in own:
-                if place_of(one) not in tuning:  # subsets share the choice of the first
-                    tuning[place_of(one)] = _tuning(study.tune, variant, one, choice_of)
+                if place_of(one) not in tuning:  # subsets and dtypes share the choice of the first
+                    tuning[place_of(one)] = _tuning(study.tune, variant, one.trained, choice_of)
                     tried = [combination.cell for combination in tuning[place_of(one)].combinations]
                     faults += _crop_faults(tried, task)
             if all(tuning[place_of(one)].choice for one in own):
@@ -184,7 +184,7 @@ def _splits(study: Study, variant: Variant, task: Task) -> tuple[list[Split], li
 def _split(study: Study, variant: Variant, task: Task, written: str | int, members: int) -> Split | None:
     """One split, or None where its width is below the study's narrowest."""
     budget, kind = parse_budget(written, study.budget_kind)
-    options, dtype = variant.options, study.dtype
+    options, dtype = variant.options, variant.dtype
     least = members * cost(study.family, study.narrowest, task, kind, options=options, dtype=dtype)
     if study.narrowest > 1 and least > budget * (1 + study.tolerance):
         return None
@@ -247,6 +247,7 @@ def _planned(study: Study, variant: Variant, data: DatasetFacts, width: int, mem
             mode=variant.mode,
             recipe=found.recipe,
             record=study.record,
+            dtype=variant.dtype,
         ),
         members=members,
         origin=found.origin,

@@ -38,8 +38,12 @@ TuningPlace = tuple[Setting, int]  # where a choice stands on the study's axes, 
 
 
 def place_of(pool: PlannedCell) -> TuningPlace:
-    """Whose choice a pool follows: all subsets of training images have one."""
-    return pool.setting._replace(tuned=None, subset=None), pool.cell.width
+    """Whose choice a pool follows: all subsets of training images, and all dtypes, have one."""
+    return _shared(pool.setting), pool.cell.width
+
+
+def _shared(setting: Setting) -> Setting:
+    return setting._replace(tuned=None, subset=None, dtype="")
 
 
 def stages(tuning: Tuning | Tune, combinations: int) -> list[Stage]:
@@ -73,7 +77,7 @@ def tuning_of(tune: Tune, own: PlannedCell, recipe_of: Callable[[Values], Recipe
 
     Args:
         tune: The study's.
-        own: The pool; of several subsets of training images, the first.
+        own: The pool, in float32; of several subsets of training images, the first.
         recipe_of: The recipe with these values over it.
     """
     cell = own.cell.model_copy(update={"record": None})
@@ -83,7 +87,7 @@ def tuning_of(tune: Tune, own: PlannedCell, recipe_of: Callable[[Values], Recipe
     ]
     recipes = [one.cell.recipe for one in combinations]
     return Tuning(
-        **own.setting._replace(tuned=None, subset=None)._asdict(),
+        **_shared(own.setting)._asdict(),
         method=tune.method,
         members=tune.members,
         combinations=combinations,

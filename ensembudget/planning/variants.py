@@ -1,4 +1,4 @@
-"""The variants of a study: each arm with each combination of its sweep, at each data size and subset."""
+"""The variants of a study: each arm and combination of its sweep, at each data size, subset and dtype."""
 
 from collections.abc import Mapping
 from itertools import product
@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 from .. import recipes
 from ..errors import StudyError, did_you_mean
 from ..families._base import OptionValue
-from ..records import RecipeChoice, Setting, Study
+from ..records import FLOAT32, RecipeChoice, Setting, Study
 
 MOST_VARIANTS = 10_000  # of one study: more is a typing error
 
 
 class Variant(NamedTuple):
-    """One arm of a study with one combination of swept values, at one data size and subset, complete.
+    """One arm of a study with one combination of swept values, at one data size, subset and dtype.
 
     Attributes:
         setting: Where it stands on the study's axes.
@@ -25,6 +25,7 @@ class Variant(NamedTuple):
         options: Of the family.
         base: The published recipe to start from.
         overrides: Recipe fields laid over it, the swept ones among them.
+        dtype: How trained weights are stored.
     """
 
     setting: Setting
@@ -35,6 +36,7 @@ class Variant(NamedTuple):
     options: Mapping[str, OptionValue]
     base: str
     overrides: Mapping[str, Any]
+    dtype: str = FLOAT32
 
     def recipe(self, family: str, dataset: str, width: int) -> recipes.Resolved:
         """The recipe of one width, and where its hyperparameters come from.
@@ -49,11 +51,11 @@ def variants_of(study: Study) -> list[Variant]:
     """Every variant of a study; without arms and sweep there is one, with an empty label.
 
     Arms come in the study's order. Within an arm the swept fields are sorted by name, and their values
-    keep the study's order, the last field varying fastest. Then come data sizes, then subsets.
+    keep the study's order, the last field varying fastest. Then come data sizes, subsets and dtypes.
 
     Raises:
         StudyError: Two arms of one name; a sweep of unknown fields, repeated or too many values; repeated
-            data sizes, or a recipe at a size that the study does not have.
+            data sizes or dtypes, or a recipe at a size that the study does not have.
 
     Example:
         >>> study = Study(name="x", description="", family="vgg", dataset="digits", sweep={"epochs": [1, 2]})
@@ -64,17 +66,26 @@ def variants_of(study: Study) -> list[Variant]:
         raise StudyError("; ".join(faults))
     fields = sorted(study.sweep)
     return [
-        _swept(_sized(variant, study, size, subset), dict(zip(fields, values, strict=True)))
+        _swept(
+            _stored(_sized(variant, study, size, subset), study, dtype),
+            dict(zip(fields, values, strict=True)),
+        )
         for variant in unswept(study)
         for values in product(*(study.sweep[field] for field in fields))
         for size in train_sizes(study)
         for subset in range(study.subsets)
+        for dtype in dtypes(study)
     ]
 
 
 def train_sizes(study: Study) -> list[int | None]:
     """The data sizes of a study; None stands for all images that are not held out."""
     return [*study.train_size] if isinstance(study.train_size, list) else [study.train_size]
+
+
+def dtypes(study: Study) -> list[str]:
+    """The dtypes of a study."""
+    return study.dtype if isinstance(study.dtype, list) else [study.dtype]
 
 
 def unswept(study: Study) -> list[Variant]:
@@ -99,7 +110,7 @@ def unswept(study: Study) -> list[Variant]:
 
 def variant_faults(study: Study) -> list[str]:
     """Why the arms and the sweep of a study cannot be, one sentence a fault."""
-    return [*_arm_faults(study), *_sweep_faults(study), *_size_faults(study)]
+    return [*_arm_faults(study), *_sweep_faults(study), *_size_faults(study), *_dtype_faults(study)]
 
 
 def _arm_faults(study: Study) -> list[str]:
@@ -119,10 +130,10 @@ def _sweep_faults(study: Study) -> list[str]:
         if repeated := [value for i, value in enumerate(values) if value in values[:i]]:
             faults.append(f"sweep: {field} = {repeated[0]!r} is there twice. Leave one out.")
     count = prod(map(len, study.sweep.values())) * max(1, len(study.arms))
-    count *= len(train_sizes(study)) * study.subsets
+    count *= len(train_sizes(study)) * study.subsets * len(dtypes(study))
     if count > MOST_VARIANTS:
         faults.append(
-            f"{count:,} combinations of arms, swept values, train sizes and subsets; at most"
+            f"{count:,} combinations of arms, swept values, train sizes, subsets and dtypes; at most"
             f" {MOST_VARIANTS:,} are planned. List fewer values."
         )
     return faults
@@ -141,6 +152,20 @@ def _size_faults(study: Study) -> list[str]:
     return faults
 
 
+def _dtype_faults(study: Study) -> list[str]:
+    named = dtypes(study)
+    faults = [
+        f"dtype: {name!r} is there twice. Leave one out."
+        for name in dict.fromkeys(name for i, name in enumerate(named) if name in named[:i])
+    ]
+    if study.record and set(named) != {FLOAT32}:
+        faults.append(
+            "record: histories are of training, which is in float32, and dtype asks for"
+            f" {', '.join(name for name in named if name != FLOAT32)}. Leave record or dtype out."
+        )
+    return faults
+
+
 def _sized(variant: Variant, study: Study, size: int | None, subset: int) -> Variant:
     """A variant at one data size and subset; only a list of sizes, and several subsets, are axes."""
     at = study.recipe_at.get(str(size), RecipeChoice())
@@ -155,6 +180,12 @@ def _sized(variant: Variant, study: Study, size: int | None, subset: int) -> Var
         base=at.base or variant.base,
         overrides={**variant.overrides, **at.overrides},
     )
+
+
+def _stored(variant: Variant, study: Study, dtype: str) -> Variant:
+    """A variant in one dtype; only a list of them is an axis."""
+    axis = dtype if isinstance(study.dtype, list) else ""
+    return variant._replace(setting=variant.setting._replace(dtype=axis), dtype=dtype)
 
 
 def _swept(variant: Variant, values: Mapping[str, Any]) -> Variant:

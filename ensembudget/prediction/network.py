@@ -18,7 +18,7 @@ def planned_network(plan: Plan, arm: str) -> Network:
         family=study.family,
         options=cell.options,
         task=plan.task or study_task(study),
-        dtype=study.dtype,
+        dtype=cell.dtype,
         multiple_of=study.multiple_of,
         budget_kind=study.budget_kind,
     )
@@ -36,7 +36,7 @@ def study_network(study: Study, arm: str | None = None) -> Network:
         family=study.family,
         options=dict(variant.options),
         task=study_task(study),
-        dtype=study.dtype,
+        dtype=variant.dtype,
         multiple_of=study.multiple_of,
         budget_kind=study.budget_kind,
     )

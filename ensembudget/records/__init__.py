@@ -1,7 +1,7 @@
 """What flows from verb to verb: frozen records, checked when made, equal after a round trip through JSON."""
 
 from ._base import FIRST_ABI, TRAINING_ABI, Record, content_key
-from .cell import STORED, Cell, Options, Recording, Run
+from .cell import FLOAT32, STORED, Cell, Options, Recording, Run
 from .cost import SplitCost
 from .fit import Fit, Reach
 from .interval import Interval
@@ -20,6 +20,7 @@ from .tuning import TUNING_SEED, Choice, Combination, Contest, Trial, Tune, Tuni
 
 __all__ = [
     "FIRST_ABI",
+    "FLOAT32",
     "STORED",
     "TRAINING_ABI",
     "TUNING_SEED",

@@ -1,6 +1,7 @@
 """What every record is: frozen, checked, and equal after a round trip through JSON."""
 
 import hashlib
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Self
 
 import rfc8785
@@ -21,6 +22,13 @@ class Record(BaseModel):
     """A frozen record; unknown fields and wrong types are faults."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """As pydantic's, without cached properties: a copy with another field has another key."""
+        copied = super().model_copy(update=update, deep=deep)
+        for name in set(vars(copied)) - set(type(self).model_fields):
+            del vars(copied)[name]
+        return copied
 
     def to_json(self) -> str:
         """Canonical JSON (RFC 8785): equal records, equal bytes."""

@@ -8,6 +8,8 @@ from pydantic import Field, NonNegativeInt, PositiveInt, ValidationInfo, model_v
 from ._base import DOCUMENTED, FIRST_ABI, TRAINING_ABI, KeyedRecord, Record, content_key
 from .recipe import Recipe
 
+FLOAT32 = "float32"  # the dtype of networks as they are trained
+
 STORED = "stored"  # the validation context of documents that an older version may have written
 
 Options = dict[str, int | bool | str]
@@ -48,6 +50,9 @@ class Recording(KeyedRecord):
 class Cell(KeyedRecord):
     """Everything that determines a member except its seed.
 
+    Members are trained in float32. Those of another dtype are made of these: their weights are rounded to it,
+    and the logits are of the rounded network.
+
     Subsets are disjoint draws of `train_size` images. `training_abi` says which rules of training it means;
     this version trains by the newest alone, and reads and scores members of all.
     """
@@ -69,6 +74,7 @@ class Cell(KeyedRecord):
     recipe: Recipe
     record: Recording | None = None
     training_abi: PositiveInt = TRAINING_ABI
+    dtype: str = FLOAT32
 
     @model_validator(mode="before")
     @classmethod
@@ -80,6 +86,16 @@ class Cell(KeyedRecord):
 
     def key_facts(self) -> dict[str, Any]:
         return {name: fact for name, fact in super().key_facts().items() if name != "dataset"}
+
+    @property
+    def trained(self) -> "Cell":
+        """The cell whose members are trained for this one: itself, in float32."""
+        return self if self.is_trained else self.model_copy(update={"dtype": FLOAT32})
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether members are trained, and not rounded from trained ones."""
+        return self.dtype == FLOAT32
 
     @property
     def steps(self) -> int:
@@ -99,7 +115,7 @@ class Cell(KeyedRecord):
     @cached_property
     def start_key(self) -> str:
         """Of the network and the images alone, without how they are trained and what is recorded."""
-        how = {"mode", "recipe", "record"}
+        how = {"mode", "recipe", "record", "dtype"}
         return content_key({name: fact for name, fact in self.key_facts().items() if name not in how})
 
 
@@ -113,6 +129,11 @@ class Run(Record):
     def key(self) -> str:
         """The member's name in a store: SHA-256 in hexadecimal."""
         return content_key({"cell": self.cell.key, "seed": self.seed})
+
+    @property
+    def trained(self) -> "Run":
+        """The member that is trained for this one."""
+        return self.model_copy(update={"cell": self.cell.trained})
 
     @cached_property
     def stream_key(self) -> str:

@@ -42,6 +42,11 @@ class PlannedCell(Placed):
     flops_per_sample: PositiveInt  # of one member, forward
 
     @property
+    def trained(self) -> "PlannedCell":
+        """The pool that is trained for this one: itself, in float32."""
+        return self.model_copy(update={"cell": self.cell.trained, "dtype": ""})
+
+    @property
     def runs(self) -> list[Run]:
         seeds = range(self.first_seed, self.first_seed + self.members)
         return [Run(cell=self.cell, seed=seed) for seed in seeds]
@@ -80,6 +85,18 @@ class Plan(Record):
     def pools(self) -> list[PlannedCell]:
         """The cells without those that repeat another."""
         return list({planned.cell.key: planned for planned in reversed(self.cells)}.values())[::-1]
+
+    @property
+    def trained(self) -> "Plan":
+        """What is trained for this plan: its pools in float32, with weights where other dtypes need them."""
+        if all(one.cell.is_trained for one in self.cells):
+            return self
+        pools: dict[str, PlannedCell] = {}
+        for one in self.pools:
+            key = one.trained.cell.key
+            pools[key] = max(pools.get(key, one.trained), one.trained, key=lambda pool: pool.members)
+        study = self.study.model_copy(update={"keep_weights": True})
+        return self.model_copy(update={"study": study, "splits": [], "cells": list(pools.values())})
 
     @property
     def runs(self) -> list[Run]:

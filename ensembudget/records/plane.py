@@ -6,7 +6,6 @@ from pydantic import PositiveInt
 
 from ._base import Record
 from .cell import Options
-from .study import Dtype
 from .task import Task
 
 
@@ -16,7 +15,7 @@ class Network(Record):
     family: str
     options: Options
     task: Task
-    dtype: Dtype
+    dtype: str
     multiple_of: PositiveInt
     budget_kind: str
 

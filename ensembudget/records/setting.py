@@ -15,12 +15,14 @@ class Setting(NamedTuple):
         tuned: Whether the recipe was tuned on validation images.
         train_size: Training images.
         subset: Which of the disjoint draws of training images, counted from 0.
+        dtype: How trained weights are stored.
     """
 
     arm: str = ""
     tuned: bool | None = None
     train_size: int | None = None
     subset: int | None = None
+    dtype: str = ""
 
     @property
     def label(self) -> str:
@@ -34,6 +36,7 @@ class Setting(NamedTuple):
             {True: "tuned", False: "untuned", None: ""}[self.tuned],
             "" if self.train_size is None else f"{self.train_size:,} images",
             "" if self.subset is None else f"subset {self.subset}",
+            self.dtype,
         ]
         return ", ".join(word for word in words if word)
 
@@ -45,7 +48,8 @@ class Placed(Record):
     tuned: bool | None = None
     train_size: PositiveInt | None = None
     subset: NonNegativeInt | None = None
+    dtype: str = ""
 
     @property
     def setting(self) -> Setting:
-        return Setting(self.arm, self.tuned, self.train_size, self.subset)
+        return Setting(self.arm, self.tuned, self.train_size, self.subset, self.dtype)

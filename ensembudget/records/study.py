@@ -13,7 +13,6 @@ from .recipe import RecipeChoice
 from .stepping import SteppingChoice
 from .tuning import Tune
 
-Dtype = Literal["float32", "float16", "bfloat16", "int8"]
 Colour = Literal["rgb", "grey"]
 
 STUDY_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
@@ -23,10 +22,14 @@ ARM_NAME = r"^[A-Za-z][A-Za-z0-9_.=, -]*$"
 Name = Annotated[str, Field(pattern=ARM_NAME)]
 
 
-# A number, or a list of them; a wrong value is told as one fault and not as one for each.
+# One value, or a list of them; a wrong one is told as one fault and not as one for each.
+_either = Discriminator(lambda value: "list" if isinstance(value, list) else "one")
 OneOrMore = Annotated[
-    Annotated[PositiveInt, Tag("int")] | Annotated[list[PositiveInt], Field(min_length=1), Tag("list")],
-    Discriminator(lambda value: "list" if isinstance(value, list) else "int"),
+    Annotated[PositiveInt, Tag("one")] | Annotated[list[PositiveInt], Field(min_length=1), Tag("list")],
+    _either,
+]
+NameOrNames = Annotated[
+    Annotated[str, Tag("one")] | Annotated[list[str], Field(min_length=1), Tag("list")], _either
 ]
 
 
@@ -112,8 +115,12 @@ class Study(Record):
 
     Example: `budgets = ["250k", "1M"]`
     """
-    dtype: Dtype = "float32"
-    """How weights are stored. It matters for budgets of bytes alone. Example: `dtype = "float16"`"""
+    dtype: NameOrNames = "float32"
+    """How trained weights are stored (`ensembudget ls dtypes`). Logits are of the rounded networks, and
+    budgets of bytes count rounded numbers. With a list, all is done in each of them.
+
+    Example: `dtype = ["float32", "int8"]`
+    """
     members: Annotated[list[PositiveInt], Field(min_length=1)] = [1]
     """Ensemble sizes to compare. 1 is the wide network. Example: `members = [1, 2, 4, 8]`"""
     multiple_of: PositiveInt = 1

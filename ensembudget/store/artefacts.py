@@ -28,7 +28,7 @@ def wanted(cell: Cell, *, keep_weights: bool) -> frozenset[Artefact]:
         keep_weights: As the study says.
     """
     found: set[Artefact] = {"logits"}
-    if keep_weights:
+    if keep_weights and cell.is_trained:  # rounded weights follow from trained ones
         found.add("weights")
     if cell.record is not None:
         found.add("history")

@@ -102,10 +102,10 @@ def _finding(rows: list[Row]) -> Finding:
 
 
 def _place(row: Row) -> str:
-    arm, tuned, images, subset = (row.get(name) for name in NAMES)
+    arm, tuned, images, subset, dtype = (row.get(name) for name in NAMES)
     flag = next((key for key, word in TUNED.items() if word == tuned), None)
-    numbers = (None if one is None else int(one) for one in (images, subset))
-    label = Setting(str(arm or ""), flag, *numbers).label
+    size, draw = (None if one is None else int(one) for one in (images, subset))
+    label = Setting(str(arm or ""), flag, size, draw, str(dtype or "")).label
     return f"{row['budget']:,} {row['budget_kind']}{f' ({label})' if label else ''}"
 
 

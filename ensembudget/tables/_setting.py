@@ -11,14 +11,14 @@ NAMES = Setting._fields
 
 
 def setting_columns(path: str = "setting") -> tuple[Column, ...]:
-    """Columns `arm`, `tuned`, `train_size` and `subset`.
+    """Columns `arm`, `tuned`, `train_size`, `subset` and `dtype`.
 
     Args:
         path: Where a record has its setting: a path of attributes.
 
     Example:
         >>> [column.name for column in setting_columns()]
-        ['arm', 'tuned', 'train_size', 'subset']
+        ['arm', 'tuned', 'train_size', 'subset', 'dtype']
     """
 
     def of(value: Callable[[Setting], Value]) -> Callable[[Any], Value]:
@@ -33,4 +33,5 @@ def setting_columns(path: str = "setting") -> tuple[Column, ...]:
         Column("tuned", "tuned", get=of(lambda setting: TUNED[setting.tuned]), optional=True),
         Column("train_size", "images", ",d", get=of(lambda setting: setting.train_size), optional=True),
         Column("subset", "subset", "d", get=of(lambda setting: setting.subset), optional=True),
+        Column("dtype", "dtype", get=of(lambda setting: setting.dtype or None), optional=True),
     )

@@ -82,7 +82,7 @@ def _cost(plan: Plan) -> Iterator[str]:
     choices = [tuning.choice for tuning in plan.tuning if tuning.choice]
     if not choices:
         return
-    spent, scored = sum(choice.flops for choice in choices), plan.training_flops(plan.runs)
+    spent, scored = sum(choice.flops for choice in choices), plan.trained.training_flops(plan.trained.runs)
     members = sum(trial.members for choice in choices for trial in choice.trials)
     yield (
         f"Tuning took {members} members and {spent:.3g} FLOP of training, {spent / scored:.0%} of the"

@@ -6,6 +6,7 @@ from ..analysis import Analysis
 from ..analysis.advantages import advantage_results, drawn_advantages
 from ..analysis.arms import arm_results
 from ..analysis.crossings import crossings
+from ..analysis.dtypes import dtype_comparisons
 from ..analysis.histories import histories
 from ..analysis.laws import law_results
 from ..analysis.periods import grids
@@ -50,6 +51,7 @@ def analyse(results: Results, costs: Mapping[SplitKey, SplitCost] | None = None)
         crossings=crossings(drawn),
         tuning=tuning_shares(drawn),
         subsets=subset_results(budgets),
+        dtypes=dtype_comparisons(budgets),
         histories=histories(results, arms) if recorded else (),
         sweeps=sweeps(results, arms) if recorded else (),
         grids=grids(results, arms) if recorded else (),

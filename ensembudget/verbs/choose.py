@@ -14,7 +14,13 @@ from .evaluate import evaluate
 from .jobs import weight_jobs
 from .plan import stored_plan
 
-FLAGS = {"arm": "--arm", "tuned": "--tuned", "train_size": "--images", "subset": "--subset"}
+FLAGS = {
+    "arm": "--arm",
+    "tuned": "--tuned",
+    "train_size": "--images",
+    "subset": "--subset",
+    "dtype": "--dtype",
+}
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,7 @@ def choose_export(
     tuned: bool | None = None,
     train_size: int | None = None,
     subset: int | None = None,
+    dtype: str | None = None,
     device: str = "cpu",
 ) -> ExportChoice:
     """Chooses a split of a study and members of its pool; trains nothing.
@@ -62,10 +69,11 @@ def choose_export(
         store: Where its members are.
         budget: One of the study's, as people write it.
         members: Of the split; None takes the one with the lowest CNLL on the test images.
-        arm: As are the next three, needed where the study has several: which setting.
+        arm: As are the next four, needed where the study has several: which setting.
         tuned: Whether its recipe was tuned.
         train_size: Training images.
         subset: Which draw of training images, from 0.
+        dtype: How weights are stored.
         device: Where weights are trained that were not kept.
 
     Raises:
@@ -74,7 +82,7 @@ def choose_export(
     """
     planned = stored_plan(study, store)
     of_budget = _of_budget(planned, budget)
-    asked = {"arm": arm, "tuned": tuned, "train_size": train_size, "subset": subset}
+    asked = {"arm": arm, "tuned": tuned, "train_size": train_size, "subset": subset, "dtype": dtype}
     splits = _of_setting(
         of_budget, {name: value for name, value in asked.items() if value is not None}, study
     )
@@ -83,9 +91,9 @@ def choose_export(
     part = planned.model_copy(update={"splits": splits, "cells": pools, "tuning": []})
     result = _split_of(evaluate(part, store), members, study)
     stored = result.pool.trained[: result.split.members]
-    cell = result.pool.planned
-    jobs = weight_jobs(cell, [one.member.run for one in stored], store, device)
-    took = {one.member.run.key: one.member.seconds for one in result.pool.stored}
+    cell = result.pool.planned.trained
+    jobs = weight_jobs(cell, [one.member.run.trained for one in stored], store, device)
+    took = {one.member.run.trained.key: one.member.seconds for one in result.pool.stored}
     seconds = sum(took[run.key] for job in jobs for run in job.runs)
     return ExportChoice(part, result, members is not None, stored, jobs, seconds)
 

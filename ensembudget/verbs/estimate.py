@@ -11,7 +11,7 @@ from ..stepping.arrange import Arrangement, request_of
 from ..stepping.autotune import BENCH, Bench, Request
 from ..stepping.trial import Pace, Report, paces
 from ..store import Store
-from .missing import missing_runs
+from .missing import missing_runs, training_plan
 
 
 @dataclass(frozen=True)
@@ -71,20 +71,21 @@ def estimate(
         how = chosen.get(cell.cell.key, fixed)
         return request_of(cell, planned.task, how, arrangement.place)
 
-    cells = planned.pools
+    cells = planned.trained.pools
     requests = [request(cell) for cell in cells]
     found = paces(requests, bench, on_trial)
     if any(one.timing.seconds is None for one in found):
         return None
     pairs = zip(requests, found, strict=True)
     paced = {cell.cell.key: pair for cell, pair in zip(cells, pairs, strict=True)}
-    missing = Counter(run.cell.key for run in missing_runs(planned, store))
+    missing = Counter(run.cell.key for run in missing_runs(training_plan(planned, store), store))
     workers = arrangement.place.workers
     work = [_seconds(*paced[key], count, workers=1) for key, count in missing.items()]
     longest = [_seconds(*paced[key], 1) for key in missing]
     one_member = {key: _seconds(*pair, 1) for key, pair in paced.items()}
+    keys = {one: planned.cell_of(one).cell.trained.key for one in planned.splits}
     return Estimate(
-        splits={one: _seconds(*paced[planned.cell_of(one).cell.key], one.members) for one in planned.splits},
+        splits={one: _seconds(*paced[key], one.members) for one, key in keys.items()},
         missing=max(sum(work) / workers, *longest, 0.0),  # workers take packs of all cells in turn
         tuning=_tuning(planned, one_member) / workers,
         measured=sum(one.is_measured for one in found),
@@ -103,7 +104,7 @@ def _tuning(planned: Plan, seconds_of_one: Mapping[str, float]) -> float:
     if not planned.pending:
         return 0.0
     pace: dict[TuningPlace, float] = {
-        place_of(cell): seconds_of_one[cell.cell.key] / cell.training_flops for cell in planned.cells
+        place_of(cell): seconds_of_one[cell.cell.trained.key] / cell.training_flops for cell in planned.cells
     }
     of_choices = sum(flops_at_most(one) * pace[one.setting, one.width] for one in planned.pending)
     after, whole = following(planned), sum(flops_at_most(one) for one in planned.pending)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from .. import __version__
+from ..catalog import DTYPES
 from ..datasets._data import Data
 from ..datasets._load import study_data
 from ..errors import DatasetError, ExportError
@@ -70,12 +71,19 @@ def export(
     check_formats(formats)
     check_target(out)
     cell, study = choice.result.pool.planned.cell, choice.plan.study
+    dtype = DTYPES[cell.dtype]
+    if dtype.rounds_inputs:
+        raise ExportError(
+            f"networks in {cell.dtype!r} round what goes into every layer, and no format holds the ranges for"
+            " that. Export a split in another dtype, such as 'int8', which rounds weights alone."
+        )
     data = _data_of(study, cell)
     _train_weights(choice, store, executor, on_progress)
     parts = parts_of(cell, data.arrays)
     blueprint = _blueprint(choice, data, parts)
     names = state_shapes(blueprint)
-    states = [state_of(store.weights(one.member.run.key), names) for one in choice.members]
+    weights = [store.weights(one.member.run.trained.key) for one in choice.members]
+    stored = [dtype.encode(state_of(one, names)) for one in weights]
     answers = stored_answers(_logits(choice, "test"), blueprint.temperature)
 
     def card_of(files: dict[str, WrittenFile]) -> Card:
@@ -88,7 +96,7 @@ def export(
             files=files,
         )
 
-    ensemble = WeightedEnsemble(blueprint, states)
+    ensemble = WeightedEnsemble(blueprint, stored)
     return write_folder(out, ensemble, formats, parts.test_images, answers, card_of)
 
 
@@ -135,6 +143,7 @@ def _blueprint(choice: ExportChoice, data: Data, parts: Parts) -> Blueprint:
         mean=scale.mean.tolist(),
         std=scale.std.tolist(),
         temperature=best_temperature(_logits(choice, part), labels),
+        dtype=cell.dtype,
     )
 
 
@@ -158,7 +167,7 @@ def _budget_card(choice: ExportChoice) -> ExportedBudget:
     return ExportedBudget(
         amount=split.budget,
         kind=split.budget_kind,
-        dtype=choice.plan.study.dtype,
+        dtype=choice.result.pool.planned.cell.dtype,
         parameters=split.parameters_total,
         bytes=split.bytes_total,
     )

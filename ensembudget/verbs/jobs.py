@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 from ..executors._base import Job
 from ..records import Environment, Plan, PlannedCell, Run, Stepping
 from ..stepping.arrange import Arrangement, as_given
+from ..stepping.place import Place
 from ..store import Store
-from .missing import repeated_runs
+from .missing import repeated_runs, unrounded
 
 
 def missing_cells(planned: Plan, store: Store) -> list[PlannedCell]:
@@ -58,6 +59,26 @@ def _repeated_packs(
         for runs, environment in _packs_as_trained(stored, store):
             if any(run.key in weightless for run in runs):
                 yield runs, environment.stepping, environment.threads
+
+
+ROUNDED_AT_ONCE = 8  # members of one job: enough that its images are read for several
+
+
+def rounding_jobs(planned: Plan, store: Store, place: Place) -> list[Job]:
+    """What makes the members in other dtypes, out of trained ones that are in the store."""
+    jobs = [
+        Job(
+            runs=runs[first : first + ROUNDED_AT_ONCE],
+            store=str(store.root.resolve()),
+            device=place.device,
+            threads=place.threads,
+            stepping=Stepping(),
+            keep_weights=False,
+        )
+        for _, runs in unrounded(planned, store)
+        for first in range(0, len(runs), ROUNDED_AT_ONCE)
+    ]
+    return sorted(jobs, key=lambda job: -planned.training_flops(job.runs))
 
 
 def weight_jobs(cell: PlannedCell, runs: Sequence[Run], store: Store, device: str) -> list[Job]:

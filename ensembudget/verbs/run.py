@@ -9,8 +9,8 @@ from ..executors._base import Job, Outcome
 from ..records import Plan, SteppingChoice
 from ..stepping.arrange import Arrangement, as_given, as_known, autotuned, check_stepping
 from ..store import Store
-from .jobs import missing_cells, missing_jobs
-from .missing import missing_runs
+from .jobs import missing_cells, missing_jobs, rounding_jobs
+from .missing import missing_runs, training_plan
 from .progress import Follower, Progress
 
 
@@ -47,14 +47,14 @@ def arrange(
     fixed = (stepping or SteppingChoice()).over(planned.study.stepping)
     each = fixed.threads if threads is None else threads
     possible = part.places(device, workers, each)
-    missing = missing_cells(planned, store)
+    missing = missing_cells(training_plan(planned, store), store)
     check_stepping(missing, fixed, device)
     if not missing or not part.here:
         return as_given(missing, fixed, possible[0])
     cell = missing[0].cell
     task = planned.task or open_cached(cell.dataset_digest, cell.dataset).task
     tuned = autotuned if measure else as_known
-    return tuned(planned.cells, missing, task, fixed, possible)
+    return tuned(planned.trained.cells, missing, task, fixed, possible)
 
 
 def run(
@@ -69,6 +69,8 @@ def run(
 ) -> list[Outcome]:
     """Trains every planned member that the store lacks, or lacks weights of, and saves the plan.
 
+    Members in other dtypes than float32 are made of trained ones, whose weights are kept for that.
+
     Args:
         planned: What to train. Its study's choices must be made: see `tune`.
         store: Where members are published.
@@ -79,7 +81,7 @@ def run(
         on_progress: Called as epochs and jobs end.
 
     Returns:
-        One outcome for each member that was trained now.
+        One outcome for each member that was trained or rounded now.
 
     Raises:
         UnknownPartError: No such executor.
@@ -112,7 +114,22 @@ def train_missing(
     Unless `repeat`, stored members are not trained again for weights that were not kept.
     """
     store.sweep()
-    jobs = missing_jobs(planned, store, arrangement, repeat=repeat)
+    training = training_plan(planned, store)
+    again = repeat or training is not planned
+    jobs = missing_jobs(training, store, arrangement, repeat=again)
+    found = _done(jobs, training, store, executor, arrangement, on_progress)
+    jobs = rounding_jobs(planned, store, arrangement.place)
+    return found + _done(jobs, planned, store, executor, arrangement, on_progress)
+
+
+def _done(
+    jobs: Sequence[Job],
+    planned: Plan,
+    store: Store,
+    executor: str,
+    arrangement: Arrangement,
+    on_progress: Callable[[Progress], None],
+) -> list[Outcome]:
     if not jobs:
         return []
     whole = {run.key for run in planned.runs} - {run.key for run in missing_runs(planned, store)}

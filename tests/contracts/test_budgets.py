@@ -79,10 +79,17 @@ def test_a_convnet_with_a_frozen_head_costs_its_scale_invariant_parameters_and_t
     assert sum(p.numel() for p in network.parameters() if p.requires_grad) == invariant == 6_156
 
 
-@pytest.mark.parametrize(("dtype", "each"), [("float32", 4), ("float16", 2), ("bfloat16", 2), ("int8", 1)])
+@pytest.mark.parametrize(("dtype", "each"), [("float32", 4), ("float16", 2), ("bfloat16", 2)])
 def test_bytes_are_parameters_and_running_statistics_at_the_dtype(small, dtype, each):
     statistics = 2 + 2  # mean and variance; the count of batches is not needed to predict
     assert measured(small, TASK, "bytes", dtype) == each * (CONV + NORM + HEAD + statistics)
+
+
+def test_bytes_in_int8_are_a_byte_a_weight_and_four_for_all_else(small):
+    weights, scales, others = 2 * 9 + 3 * 128, 2 + 3, (2 + 3) + NORM + (2 + 2)
+    assert measured(small, TASK, "bytes", "int8") == weights + 4 * (scales + others)
+    ranges = 2 * (4 + 1)  # of what goes into the convolution and the linear layer
+    assert measured(small, TASK, "bytes", "int8_static") == weights + 4 * (scales + others) + ranges
 
 
 def test_flops_of_a_small_network_are_two_a_multiplication(small):

@@ -5,14 +5,14 @@ import safetensors.torch
 from torch import Tensor
 
 from ..card import Blueprint
-from ..graph import Runner, State, WeightedEnsemble, state_shapes
+from ..graph import Runner, State, WeightedEnsemble, stored_shapes
 from ._base import Content, Format
 
 
 def write(ensemble: WeightedEnsemble) -> Content:
     tensors = {
         f"{member}.{name}": tensor.contiguous()
-        for member, state in enumerate(ensemble.states)
+        for member, state in enumerate(ensemble.stored)
         for name, tensor in state.items()
     }
     return Content(safetensors.torch.save(tensors), sum(tensor.nbytes for tensor in tensors.values()))
@@ -32,7 +32,7 @@ def states_of(content: bytes, blueprint: Blueprint) -> list[State]:
         tensors = safetensors.torch.load(content)
     except safetensors.SafetensorError as error:
         raise ValueError(f"it is not a safetensors file: {error}") from None
-    wanted = state_shapes(blueprint)
+    wanted = stored_shapes(blueprint)
     if len(tensors) != blueprint.members * len(wanted):
         raise ValueError(
             f"it has {len(tensors)} tensors, and {blueprint.members} members of {len(wanted)} are expected"

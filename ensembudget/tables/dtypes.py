@@ -1,0 +1,82 @@
+"""Splits in every dtype side by side: at one budget, what is best of all."""
+
+from ..analysis import Analysis
+from ..analysis.dtypes import DtypeComparison, DtypeResult
+from ..scoring.comparison import Verdict
+from ._base import Column, Table
+from ._setting import NAMES, setting_columns
+from .memory_split import signed
+
+
+def records(analysis: Analysis) -> list[DtypeResult]:
+    return [row for one in analysis.dtypes for row in one.rows]
+
+
+def notes(analysis: Analysis) -> list[str]:
+    """What each budget comes to: the best of all, and the best of every dtype beside it."""
+    return [_sentence(one) for one in analysis.dtypes]
+
+
+def _sentence(one: DtypeComparison) -> str:
+    label = f"{one.setting.label}: at" if one.setting.label else "At"
+    others = [row for row in one.best_of_each if row is not one.best]
+    beside = "; ".join(
+        f"{_split(row)}: {signed(row.compared.above)}, {_WORDS[row.compared.best]}" for row in others
+    )
+    return (
+        f"{label} {one.budget:,} {one.budget_kind} the best in any dtype is {_split(one.best)}, CNLL"
+        f" {one.best.score.cnll.value:.4f}. The best of each other dtype, minus that: {beside}."
+    )
+
+
+def _split(row: DtypeResult) -> str:
+    split = row.result.split
+    return f"{split.dtype}, n = {split.members} (width {split.width})"
+
+
+_WORDS = {Verdict.TIE: "a tie", Verdict.WORSE: "worse", Verdict.NOT_JUDGED: "not judged"}
+
+table = Table(
+    "dtypes",
+    "Splits in every dtype at one budget",
+    (
+        Column("budget_kind", get="result.split.budget_kind"),
+        Column("budget", "budget", ",d", get="result.split.budget"),
+        *setting_columns("result.split.setting"),
+        Column("members", "n", "d", get="result.split.members"),
+        Column("width", "width", "d", get="result.split.width"),
+        Column("parameters_total", "parameters", ",d", get="result.split.parameters_total"),
+        Column("bytes_total", "bytes", ",d", get="result.split.bytes_total"),
+        Column("cnll", "CNLL", ".4f", interval=True, get="score.cnll"),
+        Column("difference", "minus wide, first dtype", "+.4f", interval=True, get="compared.difference"),
+        Column("verdict", "vs wide, first dtype", get="compared.verdict"),
+        Column("above", "minus best of all", "+.4f", interval=True, get="compared.above"),
+        Column("best", "vs best of all", get="compared.best"),
+        Column("frequency_best", "share best", ".2f", get="compared.frequency_best"),
+        Column("best_of_dtype", get=lambda row: "yes" if row.best_of_dtype else "no"),
+    ),
+    rules=(
+        "Networks are trained in float32, then their weights are rounded to the dtype, and the logits are those of"
+        " the rounded networks. Bytes are of what is stored: in int8 a byte a weight, a scale an output channel,"
+        " and all other numbers in float32; in int8_static also the range of each layer's inputs.",
+        "Minus wide, first dtype: CNLL minus that of the wide network in the dtype that the study lists first. All"
+        " intervals of a budget hold at once, 95%, over members and test samples. The best of all was chosen"
+        " for being lowest, and the intervals of minus best of all know it.",
+    ),
+    marked="members",
+    records=records,
+    notes=notes,
+    order=14,
+    summary=(
+        *NAMES,
+        "budget",
+        "members",
+        "above",
+        "best",
+        "cnll",
+        "bytes_total",
+        "width",
+        "difference",
+        "verdict",
+    ),
+)

@@ -1,0 +1,100 @@
+"""Logits of a trained network whose weights are stored in another dtype."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Generator, Tensor, nn
+
+from ..catalog import DTYPES
+from ..datasets._data import Data
+from ..families._build import materialise
+from ..families._layers import Linear
+from ..packing.batches import pack_images, scale_of
+from ..packing.network import COMPUTE_DTYPES, single
+from ..packing.parts import parts_of
+from ..records import Cell
+from .loop import evaluate_logits
+
+CALIBRATION_IMAGES = 512  # training images whose layer inputs fix the ranges
+STEPS = 255  # of an input in 8 bits
+
+
+def rounded_logits(
+    cell: Cell, weights: Mapping[str, NDArray[Any]], data: Data, device: str = "cpu"
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """What a network says after its weights were stored in the cell's dtype and read back.
+
+    Args:
+        cell: In the dtype.
+        weights: Of the trained network, by name.
+        data: The cell's dataset.
+        device: A torch device.
+
+    Returns:
+        Validation and test logits, (sample, class), float32; not finite where a number was beyond the dtype.
+    """
+    part, parts = DTYPES[cell.dtype], parts_of(cell, data.arrays)
+    network = materialise(single(cell, data.task), [Generator().manual_seed(0)], device)
+    network.to(COMPUTE_DTYPES[cell.recipe.precision])
+    numbers = {name: torch.from_numpy(array) for name, array in weights.items()}
+    network.load_state_dict(part.decode(part.encode(numbers)))
+    scale = scale_of(cell.recipe.normalisation, parts.images)
+    scale = scale.to(torch.device(device), COMPUTE_DTYPES[cell.recipe.precision])
+    if part.rounds_inputs:
+        some = parts.images[:CALIBRATION_IMAGES].to(device)
+        round_inputs(network, pack_images(scale(some)[None]))
+    validation, test = (
+        evaluate_logits(network, images, scale, 1)[0].numpy()
+        for images in (parts.validation_images, parts.test_images)
+    )
+    return validation, test
+
+
+@torch.no_grad()
+def round_inputs(network: nn.Module, images: Tensor) -> None:
+    """Rounds the inputs of every layer with a weight to 8 bits from now on, over the ranges seen on images.
+
+    The range of a layer is from the lowest to the highest of all its inputs, and holds zero, as in static
+    quantization by torch's `MinMaxObserver`. Values beyond it are clipped to its ends.
+
+    Args:
+        network: Of one member.
+        images: Normalised, as the network takes them, (sample, channel, row, column).
+    """
+    ranges: dict[str, tuple[float, float]] = {}
+
+    def observe(name: str, inputs: Tensor) -> None:
+        ranges[name] = min(0.0, float(inputs.min())), max(0.0, float(inputs.max()))
+
+    watching = [
+        layer.register_forward_pre_hook(lambda _, inputs, name=name: observe(name, inputs[0]))
+        for name, layer in _layers(network)
+    ]
+    network.eval()
+    network(images)
+    for one in watching:
+        one.remove()
+    for name, layer in _layers(network):
+        low, high = ranges[name]
+        layer.register_forward_pre_hook(
+            lambda _, inputs, low=low, high=high: (in_8_bits(inputs[0], low, high), *inputs[1:])
+        )
+
+
+def in_8_bits(values: Tensor, low: float, high: float) -> Tensor:
+    """Values rounded to 256 equal steps from `low` to `high`, one of which is zero.
+
+    >>> in_8_bits(torch.tensor([-0.3, 0.0, 0.49, 127.6, 300.0]), 0.0, 255.0)
+    tensor([  0.,   0.,   0., 128., 255.])
+    """
+    step = (high - low) / STEPS or 1.0
+    zero = round(-low / step)
+    return ((values / step).round() + zero).clamp(0, STEPS).sub(zero).mul(step)
+
+
+def _layers(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    kinds = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear, Linear)
+    return ((name, module) for name, module in network.named_modules() if isinstance(module, kinds))
