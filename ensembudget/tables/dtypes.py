@@ -56,12 +56,13 @@ table = Table(
         Column("best_of_dtype", get=lambda row: "yes" if row.best_of_dtype else "no"),
     ),
     rules=(
-        "Networks are trained in float32, then their weights are rounded to the dtype, and the logits are those of"
-        " the rounded networks. Bytes are of what is stored: in int8 a byte a weight, a scale an output channel,"
-        " and all other numbers in float32; in int8_static also the range of each layer's inputs.",
-        "Minus wide, first dtype: CNLL minus that of the wide network in the dtype that the study lists first. All"
-        " intervals of a budget hold at once, 95%, over members and test samples. The best of all was chosen"
-        " for being lowest, and the intervals of minus best of all know it.",
+        "Networks are trained in float32. Their weights are then stored in the dtype and read back; losses"
+        " are of the rounded networks. Bytes are of all that is stored, scales among it (`ensembudget ls"
+        " dtypes`).",
+        "Minus wide, first dtype: CNLL minus that of the wide network in the first dtype that the study lists."
+        " All intervals of a budget hold at once, 95%, over members and test samples. The best of all was"
+        " chosen for being lowest, and the intervals of minus best of all know it. Splits of one width are of"
+        " the same trained members and count as independent.",
     ),
     marked="members",
     records=records,

@@ -151,6 +151,21 @@ def test_the_figure_is_in_the_report(site):
     assert "CNLL, nats per sample" in (report / "calibration.svg").read_text()
 
 
+def test_the_dtype_is_planned_run_and_reported(site):
+    text = STUDY.replace('"foreign"', '"rounded"').replace("members = [1, 2]", "members = [1]")
+    study = text.replace("[recipe]", 'dtype = ["float32", "float8"]\n\n[recipe]')
+    (site.folder / "rounded.toml").write_text(study)
+    assert site("run", "rounded.toml", "--store", "rounded", "--executor", "serial").code == 0
+    assert site("report", "rounded.toml", "--store", "rounded", "--out", "rounded-report").code == 0
+    rows = from_csv((site.folder / "rounded-report" / "dtypes.csv").read_text())
+    assert [row["dtype"] for row in rows] == ["float32", "float8"]
+    width = rows[0]["width"]
+    assert rows[1]["width"] == width  # the budget is of operations
+    weights = 64 * 8 * width + 8 * width * 4
+    assert rows[0]["bytes_total"] - rows[1]["bytes_total"] == 3 * weights
+    assert 0 < abs(rows[0]["cnll"] - rows[1]["cnll"]) < 0.1
+
+
 def test_the_format_is_exported_and_loaded_again(site):
     said = site(
         "export", "foreign.toml", "--budget", "20kMAC", "--members", 2, "--format", "npz", "--out", "shipped"
