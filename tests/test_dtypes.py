@@ -298,8 +298,8 @@ def test_graphs_hold_the_rounded_numbers(folder_of_run, tmp_path, command, monke
     monkeypatch.chdir(folder_of_run)
     out = tmp_path / "graph"
     said = command(
-        "export", "rounded.toml", "--store", "store", "--budget", "21kB", "--dtype", "int8", "--format", "torch",
-        "--out", out,
+        "export", "rounded.toml", "--store", "store", "--budget", "21kB", "--dtype", "int8",
+        "--format", "torch", "--out", out,
     )  # fmt: skip
     assert said.code == 0, said.err
     assert "Weights are rounded to int8" in said.out

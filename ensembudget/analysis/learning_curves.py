@@ -20,7 +20,7 @@ class CurveModel(NamedTuple):
 
     Attributes:
         family: The family's name, with its options.
-        arm: "" where there is but one.
+        arm: And dtype, where there are several; "" where there is but one of each.
         tuned: Whether its recipe was tuned on validation images; None where the study tunes none.
         width: Of its members.
         members: Of one ensemble.

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FormatStrFormatter, LogLocator
 
 from ..analysis.curve_fits import CurveFit, JudgedCurves
@@ -25,13 +26,14 @@ def draw(subject: Any) -> Figure | None:
     if not subject.curves:
         return None
     laws = list(subject.curves[0].judged.fits)
-    figure, rows = panel_rows(len(subject.curves), len(laws), (3.1 * len(laws) + 1.9, 3.0), shared=False)
+    height = max(3.0, 0.6 + 0.14 * max(len(legend(found.judged)) for found in subject.curves))
+    figure, rows = panel_rows(len(subject.curves), len(laws), (3.1 * len(laws) + 1.9, height), shared=False)
     for row, found in zip(rows, subject.curves, strict=True):
         for axes, law in zip(row, laws, strict=True):
             draw_panel(axes, found.judged, law)
             axes.set_title(title(law, found.ranks), loc="left", fontsize=8)
         row[0].set_ylabel(UNITS[found.judged.curves.metric])
-        side_legend(row[-1], fontsize=6)
+        side_legend(row[-1], handles=legend(found.judged), fontsize=6)
     figure.suptitle(suptitle(subject.curves[0].judged), fontsize=9)
     return figure
 
@@ -53,17 +55,36 @@ def written(one: Interval) -> str:
     return f"{one.value:.2f}" + ("" if one.low is None else f" [{one.low:.2f}, {one.high:.2f}]")
 
 
+def styles(judged: JudgedCurves) -> tuple[dict[tuple[str, int], Colour], dict[int, str]]:
+    """A colour a network, and a marker an ensemble size."""
+    models = judged.curves.models
+    networks = list(dict.fromkeys(model.network for model in models))
+    members = sorted({model.members for model in models})
+    markers = {n: MARKERS[i % len(MARKERS)] for i, n in enumerate(members)}
+    return dict(zip(networks, scale(len(networks)), strict=True)), markers
+
+
+def legend(judged: JudgedCurves) -> list[Line2D]:
+    colours, markers = styles(judged)
+    of_networks = [
+        Line2D([], [], color=colour, lw=3, label=f"{family.partition(' ')[0]} {width}")
+        for (family, width), colour in colours.items()
+    ]
+    of_sizes = [
+        Line2D([], [], color="grey", marker=marker, ls="", markersize=3.5, label=f"n = {n}")
+        for n, marker in markers.items()
+    ]
+    return of_networks + of_sizes
+
+
 def draw_panel(axes: Axes, judged: JudgedCurves, law: str) -> None:
     curves, sizes = judged.curves, judged.curves.sizes
-    networks = list(dict.fromkeys(model.network for model in curves.models))
-    colours = dict(zip(networks, scale(len(networks)), strict=True))
-    members = sorted({model.members for model in curves.models})
+    colours, markers = styles(judged)
     for row, (model, fit) in enumerate(zip(curves.models, judged.fits[law], strict=True)):
-        colour, marker = colours[model.network], MARKERS[members.index(model.members) % len(MARKERS)]
+        colour, marker = colours[model.network], markers[model.members]
         fitted = judged.fitted(row)
         later = [i for i in np.flatnonzero(curves.values[row] > 0) if i not in fitted]
-        axes.plot(sizes[fitted], curves.values[row, fitted], marker, color=colour, markersize=3.5,
-                  label=f"{model.family.partition(' ')[0]} {model.width}, n = {model.members}")  # fmt: skip
+        axes.plot(sizes[fitted], curves.values[row, fitted], marker, color=colour, markersize=3.5)
         axes.plot(sizes[later], curves.values[row, later], marker, mfc="none", color=colour, markersize=3.5)
         draw_fit(axes, fit, colour)
     axes.set_xscale("log")
