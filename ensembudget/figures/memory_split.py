@@ -41,26 +41,26 @@ def draw(analysis: Analysis) -> Figure | None:
 
 
 def draw_panel(axes: Axes, shown: Sequence[BudgetResult]) -> None:
-    """The budgets and arms of one data size and subset."""
+    """The budgets and ways of one data size and subset: a colour a budget, or a way where there is one."""
     budgets = list(dict.fromkeys(one.budget for one in shown))
     ways = list(dict.fromkeys(_way(one.setting) for one in shown))
-    colours = dict(zip(budgets, scale(len(budgets)), strict=True))
+    several = len(budgets) > 1
+    colours = scale(len(budgets) if several else len(ways))
     for line, one in enumerate(shown):
         points, way = scored(one), _way(one.setting)
         if not points:
             continue
+        colour = colours[budgets.index(one.budget) if several else ways.index(way)]
         n = np.array(list(points), np.float64)
         n *= 1.025 ** (line - (len(shown) - 1) / 2)  # side by side, so that every bar is seen
         y = np.array([score.cnll.value for score in points.values()])
         axes.errorbar(
             n, y, bars(list(points.values())), fmt="o", ls=DASHES[ways.index(way) % len(DASHES)],
-            color=colours[one.budget], markersize=4, capsize=2, lw=1.4, elinewidth=0.9,
+            color=colour, markersize=4, capsize=2, lw=1.4, elinewidth=0.9,
             label=f"{short(one.budget)} {one.budget_kind}{f', {way.label}' if way.label else ''}",
         )  # fmt: skip
         best = int(np.argmin(y))
-        axes.plot(
-            n[best], y[best], "*", color=colours[one.budget], markersize=15, markeredgecolor="black", zorder=5
-        )
+        axes.plot(n[best], y[best], "*", color=colour, markersize=15, markeredgecolor="black", zorder=5)
     axes.set_xscale("log", base=2)
     plain_ticks(axes, sorted({split.split.members for one in shown for split in one.splits}))
     axes.set(xlabel="members n at a fixed budget", ylabel=NLL_LABEL)

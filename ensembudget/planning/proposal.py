@@ -173,6 +173,8 @@ def _networks(sketch: Sketch) -> Iterator[str]:
     yield "options = { " + ", ".join(f"{name} = {value}" for name, value in OPTIONS.items()) + " }"
     yield f"budget_kind = {quoted(kind)}"
     yield f"budgets = [{quoted(sketch.budget)}]  # of all members together; list several to compare"
+    if kind == "bytes":
+        yield '# dtype = ["float32", "int8"]  # weights in fewer bits, so wider networks in the same bytes'
     yield f"members = {members_of(sketch)}  # ensemble sizes; 1 is one wide network"
     yield f"narrowest = {NARROWEST}"
     yield f"tolerance = {TOLERANCE}  # widths are whole numbers, so a split may miss its budget by this share"
