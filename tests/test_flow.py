@@ -452,6 +452,18 @@ def test_a_dry_run_trains_nothing(place):
     assert not list(place.store.rglob("members/*/*"))
 
 
+def test_a_dry_run_can_be_read_by_a_program(place):
+    found = json.loads(place("run", "--dry-run", "--format", "json").out)
+    (work,) = found["work"]
+    assert (work["planned"], work["stored"], work["to_train"], work["to_round"]) == (PLANNED, 0, PLANNED, 0)
+    assert 0 < max(row["training_seconds"] for row in found["plan"]) <= work["seconds"] * PLANNED
+    lines = place("run", "--dry-run", "--format", "csv").out.splitlines()
+    assert len(lines) == 1 + len(found["plan"])
+    refused = place("run", "--format", "json")
+    assert (refused.code, "--format json is for --dry-run" in refused.err) == (2, True)
+    assert not list(place.store.rglob("members/*/*"))
+
+
 def test_one_missing_member_is_told_from_a_whole_result(trained, tmp_path):
     shutil.rmtree(trained.member(3, 1))
     assert to_train(trained("status")).startswith(f"1 of {PLANNED} members to train")

@@ -83,10 +83,19 @@ def timed(seconds: Mapping[Split, float]) -> Table:
     """The splits, and how long training one ensemble of each takes."""
     at = next(i for i, column in enumerate(SPLITS.columns) if column.name == "width") + 1
     training = Column("training", "training", get=lambda split: duration(seconds[split]))
-    columns = (*SPLITS.columns[:at], training, *SPLITS.columns[at:])
+    exact = Column("training_seconds", get=lambda split: seconds[split])
+    columns = (*SPLITS.columns[:at], training, exact, *SPLITS.columns[at:])
     names = list(SPLITS.summary)
     names.insert(names.index("width") + 1, training.name)
     return replace(SPLITS, columns=columns, summary=tuple(names))
+
+
+WORK = Table(
+    "work",
+    "What a run would do",
+    tuple(Column(name) for name in ("planned", "stored", "to_train", "to_round", "flops", "seconds")),
+    csv_only=True,
+)
 
 
 TUNING = Table(

@@ -3,8 +3,9 @@
 import argparse
 from typing import TYPE_CHECKING
 
+from ..errors import ArgumentError
 from . import training
-from .parser import Command, Parser, add_columns
+from .parser import FORMATS, Command, Parser, add_format
 from .training import Asked, asked, say_outcomes
 from .voice import say
 
@@ -12,11 +13,12 @@ if TYPE_CHECKING:
     from ..records import Plan
     from ..stepping.arrange import Arrangement
     from ..store import Store
+    from ..tables._base import Row
 
 
 def add_arguments(parser: Parser) -> None:
     training.add_arguments(parser)
-    add_columns(parser)
+    add_format(parser, *FORMATS)
 
 
 def act(args: argparse.Namespace) -> int:
@@ -26,12 +28,17 @@ def act(args: argparse.Namespace) -> int:
     from .tuning import tune_shown
     from .values import store_path, study_of
 
+    if args.format != "table" and not args.dry_run:
+        raise ArgumentError(
+            f"--format {args.format} is for --dry-run, for a run prints no table. Add --dry-run, or run it"
+            " and then `report`."
+        )
     study, store, how = study_of(args), Store(store_path(args)), asked(args)
     planned = plan_study(study, store)
     # Every fault of the request, before a store is made.
     arrangement = arrange(planned, store, **how, measure=not args.dry_run)
     if args.dry_run:
-        show(planned, store, arrangement, how, args.columns)
+        show(planned, store, arrangement, how, args.format, args.columns)
         return 0
     if planned.pending:
         if failed := tune_shown(planned, store, how):
@@ -41,15 +48,17 @@ def act(args: argparse.Namespace) -> int:
     return train(planned, store, arrangement, args.executor)
 
 
-def show(planned: "Plan", store: "Store", arrangement: "Arrangement", how: Asked, columns: str) -> None:
-    """What would be trained, how, and at what cost; columns as in `print_rows`."""
+def show(
+    planned: "Plan", store: "Store", arrangement: "Arrangement", how: Asked, kind: str, columns: str
+) -> None:
+    """What would be trained, how, and at what cost; kind and columns as in `print_rows`."""
     from ..planning.length import few_steps
     from ..planning.plan import few_members
     from ..rendering import steppings
     from ..verbs.estimate import estimate
     from ..verbs.missing import missing_runs, repeated_runs, training_plan
-    from .layouts import SPLITS, timed
-    from .show import print_rows
+    from .layouts import SPLITS, WORK, timed
+    from .show import print_rows, print_tables
     from .timing import time_told, trials_said
     from .tuning import print_tuning
 
@@ -65,6 +74,14 @@ def show(planned: "Plan", store: "Store", arrangement: "Arrangement", how: Asked
         on_trial=trials_said(planned.study.name),
     )
     splits = timed(found.splits) if found else SPLITS
+    if kind != "table":
+        rows = steppings.rows(planned.trained.cells, arrangement)
+        work: Row = dict(
+            planned=len(planned.runs), stored=len(planned.runs) - len(missing), to_train=len(runs),
+            to_round=to_round, flops=training.training_flops(runs), seconds=found.whole if found else None,
+        )  # fmt: skip
+        print_tables([(splits, splits.rows(planned.splits)), (steppings.table, rows), (WORK, [work])], kind)
+        return
     print_rows(splits, splits.rows(planned.splits), columns=columns)
     if arrangement.chosen:
         print_rows(steppings.table, steppings.rows(planned.trained.cells, arrangement), columns=columns)
