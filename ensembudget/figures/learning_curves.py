@@ -89,11 +89,11 @@ def draw_panel(axes: Axes, judged: JudgedCurves, law: str) -> None:
         draw_fit(axes, fit, colour)
     axes.set_xscale("log")
     axes.set_xticks(sizes, [short(size) for size in sizes], fontsize=7)
-    axes.minorticks_off()
     values = curves.values[curves.values > 0]
     axes.set_yscale("log")
     axes.yaxis.set_major_locator(LogLocator(subs=TICKS))
     axes.yaxis.set_major_formatter(FormatStrFormatter("%g"))
+    axes.minorticks_off()
     axes.set_ylim(0.7 * values.min(), 1.1 * values.max())
     axes.set_xlabel("training images N")
 
