@@ -135,6 +135,16 @@ def test_a_dtype_that_is_not_there_is_told_with_a_near_one(command, folder):
     assert (said.code, "no dtype 'floot16'. Did you mean 'float16'?" in said.err) == (2, True), said.err
 
 
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [("8", "dtype = 8: input should be a valid string"), ("[]", "dtype = []: list should have at least 1")],
+)
+def test_what_is_no_name_is_one_fault(command, folder, written, words):
+    (folder / "s.toml").write_text(STUDY.replace('["float32", "float16", "int8"]', written))
+    said = command("run", "s.toml", "--dry-run")
+    assert (said.code, words in said.err) == (2, True), said.err
+
+
 # What is trained, and what is made of it.
 
 
