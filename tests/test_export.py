@@ -200,9 +200,9 @@ def test_a_file_that_gives_other_numbers_is_not_exported(shipped, tmp_path, plug
     def bent(ensemble):
         content = safe_format.write(ensemble)
         states = [
-            {n: t * (1.01 if n.endswith("weight") else 1) for n, t in s.items()} for s in ensemble.states
+            {n: t * (1.01 if n.endswith("weight") else 1) for n, t in s.items()} for s in ensemble.stored
         ]
-        return Content(safe_format.write(replace(ensemble, states=states)).content, content.tensor_bytes)
+        return Content(safe_format.write(replace(ensemble, stored=states)).content, content.tensor_bytes)
 
     plug_in("formats", "bent", format=replace(FORMATS["safetensors"], write=bent, file="bent.safetensors"))
     said = shipped.export("--members", 2, "--format", "safetensors,bent", "--out", tmp_path / "out")
