@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..arrays import Array
+from ..arrays import Array, Integers
 from .curves import Curves
 from .mixing import log_means, means_and_slopes
 from .products import product
@@ -28,6 +28,11 @@ class Mixtures(NamedTuple):
     def alone(self) -> bool:
         """Whether every group has one member; losses are then convex in 1 / T."""
         return self.group_matrix is None or bool((self.group_matrix.sum(1) == 1).all())
+
+    def some(self, groups: Integers) -> "Mixtures":
+        """These groups alone, of the same members."""
+        whole = np.eye(self.groups) if self.group_matrix is None else self.group_matrix
+        return self if len(groups) == self.groups else Mixtures(self.curves, whole[groups])
 
     def means_at(self, inverses: Array, weights: Array) -> Array:
         """Mean losses at some temperatures.

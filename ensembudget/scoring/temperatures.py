@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..arrays import Array, Integers
+from ..arrays import Array, Integers, Mask
 from .mixtures import Mixtures
-from .panels import basis, bottoms, ends, inverse_at, panel_of, place_of
+from .panels import NODES, basis, bottoms, ends, inverse_at, panel_of, place_of
 
 HOTTEST = 1e3  # temperatures are sought in [1 / HOTTEST, HOTTEST]
 GRID = 28  # points, a factor of 1.67 apart
@@ -84,8 +84,12 @@ def tempered_losses(mixtures: Mixtures, temperatures: Array, weights: Array) -> 
     panels = panel_of(inverses)
     losses = np.zeros((len(temperatures), len(weights)))
     for panel in np.unique(panels).tolist():
-        counts = np.where((panels == panel)[..., None], basis(place_of(inverses, panel)), 0.0)
-        mixtures.add_losses_on(panel, counts.transpose(0, 2, 1), weights, losses)
+        some = np.flatnonzero((panels == panel).any(1))
+        here = (panels[some] == panel)[..., None]
+        counts = np.where(here, basis(place_of(inverses[some], panel)), 0.0)
+        own = losses[some]
+        mixtures.some(some).add_losses_on(panel, counts.transpose(0, 2, 1), weights, own)
+        losses[some] = own
     return losses
 
 
@@ -126,13 +130,12 @@ def _descend(mixtures: Mixtures, weights: Array, valleys: _Valleys) -> tuple[Arr
     left, panels = np.arange(len(bottom)), panel_of(valleys.start)
     came = np.zeros_like(panels)
     coldest, hottest = panel_of(_POINTS[[0, -1]])
-    known: dict[int, tuple[Array, Array]] = {}
+    tables = _Tables(mixtures, weights)
     while len(left):
         panel = int(panels.min())
         here = panels == panel
-        if panel not in known:
-            known[panel] = mixtures.means_on(panel, weights)
-        values, slopes = (table[valleys.problem[left[here]]] for table in known[panel])
+        near = valleys.problem[left[panels <= panel + 1]]
+        values, slopes = tables.of(panel, valleys.problem[left[here]], near)
         step = _downhill(slopes, panel)
         step[(step == -came[here]) | (panel + step < hottest) | (panel + step > coldest)] = 0
         place = bottoms(slopes)
@@ -144,6 +147,40 @@ def _descend(mixtures: Mixtures, weights: Array, valleys: _Valleys) -> tuple[Arr
         going[here] = step != 0
         left, panels, came = left[going], panels[going], came[going]
     return bottom, depth
+
+
+class _Tables:
+    """Mean losses and slopes at the nodes of panels, for the groups that come there.
+
+    Args:
+        mixtures: All groups.
+        weights: Of the samples in each set, (sample, set).
+    """
+
+    def __init__(self, mixtures: Mixtures, weights: Array) -> None:
+        self._mixtures, self._weights, self._sets = mixtures, weights, weights.shape[1]
+        self._known: dict[int, tuple[Array, Array, Mask]] = {}
+
+    def of(self, panel: int, problems: Integers, near: Integers) -> tuple[Array, Array]:
+        """Values and slopes on a panel, each (problem, node).
+
+        Args:
+            panel: Its number.
+            problems: Which are asked for.
+            near: These, and others that may come here soon: a panel's members are tabulated at once.
+        """
+        groups = self._mixtures.groups
+        if panel not in self._known:
+            shape = (groups * self._sets, NODES)
+            self._known[panel] = np.empty(shape), np.empty(shape), np.zeros(groups, bool)
+        values, slopes, done = self._known[panel]
+        if not done[problems // self._sets].all():
+            new = np.unique(near // self._sets)
+            new = new[~done[new]]
+            rows = (new[:, None] * self._sets + np.arange(self._sets)).ravel()
+            values[rows], slopes[rows] = self._mixtures.some(new).means_on(panel, self._weights)
+            done[new] = True
+        return values[problems], slopes[problems]
 
 
 def _downhill(slopes: Array, panel: int) -> Integers:
