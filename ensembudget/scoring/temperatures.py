@@ -20,6 +20,7 @@ _STRIDE = 2 * math.log(HOTTEST) / (GRID - 1)
 # 1 / T, coldest first, with one point beyond each end: a minimum near an end has neighbours on both sides.
 _POINTS = np.exp(np.linspace(math.log(HOTTEST) + _STRIDE, -math.log(HOTTEST) - _STRIDE, GRID + 2))
 _COLDEST, _HOTTEST = 1, GRID
+MANY = 0.1  # of the groups: where so many come to a panel, it is tabulated for all
 _AT_ONCE = 8  # points that are tabulated together
 
 
@@ -176,7 +177,8 @@ class _Tables:
         values, slopes, done = self._known[panel]
         if not done[problems // self._sets].all():
             new = np.unique(near // self._sets)
-            new = new[~done[new]]
+            # Where many come, the others may follow, and members are tabulated again for every wave.
+            new = np.flatnonzero(~done) if len(new) > MANY * groups else new[~done[new]]
             rows = (new[:, None] * self._sets + np.arange(self._sets)).ravel()
             values[rows], slopes[rows] = self._mixtures.some(new).means_on(panel, self._weights)
             done[new] = True
