@@ -36,6 +36,7 @@ LABELS = np.arange(40) % 10
 PRINTING = (
     "plan",
     "ls",
+    "run",
     "tune",
     "status",
     "report",
