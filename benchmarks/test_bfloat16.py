@@ -6,7 +6,6 @@ scores it. The second times training on handwritten digits, enlarged for 32x32: 
 --out (default: tables/bfloat16). The rule of equivalence was declared before it was run: docs/decisions.md.
 """
 
-import os
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,7 +15,7 @@ import pytest
 from scipy.special import stdtrit
 
 from benchmarks.baselines._workload import SAMPLES, Workload
-from benchmarks.publishing import publish
+from benchmarks.publishing import machine, publish
 from benchmarks.speed._sides import Side, alternate, ratio
 from ensembudget import Store, load_study, plan_study, run
 from ensembudget.arrays import Array
@@ -146,10 +145,3 @@ def test_training_in_bfloat16_is_faster(out: Path) -> None:
             })  # fmt: skip
             print(rows[-1], flush=True)
     publish(out, SPEED, rows, [machine()])
-
-
-def machine() -> str:
-    """How many cores, and whether they multiply bfloat16 themselves."""
-    facts = Path("/proc/cpuinfo")
-    native = facts.exists() and "avx512_bf16" in facts.read_text()
-    return f"{len(os.sched_getaffinity(0))} cores, {'with' if native else 'without'} AVX512-BF16."

@@ -34,6 +34,19 @@ class LaterCell(Cell):
     label_noise: float = 0.0
 
 
+def test_a_copy_with_another_field_has_another_key():
+    """Keys are cached, and a copy must not carry the cached one along."""
+    cell = cell_of()
+    run = Run(cell=cell, seed=0)
+    before = (cell.key, cell.start_key, run.key, run.stream_key)
+    wider = cell.model_copy(update={"width": 4})
+    assert wider.key == cell_of(width=4).key != before[0]
+    assert wider.start_key == cell_of(width=4).start_key != before[1]
+    moved = run.model_copy(update={"seed": 1})
+    assert moved.key == Run(cell=cell, seed=1).key != before[2]
+    assert moved.stream_key == Run(cell=cell, seed=1).stream_key != before[3]
+
+
 def cell_of(kind=Cell, recipe=Recipe, recording=Recording, record=True, **changes):
     of_recipe = {k: changes.pop(k) for k in [*changes] if k in recipe.model_fields}
     of_record = {k: changes.pop(k) for k in [*changes] if k in recording.model_fields}

@@ -14,7 +14,7 @@ class DtypeResult:
 
     Attributes:
         result: The split.
-        compared: With the wide network in the study's first dtype, and with the best split in any dtype.
+        compared: With the wide network in the first dtype that has one, and with the best split in any dtype.
             Splits of one width are of the same trained members, and count as independent: if that makes them
             alike, intervals are wider than they need be.
         best_of_dtype: Whether it has the lowest CNLL of its own dtype.

@@ -106,7 +106,7 @@ def _model(pool: Pool, members: int, tunes: bool) -> CurveModel:
     options = ", ".join(f"{name} {value}" for name, value in cell.options.items())
     return CurveModel(
         family=f"{cell.family} ({options})" if options else cell.family,
-        arm=Setting(setting.arm, dtype=setting.dtype).label,
+        arm=setting.way.label,
         tuned=bool(setting.tuned) if tunes else None,
         width=cell.width,
         members=members,

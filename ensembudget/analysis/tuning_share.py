@@ -58,7 +58,7 @@ class TuningShare:
     def setting(self) -> Setting:
         """That of its one cell, without tuning; of several cells the arm and the dtype alone."""
         its = self.untuned[0].setting
-        return its._replace(tuned=None) if self.cells == Cells.ONE else _arm(its)
+        return its._replace(tuned=None) if self.cells == Cells.ONE else its.way
 
 
 def tuning_shares(drawn: DrawnAdvantages) -> tuple[TuningShare, ...]:
@@ -68,8 +68,8 @@ def tuning_shares(drawn: DrawnAdvantages) -> tuple[TuningShare, ...]:
     """
     pairs = list(_pairs(drawn.found))
     found = [_share(Cells.ONE, [pair], drawn) for pair in pairs]
-    for arm in dict.fromkeys(_arm(before.setting) for before, _ in pairs):
-        its = [pair for pair in pairs if _arm(pair[0].setting) == arm]
+    for way in dict.fromkeys(before.setting.way for before, _ in pairs):
+        its = [pair for pair in pairs if pair[0].setting.way == way]
         won = [pair for pair in its if pair[0].verdict == Verdict.BETTER]
         if len(its) > 1:
             found.append(_share(Cells.ALL, its, drawn))
@@ -85,10 +85,6 @@ def _pairs(some: Sequence[Advantage]) -> Iterator[Pair]:
     tuned = {_place(one): one for one in some if one.setting.tuned}
     untuned = [one for one in some if one.setting.tuned is False]
     return ((one, tuned[_place(one)]) for one in untuned if _place(one) in tuned)
-
-
-def _arm(setting: Setting) -> Setting:
-    return Setting(setting.arm, dtype=setting.dtype)
 
 
 def _place(one: Advantage) -> tuple[object, int]:

@@ -93,7 +93,9 @@ def timed(seconds: Mapping[Split, float]) -> Table:
 WORK = Table(
     "work",
     "What a run would do",
-    tuple(Column(name) for name in ("planned", "stored", "to_train", "to_round", "flops", "seconds")),
+    tuple(
+        Column(name) for name in ("planned", "stored", "to_train", "again", "to_round", "flops", "seconds")
+    ),
     csv_only=True,
 )
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ..stepping.arrange import Arrangement
     from ..store import Store
     from ..tables._base import Row
+    from ..verbs.estimate import Estimate
 
 
 def add_arguments(parser: Parser) -> None:
@@ -56,15 +57,11 @@ def show(
     from ..planning.plan import few_members
     from ..rendering import steppings
     from ..verbs.estimate import estimate
-    from ..verbs.missing import missing_runs, repeated_runs, training_plan
     from .layouts import SPLITS, WORK, timed
     from .show import print_rows, print_tables
     from .timing import time_told, trials_said
     from .tuning import print_tuning
 
-    training, missing = training_plan(planned, store), missing_runs(planned, store)
-    runs, again = missing_runs(training, store), len(repeated_runs(training, store))
-    to_round = sum(not run.cell.is_trained for run in missing)
     found = estimate(
         planned,
         store,
@@ -75,11 +72,7 @@ def show(
     )
     splits = timed(found.splits) if found else SPLITS
     if kind != "table":
-        rows = steppings.rows(planned.trained.cells, arrangement)
-        work: Row = dict(
-            planned=len(planned.runs), stored=len(planned.runs) - len(missing), to_train=len(runs),
-            to_round=to_round, flops=training.training_flops(runs), seconds=found.whole if found else None,
-        )  # fmt: skip
+        rows, work = steppings.rows(planned.trained.cells, arrangement), work_of(planned, store, found)
         print_tables([(splits, splits.rows(planned.splits)), (steppings.table, rows), (WORK, [work])], kind)
         return
     print_rows(splits, splits.rows(planned.splits), columns=columns)
@@ -89,16 +82,37 @@ def show(
         print_tuning(planned, store, columns=columns)
     for line in [*planned.notes, *few_members(planned), *few_steps(planned)]:
         print(line)
-    print(
-        f"{len(planned.runs)} members planned, {len(planned.runs) - len(missing)} in the store,"
-        f" {len(runs)} to train: {training.training_flops(runs):.3g} FLOP"
+    print(f"{_said(work_of(planned, store, found))}. {time_told(found, arrangement)} Nothing was trained.")
+
+
+def work_of(planned: "Plan", store: "Store", found: "Estimate | None") -> "Row":
+    """What a run would do, in numbers: members, operations, and seconds where they are known."""
+    from ..verbs.missing import missing_runs, repeated_runs, training_plan
+
+    training, missing = training_plan(planned, store), missing_runs(planned, store)
+    runs = missing_runs(training, store)
+    return {
+        "planned": len(planned.runs),
+        "stored": len(planned.runs) - len(missing),
+        "to_train": len(runs),
+        "again": len(repeated_runs(training, store)),
+        "to_round": sum(not run.cell.is_trained for run in missing),
+        "flops": training.training_flops(runs),
+        "seconds": found.whole if found else None,
+    }
+
+
+def _said(work: "Row") -> str:
+    again, rounded = work["again"], work["to_round"]
+    return (
+        f"{work['planned']} members planned, {work['stored']} in the store, {work['to_train']} to train:"
+        f" {work['flops']:.3g} FLOP"
         + (
             f" ({again} of them again, as they were before, because their weights were not kept)"
             if again
             else ""
         )
-        + (f", and {to_round} to round from trained ones" if to_round else "")
-        + f". {time_told(found, arrangement)} Nothing was trained."
+        + (f", and {rounded} to round from trained ones" if rounded else "")
     )
 
 

@@ -3,6 +3,7 @@
 import os
 import platform
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -51,13 +52,8 @@ def _train_and_publish(job: Job, store: Store, on_epoch: Callable[[int], None]) 
     data = open_cached(cell.dataset_digest, cell.dataset)
     parts = parts_of(cell, data.arrays)
     labels = (parts.validation_labels.numpy(), parts.test_labels.numpy())
-    environment = Environment(
-        ensembudget=__version__,
-        torch=torch.__version__,
-        device=device_name(job.device),
-        threads=job.threads,
-        **job.stepping.model_copy(update={"pack": len(job.runs)}).model_dump(),
-    )
+    stepping = job.stepping.model_copy(update={"pack": len(job.runs)})
+    environment = Environment(**_here(job), **stepping.model_dump())
     refused = {}
     with store.staging() as histories:
         for trained in train(
@@ -95,14 +91,18 @@ def _round_and_publish(job: Job, store: Store) -> None:
             parameters=source.member.parameters,
             seconds=source.member.seconds,
         )
-        here = {
-            "ensembudget": __version__,
-            "torch": torch.__version__,
-            "device": device_name(job.device),
-            "threads": job.threads,
-        }
-        environment = source.member.environment.model_copy(update=here)
+        environment = source.member.environment.model_copy(update=_here(job))
         store.publish(rounded, (source.validation_labels, source.test_labels), environment)
+
+
+def _here(job: Job) -> dict[str, Any]:
+    """What an environment says of this process; the rest is how members were stepped."""
+    return {
+        "ensembudget": __version__,
+        "torch": torch.__version__,
+        "device": device_name(job.device),
+        "threads": job.threads,
+    }
 
 
 def _published(store: Store, run: Run) -> Outcome:

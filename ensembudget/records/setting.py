@@ -25,6 +25,11 @@ class Setting(NamedTuple):
     dtype: str = ""
 
     @property
+    def way(self) -> "Setting":
+        """Its arm and dtype alone: what holds at all data sizes and subsets, tuned or not."""
+        return Setting(self.arm, dtype=self.dtype)
+
+    @property
     def label(self) -> str:
         """The setting in words; "" where the study has no axis.
 

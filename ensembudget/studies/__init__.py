@@ -17,14 +17,8 @@ PATTERNS = {
     STUDY_NAME: "it must be letters, digits and _ . - alone, a letter or digit first",
     ARM_NAME: "it must be letters, digits, blanks and _ . = , - alone, a letter first",
 }
-UNIONS = (
-    "str",
-    "int",
-    "bool",
-    "float",
-    "one",
-    "list",
-)  # alternatives of a field, which pydantic puts into places
+# Alternatives of a field, which pydantic puts into places.
+UNIONS = ("str", "int", "bool", "float", "one", "list")
 
 
 def names() -> list[str]:

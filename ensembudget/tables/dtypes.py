@@ -59,7 +59,7 @@ table = Table(
         "Networks are trained in float32. Their weights are then stored in the dtype and read back; losses"
         " are of the rounded networks. Bytes are of all that is stored, scales among it (`ensembudget ls"
         " dtypes`).",
-        "Minus wide, first dtype: CNLL minus that of the wide network in the first dtype of the study."
+        "Minus wide, first dtype: CNLL minus that of the wide network in the first dtype that has one."
         " All intervals of a budget hold at once, 95%, over members and test samples. The best of all was"
         " chosen for being lowest, and the intervals of minus best of all know it. Splits of one width are of"
         " the same trained members and count as independent.",

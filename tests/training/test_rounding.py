@@ -8,6 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ensembudget.catalog import DTYPES
 from ensembudget.datasets._base import Arrays
 from ensembudget.datasets._cache import digest_of
 from ensembudget.datasets._data import Data
@@ -83,6 +84,41 @@ def test_static_int8_rounds_what_goes_into_every_layer(trained, digits):
     off = np.abs(static - weights_alone).max()
     assert 1e-4 < off < 1.0
     assert (static.argmax(1) == weights_alone.argmax(1)).mean() > 0.95
+
+
+def test_static_int8_is_torchs_fake_quantization_of_every_input(trained, digits):
+    """The whole network again: int8 weights, and torch's own rounding before every layer."""
+    member, cell = trained[0], trained[0].run.cell
+    parts = parts_of(cell, digits.arrays)
+    scale = scale_of(cell.recipe.normalisation, parts.images)
+    network = (
+        describe(cell.family, cell.width, digits.task, options=cell.options).to_empty(device="cpu").eval()
+    )
+    int8 = DTYPES["int8"]
+    network.load_state_dict(int8.decode(int8.encode(tensors(member))))
+    layers = [one for one in network.modules() if isinstance(one, torch.nn.Conv2d | Linear)]
+    seen = {}
+    watching = [
+        one.register_forward_pre_hook(lambda m, x: seen.update({m: x[0].aminmax()})) for one in layers
+    ]
+    run = torch.no_grad()(
+        lambda images: network(((images.float() / 255 - scale.mean) / scale.std).permute(0, 3, 1, 2))
+    )
+    run(parts.images)
+    for one in watching:
+        one.remove()
+
+    def rounding(module, inputs):
+        low, high = min(0.0, float(seen[module].min)), max(0.0, float(seen[module].max))
+        step = (high - low) / 255
+        return torch.fake_quantize_per_tensor_affine(inputs[0], step, round(-low / step), 0, 255)
+
+    for one in layers:
+        one.register_forward_pre_hook(rounding)
+    off = np.abs(rounded(member, "int8_static", digits)[1] - run(parts.test_images).numpy())
+    # Halfway cases may fall to the other side, a step of one input, and change a few logits a little.
+    assert np.median(off) < 1e-5
+    assert off.max() < 0.1 * np.abs(member.test_logits).max()
 
 
 def test_ranges_are_those_of_training_images(trained, digits):
