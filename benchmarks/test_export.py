@@ -55,8 +55,8 @@ TABLE = Table(
     rules=(
         f"Four WRN-10 of width 9 at 32x32 pixels as one ensemble, one thread. ms: median of {ROUNDS} rounds"
         f" of {CALLS[1]} calls of one image, or {CALLS[128]} of 128. x eager: median, least and greatest"
-        " ratio of paired rounds; eager is the same graph, called in PyTorch. Safetensors holds weights alone,"
-        " and is read into that graph.",
+        " ratio of paired rounds; eager is the same graph, called in PyTorch. Safetensors holds weights"
+        " alone, and is read into that graph.",
     ),
 )
 

@@ -27,15 +27,25 @@ def trained(make_cell, digits):
     return train(runs, digits, stepping=Stepping(pack=2), keep_weights=True)
 
 
-def by_hand(cell, state, data):
-    """The test logits of a network with these tensors: no packs, no hooks, the layers' own arithmetic."""
+def network_of(cell, state, data):
+    """A network with these tensors: no packs, no hooks."""
     network = describe(cell.family, cell.width, data.task, options=cell.options).to_empty(device="cpu")
     network.load_state_dict(state)
+    return network.eval()
+
+
+@torch.no_grad()
+def answers(network, cell, data, part):
+    """Its logits on a part of the images."""
     parts = parts_of(cell, data.arrays)
     scale = scale_of(cell.recipe.normalisation, parts.images)
-    images = (parts.test_images.float() / 255 - scale.mean) / scale.std
-    with torch.no_grad():
-        return network.eval()(images.permute(0, 3, 1, 2)).numpy()
+    images = (getattr(parts, part).float() / 255 - scale.mean) / scale.std
+    return network(images.permute(0, 3, 1, 2)).numpy()
+
+
+def by_hand(cell, state, data):
+    """The test logits of a network with these tensors."""
+    return answers(network_of(cell, state, data), cell, data, "test_images")
 
 
 def tensors(member):
@@ -88,23 +98,16 @@ def test_static_int8_rounds_what_goes_into_every_layer(trained, digits):
 
 def test_static_int8_is_torchs_fake_quantization_of_every_input(trained, digits):
     """The whole network again: int8 weights, and torch's own rounding before every layer."""
-    member, cell = trained[0], trained[0].run.cell
-    parts = parts_of(cell, digits.arrays)
-    scale = scale_of(cell.recipe.normalisation, parts.images)
-    network = (
-        describe(cell.family, cell.width, digits.task, options=cell.options).to_empty(device="cpu").eval()
-    )
-    int8 = DTYPES["int8"]
-    network.load_state_dict(int8.decode(int8.encode(tensors(member))))
+    member, cell, int8 = trained[0], trained[0].run.cell, DTYPES["int8"]
+    network = network_of(cell, int8.decode(int8.encode(tensors(member))), digits)
     layers = [one for one in network.modules() if isinstance(one, torch.nn.Conv2d | Linear)]
     seen = {}
-    watching = [
-        one.register_forward_pre_hook(lambda m, x: seen.update({m: x[0].aminmax()})) for one in layers
-    ]
-    run = torch.no_grad()(
-        lambda images: network(((images.float() / 255 - scale.mean) / scale.std).permute(0, 3, 1, 2))
-    )
-    run(parts.images)
+
+    def watch(module, inputs):
+        seen[module] = inputs[0].aminmax()
+
+    watching = [one.register_forward_pre_hook(watch) for one in layers]
+    answers(network, cell, digits, "images")
     for one in watching:
         one.remove()
 
@@ -115,7 +118,8 @@ def test_static_int8_is_torchs_fake_quantization_of_every_input(trained, digits)
 
     for one in layers:
         one.register_forward_pre_hook(rounding)
-    off = np.abs(rounded(member, "int8_static", digits)[1] - run(parts.test_images).numpy())
+    expected = answers(network, cell, digits, "test_images")
+    off = np.abs(rounded(member, "int8_static", digits)[1] - expected)
     # Halfway cases may fall to the other side, a step of one input, and change a few logits a little.
     assert np.median(off) < 1e-5
     assert off.max() < 0.1 * np.abs(member.test_logits).max()
