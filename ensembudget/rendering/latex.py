@@ -1,6 +1,7 @@
 """A table as LaTeX: booktabs, a caption and a label that name the study, notes below, real minus signs."""
 
 import re
+import textwrap
 from collections.abc import Iterable, Sequence
 
 from ..tables._base import Column, Row, Table
@@ -8,8 +9,8 @@ from .cells import DASH, STAR, WIDEST, Seen, below, column_width, fitted, headin
 
 # What a page of a plain article has place for in \footnotesize.
 WIDTH = 88  # characters of a row, with 3 pt beside each column
-NOTE = 105  # characters of a line below the table
-PAGE = 50  # lines; a table of more is broken over pages
+NOTE = 84  # characters of a line below the table
+PAGE = 48  # lines beside caption, heading and rules; a table of more is broken over pages
 _PLAIN = {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
     **{c: f"\\{c}" for c in "&%$#_{}"}, STAR: r"$\star$", DASH: "--", "²": "$^2$", "·": r"$\cdot$",
@@ -55,7 +56,7 @@ def to_latex(table: Table, rows: Sequence[Row], notes: Sequence[str] = (), study
 def _height(seen: Seen, under: Sequence[str]) -> int:
     """Lines of a table and of what is said below it."""
     rows = (max(-(-len(cell.text) // WIDEST) for cell in line) for line in seen.lines)
-    return sum(rows) + sum(-(-len(line) // NOTE) for line in under)
+    return sum(rows) + sum(len(textwrap.wrap(line, NOTE)) for line in under)
 
 
 def _joined(*lines: str) -> str:

@@ -1,30 +1,28 @@
-"""The published tables are what their own CSV and manifest say, to the byte."""
-
-import json
-from pathlib import Path
+"""The published tables and pages are what their own CSV and manifest say, to the byte."""
 
 import pytest
+from published import REPORTS, figures, layouts, manifest, rows_of
 
-from ensembudget.rendering.render import from_csv, render
-from ensembudget.tables import memory_split, power_laws
+from ensembudget.rendering.page import page
+from ensembudget.rendering.render import render
 
-TABLES = Path(__file__).parents[2] / "tables"
-PUBLISHED = sorted(path.parent for path in TABLES.glob("*/memory_split.csv"))
-LAYOUTS = {"memory_split": memory_split.table, "power_laws": power_laws.table}
+PAGES = [folder for folder in REPORTS if (folder / "index.html").exists()]
 
 
 def test_there_are_published_tables():
-    assert PUBLISHED
-    for folder in PUBLISHED:
-        assert (folder / "manifest.json").exists(), folder
+    assert REPORTS
+    assert PAGES
 
 
+@pytest.mark.parametrize("folder", REPORTS, ids=lambda folder: folder.name)
 @pytest.mark.parametrize("kind", ["md", "tex", "html"])
-@pytest.mark.parametrize("name", LAYOUTS)
-def test_every_published_table_renders_from_its_csv_again(name, kind):
-    for folder in PUBLISHED:
-        manifest = json.loads((folder / "manifest.json").read_text())
-        notes, study = manifest["notes"][name], manifest["study"]["name"]
-        rows = from_csv((folder / f"{name}.csv").read_text())
-        again = render(LAYOUTS[name], rows, kind, notes, study)
-        assert again == (folder / f"{name}.{kind}").read_text(), folder
+def test_every_published_table_renders_from_its_csv_again(kind, folder):
+    notes, study = manifest(folder)["notes"], manifest(folder)["study"]["name"]
+    for table in layouts(folder):
+        again = render(table, rows_of(folder, table), kind, notes[table.name], study)
+        assert again == (folder / f"{table.name}.{kind}").read_text(), table.name
+
+
+@pytest.mark.parametrize("folder", PAGES, ids=lambda folder: folder.name)
+def test_every_published_page_renders_from_its_folder_again(folder):
+    assert page(folder, layouts(folder), figures(folder)) == (folder / "index.html").read_text()
