@@ -1,0 +1,1 @@
+"""The loss around and between trained members; the wedge model."""
