@@ -65,6 +65,10 @@ class ExportError(EnsembudgetError):
     """An ensemble that cannot be exported, or an exported one that cannot be read."""
 
 
+class SymmetryError(EnsembudgetError):
+    """A network whose channels cannot be followed, or weights or orders that are not of its channels."""
+
+
 class FitError(EnsembudgetError):
     """Points that no law can be fitted to."""
 
