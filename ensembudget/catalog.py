@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .exporting.formats._base import Format
     from .families._base import Family
     from .figures._base import Drawing
+    from .landscape.probes._base import Probe
     from .laws._base import Law
     from .metrics._base import Metric
     from .modes._base import Mode
@@ -162,6 +163,7 @@ WAYS: Catalog["Way"] = Catalog("stepping/ways", "way")
 TABLES: Catalog["Table"] = Catalog("tables", "table")
 FIGURES: Catalog["Drawing"] = Catalog("figures", "figure")
 FORMATS: Catalog["Format"] = Catalog("exporting/formats", "format")
+PROBES: Catalog["Probe"] = Catalog("landscape/probes", "probe")
 
 # What `ls` can list, by kind.
 CATALOGS: dict[str, Catalog[Any]] = {
@@ -179,5 +181,6 @@ CATALOGS: dict[str, Catalog[Any]] = {
         TABLES,
         FIGURES,
         FORMATS,
+        PROBES,
     )
 }

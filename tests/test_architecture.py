@@ -106,7 +106,17 @@ def private_imports() -> Iterator[str]:
 
     In a folder of parts the underscore says "not a part", so its helpers may be imported from elsewhere.
     """
-    folders = {*PARTS, "budgets", "metrics", "executors", "tables", "figures", "stepping", "exporting"}
+    folders = {
+        *PARTS,
+        "budgets",
+        "metrics",
+        "executors",
+        "tables",
+        "figures",
+        "stepping",
+        "exporting",
+        "landscape",
+    }
     for module in SOURCES:
         for one in imports_of(module, for_types=True):
             if one.name and one.name.startswith("_") and not one.name.startswith("__"):

@@ -39,12 +39,14 @@ def test_every_field_has_a_meaning_and_an_example_that_a_study_may_say(table, on
     assert list(given) == [one.name]
     if table == "arms":
         given = {"arms": [{"name": "one", **given}]}
+    elif table == "probes":
+        given = {"probes": [{"kind": "line", **given}]}
     elif table:
         needed = {"values": {"epochs": [1, 2]}} if table == "tune" else {}
         given = {table: {**needed, **given}}
     found = Study.model_validate({**NEEDED, **given})
     there = getattr(found, table) if table else found
-    value = getattr(there[0] if table == "arms" else there, one.name)
+    value = getattr(there[0] if isinstance(there, list) else there, one.name)
     assert value not in (None, [], {}, "")
 
 

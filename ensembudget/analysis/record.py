@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass
 
+from ..landscape.wedge_cuts import CutResult
 from ..scoring.pools import Results
 from .advantages import Advantage
 from .arms import ArmResult
+from .connectors import Connection
 from .crossings import Crossing
 from .curve_ranks import JudgedRanks
+from .cuts import TrainedCut
 from .dtypes import DtypeComparison
 from .histories import History
 from .laws import LawResult
@@ -16,6 +19,7 @@ from .regimes import Sweep
 from .splits import BudgetResult
 from .subsets import SubsetResult
 from .tuning_share import TuningShare
+from .tunnels import Tunnel, TunnelTrend
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,11 @@ class Analysis:
         histories: What the first member of every pool recorded.
         sweeps: Regimes along the effective learning rate.
         grids: Periods over learning rate and weight decay.
+        connections: How high the loss rises between members; of studies with probes, as are the next three.
+        tunnels: How far the loss stays low around members.
+        tunnel_trends: Whether that follows what members were trained with.
+        cuts: Training inside random subspaces.
+        wedge: What the wedge model says of cuts.
     """
 
     results: Results
@@ -54,3 +63,8 @@ class Analysis:
     histories: tuple[History, ...] = ()
     sweeps: tuple[Sweep, ...] = ()
     grids: tuple[PeriodGrid, ...] = ()
+    connections: tuple[Connection, ...] = ()
+    tunnels: tuple[Tunnel, ...] = ()
+    tunnel_trends: tuple[TunnelTrend, ...] = ()
+    cuts: tuple[TrainedCut, ...] = ()
+    wedge: tuple[CutResult, ...] = ()

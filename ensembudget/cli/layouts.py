@@ -94,7 +94,8 @@ WORK = Table(
     "work",
     "What a run would do",
     tuple(
-        Column(name) for name in ("planned", "stored", "to_train", "again", "to_round", "flops", "seconds")
+        Column(name)
+        for name in ("planned", "stored", "to_train", "again", "to_round", "to_probe", "flops", "seconds")
     ),
     csv_only=True,
 )

@@ -17,10 +17,10 @@ EVERY = 10.0  # seconds between lines where there is no terminal
 
 
 @contextlib.contextmanager
-def shown(name: str) -> Iterator[Callable[[Progress], None]]:
-    """A function to call with every step of progress; writes to standard error."""
+def shown(name: str, things: str = "members") -> Iterator[Callable[[Progress], None]]:
+    """A function to call with every step of progress of some things; writes to standard error."""
     with _shown(name, since=-EVERY) as show:
-        yield lambda p: show(p.share, _note(p))
+        yield lambda p: show(p.share, _note(p, things))
 
 
 @contextlib.contextmanager
@@ -57,9 +57,9 @@ def _lines(name: str, since: float) -> Callable[[float, str], None]:
     return show
 
 
-def _note(progress: Progress) -> str:
+def _note(progress: Progress, things: str) -> str:
     left = progress.seconds_left
     return (
-        f"{progress.ended}/{progress.missing} members, {progress.share:.0%}"
+        f"{progress.ended}/{progress.missing} {things}, {progress.share:.0%}"
         f"{'' if left is None else f', {duration(left)} left'}"
     )

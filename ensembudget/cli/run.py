@@ -88,6 +88,7 @@ def show(
 def work_of(planned: "Plan", store: "Store", found: "Estimate | None") -> "Row":
     """What a run would do, in numbers: members, operations, and seconds where they are known."""
     from ..verbs.missing import missing_runs, repeated_runs, training_plan
+    from ..verbs.probing import probe_status
 
     training, missing = training_plan(planned, store), missing_runs(planned, store)
     runs = missing_runs(training, store)
@@ -97,13 +98,14 @@ def work_of(planned: "Plan", store: "Store", found: "Estimate | None") -> "Row":
         "to_train": len(runs),
         "again": len(repeated_runs(training, store)),
         "to_round": sum(not run.cell.is_trained for run in missing),
+        "to_probe": probe_status(planned, store).missing,
         "flops": training.training_flops(runs),
         "seconds": found.whole if found else None,
     }
 
 
 def _said(work: "Row") -> str:
-    again, rounded = work["again"], work["to_round"]
+    again, rounded, probes = work["again"], work["to_round"], work["to_probe"]
     return (
         f"{work['planned']} members planned, {work['stored']} in the store, {work['to_train']} to train:"
         f" {work['flops']:.3g} FLOP"
@@ -113,6 +115,7 @@ def _said(work: "Row") -> str:
             else ""
         )
         + (f", and {rounded} to round from trained ones" if rounded else "")
+        + (f", and {probes} more {'probe' if probes == 1 else 'probes'} to measure" if probes else "")
     )
 
 
@@ -120,7 +123,8 @@ def train(planned: "Plan", store: "Store", arrangement: "Arrangement", executor:
     """Trains with progress shown, says how it ended, and returns the exit code."""
     from ..planning.length import few_steps
     from ..verbs.missing import repeated_runs, training_plan
-    from ..verbs.run import run
+    from ..verbs.probing import probe_status
+    from ..verbs.run import probe, run
     from .progress import shown
 
     name = planned.study.name
@@ -130,7 +134,14 @@ def train(planned: "Plan", store: "Store", arrangement: "Arrangement", executor:
         say(f"{name}: {again} members are trained again, because their weights were not kept.")
     with shown(name) as on_progress:
         outcomes = run(planned, store, executor=executor, arrangement=arrangement, on_progress=on_progress)
-    return say_outcomes(name, outcomes, f" {len(planned.runs)} planned.")
+    failed = say_outcomes(name, outcomes, f" {len(planned.runs)} planned.")
+    if not planned.study.probes:
+        return failed
+    with shown(name, "probes") as on_progress:
+        outcomes = probe(planned, store, arrangement, executor, on_progress)
+    return (
+        say_outcomes(name, outcomes, f" {probe_status(planned, store).planned} planned.", "probes") or failed
+    )
 
 
 command = Command(

@@ -13,6 +13,7 @@ def add_arguments(parser: Parser) -> None:
 def act(args: argparse.Namespace) -> int:
     from ..verbs.missing import training_plan
     from ..verbs.plan import stored_plan
+    from ..verbs.probing import probe_status
     from ..verbs.status import seconds_left, status
     from ..verbs.tune import tuning_status
     from .layouts import STATUS, TUNING
@@ -38,6 +39,9 @@ def act(args: argparse.Namespace) -> int:
     also = " Tuning and tuned pools are not among them." if planned.pending else ""
     said = f"{missing} of {len(planned.runs)} members to train; time left: {when if missing else 'none'}."
     print(said + also)
+    if planned.study.probes:
+        probing = probe_status(planned, store)
+        print(f"{probing.missing} of {probing.planned} probes still to be measured.")
     return 0
 
 

@@ -48,11 +48,11 @@ def asked(args: argparse.Namespace) -> Asked:
     )
 
 
-def say_outcomes(name: str, outcomes: "Sequence[Outcome]", also: str = "") -> int:
-    """Says how training ended, and why members failed; returns the exit code."""
+def say_outcomes(name: str, outcomes: "Sequence[Outcome]", also: str = "", things: str = "members") -> int:
+    """Says how training ended, or other things that were done, and why some failed; returns the exit code."""
     failed = [one for one in outcomes if one.status == "failed"]
     diverged = sum(one.status == "diverged" for one in outcomes)
-    done = f"{len(outcomes) - len(failed)} members done now" if outcomes else "nothing was missing"
+    done = f"{len(outcomes) - len(failed)} {things} done now" if outcomes else "nothing was missing"
     say(
         f"{name}: {done}"
         + (f", {diverged} of them diverged" if diverged else "")

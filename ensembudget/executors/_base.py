@@ -4,12 +4,17 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ..records import Record, Run, Stepping
+from ..records import ProbeSubject, Record, Run, Stepping
 from ..stepping.place import Place, places
+
+PROBE_LENGTH = 100  # a probe reports how much of it is done in hundredths
 
 
 class Job(Record):
-    """Members of one cell to be trained side by side, and all that a worker must know."""
+    """Members of one cell to be trained side by side, and all that a worker must know.
+
+    With `probe` they are trained, and the probe is measured at them.
+    """
 
     runs: list[Run]
     store: str
@@ -17,17 +22,31 @@ class Job(Record):
     threads: int
     stepping: Stepping
     keep_weights: bool
+    probe: ProbeSubject | None = None
+
+    @property
+    def keys(self) -> list[str]:
+        """What its outcomes are of: members, or the probe."""
+        return [self.probe.key] if self.probe else [run.key for run in self.runs]
+
+    @property
+    def length(self) -> int:
+        """What its last report says: epochs of training, or hundredths of a probe."""
+        return PROBE_LENGTH if self.probe else self.runs[0].cell.recipe.epochs
+
+    def failed(self, reason: str) -> "list[Outcome]":
+        return [Outcome(key=key, status="failed", reason=reason) for key in self.keys]
 
 
 class Outcome(Record):
-    """How one member went."""
+    """How one member went, or one probe."""
 
     key: str
     status: Literal["done", "diverged", "failed"]
     reason: str | None = None
 
 
-EpochReport = Callable[[int, int], None]  # (job, epochs done)
+EpochReport = Callable[[int, int], None]  # (job, how much of its length is done)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
-"""What a worker does: trains a pack and publishes it, or rounds trained members and publishes those."""
+"""What a worker does: trains members, rounds them or measures a probe at them, and publishes what comes."""
 
 import os
 import platform
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -9,20 +10,22 @@ import numpy as np
 import torch
 
 from .. import __version__
+from ..catalog import PROBES
 from ..datasets._cache import open_cached
 from ..errors import EnsembudgetError, StoreError
+from ..landscape.site import site_of
 from ..packing.parts import parts_of
-from ..records import Environment, Run
+from ..records import Environment, Probed, ProbeSubject, Run
 from ..stepping.memory import keep_freed
 from ..store import Store
 from ..threads import torch_threads
 from ..training.loop import Trained, train
 from ..training.rounding import rounded_logits
-from ._base import Job, Outcome
+from ._base import PROBE_LENGTH, Job, Outcome
 
 
 def work(job: Job, on_epoch: Callable[[int], None]) -> list[Outcome]:
-    """Trains what is missing of a job's runs and publishes it, or rounds it from trained members.
+    """Trains and publishes what is missing of a job, rounds it from trained members, or probes them.
 
     The whole pack is trained even where some of it is published, so that a member does not depend
     on where a run was interrupted; what is there already stays as it is.
@@ -31,7 +34,10 @@ def work(job: Job, on_epoch: Callable[[int], None]) -> list[Outcome]:
     store = Store(job.store)
     refused: dict[str, StoreError] = {}
     try:
-        with store.claim(job.runs[0].key):
+        with store.claim(job.keys[0]):
+            if job.probe:
+                with torch_threads(job.threads):
+                    return [_probe_and_keep(job.probe, job, store, on_epoch)]
             if any(store.lacks(run, keep_weights=job.keep_weights) for run in job.runs):
                 with torch_threads(job.threads):
                     if job.runs[0].cell.is_trained:
@@ -39,11 +45,13 @@ def work(job: Job, on_epoch: Callable[[int], None]) -> list[Outcome]:
                     else:
                         _round_and_publish(job, store)
         return [
-            _failed(run, refused[run.key]) if run.key in refused else _published(store, run)
+            Outcome(key=run.key, status="failed", reason=_reason(refused[run.key]))
+            if run.key in refused
+            else _published(store, run)
             for run in job.runs
         ]
     except Exception as error:  # a worker always answers
-        return [_failed(run, error) for run in job.runs]
+        return job.failed(_reason(error))
 
 
 def _train_and_publish(job: Job, store: Store, on_epoch: Callable[[int], None]) -> dict[str, StoreError]:
@@ -95,6 +103,21 @@ def _round_and_publish(job: Job, store: Store) -> None:
         store.publish(rounded, (source.validation_labels, source.test_labels), environment)
 
 
+def _probe_and_keep(subject: ProbeSubject, job: Job, store: Store, on_done: Callable[[int], None]) -> Outcome:
+    """Measures a probe at trained members and keeps what it finds."""
+    if store.saved_probe(subject) is None:
+        cell, began = job.runs[0].cell, time.perf_counter()
+        data = open_cached(cell.dataset_digest, cell.dataset)
+        weights = [store.weights(run.key) for run in job.runs]
+        site = site_of(cell, data, weights, subject.key, job.device)
+        found = PROBES[subject.kind].measure(
+            site, subject.options, lambda share: on_done(round(share * PROBE_LENGTH))
+        )
+        seconds = time.perf_counter() - began
+        store.save_probe(Probed(subject=subject, points=found.points, facts=found.facts, seconds=seconds))
+    return Outcome(key=subject.key, status="done")
+
+
 def _here(job: Job) -> dict[str, Any]:
     """What an environment says of this process; the rest is how members were stepped."""
     return {
@@ -109,9 +132,9 @@ def _published(store: Store, run: Run) -> Outcome:
     return Outcome(key=run.key, status=store.read(run.key).member.status)
 
 
-def _failed(run: Run, error: Exception) -> Outcome:
+def _reason(error: Exception) -> str:
     reason = str(error) if isinstance(error, EnsembudgetError) else f"{type(error).__name__}: {error}"
-    return Outcome(key=run.key, status="failed", reason=" ".join(reason.split()))
+    return " ".join(reason.split())
 
 
 def device_name(device: str) -> str:

@@ -75,7 +75,7 @@ def _outcomes(future: Future[list[Outcome]], job: Job) -> list[Outcome]:
         return future.result()
     except BrokenProcessPool:
         reason = "a worker process was killed, perhaps for memory; run again with fewer --workers"
-        return [Outcome(key=run.key, status="failed", reason=reason) for run in job.runs]
+        return job.failed(reason)
 
 
 def places(device: str, workers: int | None, threads: int | None) -> list[Place]:

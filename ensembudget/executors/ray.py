@@ -45,7 +45,7 @@ def execute(jobs: Sequence[Job], workers: int, on_epoch: EpochReport) -> Iterato
                 (ended,), _ = ray.wait(list(waiting), num_returns=1)
                 number = waiting.pop(ended)
                 yield number, _outcomes(ray, ended, jobs[number])
-                on_epoch(number, jobs[number].runs[0].cell.recipe.epochs)
+                on_epoch(number, jobs[number].length)
         finally:
             if nodes is None:
                 ray.shutdown()
@@ -62,7 +62,7 @@ def _outcomes(ray: Any, ended: Any, job: Job) -> list[Outcome]:
         return [Outcome.from_json(text) for text in ray.get(ended)]
     except ray.exceptions.RayError as error:
         reason = f"{type(error).__name__}: {str(error).splitlines()[0]}"
-        return [Outcome(key=run.key, status="failed", reason=reason) for run in job.runs]
+        return job.failed(reason)
 
 
 def places(device: str, workers: int | None, threads: int | None) -> list[Place]:

@@ -1,1 +1,1 @@
-"""The shape of loss landscapes: models of it, and what trained networks show of it."""
+"""The loss around and between trained members; the wedge model."""

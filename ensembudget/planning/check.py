@@ -13,6 +13,7 @@ from ..errors import EnsembudgetError, told
 from ..families._build import SMALLEST_IMAGE, describe, materialise, resolve_options
 from ..families._invariance import invariant_of
 from ..records import Study, Task
+from .probes import probe_faults
 from .tuning import tunable, tune_faults
 from .variants import Variant, dtypes, unswept, variant_faults, variants_of
 
@@ -31,7 +32,7 @@ def study_faults(study: Study, *, combined: bool = True) -> list[str]:
     """
     unplannable = variant_faults(study)
     faults = [*_failed([*_study_checks(study), *_arm_checks(study)]), *_repeated(study), *unplannable]
-    faults += tune_faults(study)
+    faults += [*tune_faults(study), *probe_faults(study)]
     for variant in unswept(study) if unplannable else variants_of(study):
         own = _recipe_faults(study, variant, combined=combined)
         faults += [f"{_label(variant)}{fault}" for fault in own]

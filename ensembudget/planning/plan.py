@@ -21,6 +21,7 @@ from ..records import (
     Tuning,
     Values,
 )
+from .probes import unfit_probes
 from .tuning import TuningPlace, place_of, tuned, tuning_of, validation_faults, with_choice
 from .variants import Variant, train_sizes, variants_of
 from .widths import WIDEST, cost, split
@@ -93,7 +94,9 @@ def plan(
                 splits += [split.model_copy(update={"tuned": True}) for split in found]
                 cells += [with_choice(one, tuning[place_of(one)]) for one in own]
     _refuse(study, list(dict.fromkeys(faults)) or _twins(cells))
-    return Plan(study=study, splits=splits, cells=cells, task=task, tuning=list(tuning.values()))
+    made = Plan(study=study, splits=splits, cells=cells, task=task, tuning=list(tuning.values()))
+    _refuse(study, list(dict.fromkeys(unfit_probes(made, task))))
+    return made
 
 
 def few_members(plan: Plan, trained: Sequence[int] | None = None) -> list[str]:

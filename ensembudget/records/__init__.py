@@ -9,6 +9,7 @@ from .member import Environment, Member
 from .plan import Plan, PlannedCell, Split
 from .plane import Network, PublishedArm, PublishedCurve, PublishedPlane
 from .prediction import Extrapolation, PredictedSplit, Prediction
+from .probe import Point, ProbeChoice, Probed, ProbeSubject
 from .recipe import Precision, Recipe, RecipeChoice, Schedule
 from .score import Score
 from .search import Round, Search
@@ -41,9 +42,13 @@ __all__ = [
     "Placed",
     "Plan",
     "PlannedCell",
+    "Point",
     "Precision",
     "PredictedSplit",
     "Prediction",
+    "ProbeChoice",
+    "ProbeSubject",
+    "Probed",
     "PublishedArm",
     "PublishedCurve",
     "PublishedPlane",

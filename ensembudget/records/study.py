@@ -9,6 +9,7 @@ from pydantic import Discriminator, Field, NonNegativeInt, PositiveInt, Tag
 
 from ._base import DOCUMENTED, Record
 from .cell import Options, Recording
+from .probe import ProbeChoice
 from .recipe import RecipeChoice
 from .stepping import SteppingChoice
 from .tuning import Tune
@@ -169,6 +170,11 @@ class Study(Record):
     """What to record while members train; left out, nothing. A table, see below.
 
     Example: `record = { every = 2 }`
+    """
+    probes: list[ProbeChoice] = []
+    """What is measured of the loss around and between the trained members. Tables, see below.
+
+    Example: `probes = [{ kind = "line" }, { kind = "tunnel" }]`
     """
     first_look: str = ""
     """What `--epochs`, `--train-size` and `--limit` replaced; every table says it. They write it, so leave it

@@ -120,6 +120,9 @@ def _partial(results: Results) -> list[str]:
             f"{pending} of {len(results.plan.tuning)} choices are still to be made, and tuned pools follow"
             " from them"
         )
+    if missing := results.missing_probes:
+        are = "is" if missing == 1 else "are"
+        lacks.append(f"{missing} of {missing + len(results.probes)} probes {are} missing")
     return [f"PARTIAL: {'; '.join(lacks)}; numbers will change."]
 
 

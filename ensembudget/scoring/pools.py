@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..errors import ScoreError
-from ..records import Plan, PlannedCell, Split
+from ..records import Plan, PlannedCell, Probed, Split
 from ..store import Store, Stored
 from .comparison import SplitLosses, split_losses
 from .ensembles import PoolScores, score_pool
@@ -61,16 +62,38 @@ class Pool:
         return split_losses(self.logits, self.labels, self.scores, size)
 
 
+class FoundProbe(NamedTuple):
+    """What a probe found at members of a pool.
+
+    Attributes:
+        planned: The pool.
+        probed: What was found.
+    """
+
+    planned: PlannedCell
+    probed: Probed
+
+
 @dataclass(frozen=True)
 class Results:
-    """Everything that a report is made of: plain data, with no tie to the store it came from."""
+    """Everything that a report is made of: plain data, with no tie to the store it came from.
+
+    Attributes:
+        plan: The study's.
+        pools: In the order of the plan's cells.
+        probes: What was found at their members, in the order of the study's probes.
+        missing_probes: How many the store lacks.
+    """
 
     plan: Plan
-    pools: tuple[Pool, ...]  # in the order of the plan's cells
+    pools: tuple[Pool, ...]
+    probes: tuple[FoundProbe, ...] = ()
+    missing_probes: int = 0
 
     @property
     def partial(self) -> bool:
-        return bool(self.plan.pending) or any(pool.missing for pool in self.pools)
+        lacking = self.missing_probes or any(pool.missing for pool in self.pools)
+        return bool(self.plan.pending or lacking)
 
     @property
     def distinct(self) -> list[Pool]:

@@ -15,6 +15,7 @@ KINDS = {
     "plans": "plans",
     "searches": "searches",
     "choices": "choices",
+    "probes": "probes",
     "failures": "failures",
     "quarantine": "quarantine",
     "staging": "tmp",

@@ -1,4 +1,4 @@
-"""Plans, searches and choices: small documents, found by what they are of."""
+"""Plans, searches, choices and what probes found: small documents, found by what they are of."""
 
 import contextlib
 import itertools
@@ -11,7 +11,7 @@ import rfc8785
 
 from ..errors import StoreError, reason
 from ..files import write_whole
-from ..records import Choice, Contest, Plan, Record, Search, Study
+from ..records import Choice, Contest, Plan, Probed, ProbeSubject, Record, Search, Study
 from .documents import (
     DamageError,
     ShapeError,
@@ -46,16 +46,17 @@ class Shelf(Generic[Kept, Subject]):
         kind: What one is called.
         model: Its record.
         subject: What one is of.
-        old_key: The key that format 1 had for a subject.
         remedy: What to do where one is damaged.
+        old_key: The key that format 1 had for a subject; None where documents lie under their key alone, and
+            no other is looked at.
     """
 
     folder: Path
     kind: str
     model: type[Kept]
     subject: Callable[[Kept], Subject]
-    old_key: Callable[[Subject], str]
     remedy: str
+    old_key: Callable[[Subject], str] | None = None
 
     def find(self, subject: Subject) -> Kept | None:
         """The document of this subject, or None.
@@ -63,8 +64,10 @@ class Shelf(Generic[Kept, Subject]):
         Raises:
             StoreError: It is there, and cannot be read.
         """
-        own = [*itertools.takewhile(Path.exists, self._own(subject)), self._path(self.old_key(subject))]
-        others = sorted(set(self.folder.glob("*.json")) - set(own))
+        own, others = [*itertools.takewhile(Path.exists, self._own(subject))], list[Path]()
+        if self.old_key:
+            own.append(self._path(self.old_key(subject)))
+            others = sorted(set(self.folder.glob("*.json")) - set(own))
         for path in [*own, *others]:
             try:
                 found = self._read(path)
@@ -153,8 +156,8 @@ def plans(root: Path) -> Shelf[Plan, Study]:
         "plan",
         Plan,
         lambda plan: plan.study.unplaced,
-        _old_study_key,
         "`run` the study again: that plans it anew.",
+        _old_study_key,
     )
 
 
@@ -164,8 +167,8 @@ def searches(root: Path) -> Shelf[Search, Search]:
         "search",
         Search,
         search_subject,
-        lambda search: sha256(canonical([_old_study_key(search.study), search.arm, search.budget])),
         "It says what the search has spent: restore it, or delete it to spend from 0 again.",
+        lambda search: sha256(canonical([_old_study_key(search.study), search.arm, search.budget])),
     )
 
 
@@ -175,8 +178,18 @@ def choices(root: Path) -> Shelf[Choice, Contest]:
         "choice",
         Choice,
         lambda choice: choice.contest,
-        record_key,  # format 1 had no choices
         "Delete it: `tune` makes it again from the members that are there.",
+        record_key,  # format 1 had no choices
+    )
+
+
+def probes(root: Path) -> Shelf[Probed, ProbeSubject]:
+    return Shelf(
+        root / "probes",
+        "probe",
+        Probed,
+        lambda probed: probed.subject,
+        "Delete it: `run` measures it again at the members that are there.",
     )
 
 
@@ -193,6 +206,7 @@ LATER = {
     "colour",
     "skip_corrupt",
     "first_look",
+    "probes",
 }  # fields of a study that format 1 did not know
 
 

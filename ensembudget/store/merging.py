@@ -8,7 +8,7 @@ from ..errors import StoreError
 from . import artefacts, members, publishing
 from .documents import DamageError, UnknownError
 from .inventory import member_folders
-from .kept import Shelf, choices, plans, searches
+from .kept import Shelf, choices, plans, probes, searches
 from .paths import Paths
 
 NEW, SAME, CONFLICT, UNREADABLE = "new", "same", "conflict", "unreadable"
@@ -18,7 +18,7 @@ class Merged(NamedTuple):
     """What became of one thing of the other store.
 
     Attributes:
-        kind: `member`, `weights`, `plan`, `search` or `choice`.
+        kind: `member`, `weights`, `plan`, `search`, `choice` or `probe`.
         name: A member's key, or what the document is about.
         outcome: `new`: taken over; `same`: it was here; `conflict`: another one is here, and stays;
             `unreadable`: damaged or of a newer version there, and not taken.
@@ -32,7 +32,7 @@ class Merged(NamedTuple):
 
 
 def merge(ours: Paths, theirs: Paths) -> list[Merged]:
-    """Takes over members, weights, plans, searches and choices that this store lacks.
+    """Takes over members, weights, plans, searches, choices and probes that this store lacks.
 
     Everything is checked against its digest first. Nothing that is here is changed.
 
@@ -88,7 +88,7 @@ def _files(folder: Path) -> dict[str, bytes | Path]:
 
 
 def _documents(ours: Paths, theirs: Paths) -> Iterator[Merged]:
-    shelves: tuple[Callable[[Path], Shelf[Any, Any]], ...] = (plans, searches, choices)
+    shelves: tuple[Callable[[Path], Shelf[Any, Any]], ...] = (plans, searches, choices, probes)
     for shelf in shelves:
         yield from _shelf(shelf(ours.root), shelf(theirs.root))
 

@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING, Any
 from filelock import SoftFileLease
 from numpy.typing import NDArray
 
-from ..errors import StoreError, reason, told
+from ..errors import StoreError, reason
 from ..files import write_whole
-from ..records import Choice, Contest, Environment, Plan, Run, Search, Study
+from ..records import Environment, Run
 from . import artefacts, members, publishing
 from .artefacts import Artefact, wanted
+from .document_store import DocumentStore
 from .documents import DamageError, UnknownError
-from .kept import choices, plans, search_subject, searches
 from .members import Labels, Stored
 from .merging import Merged, merge
-from .paths import FORMAT, Paths, check_header
 from .sweeping import sweep
 
 if TYPE_CHECKING:
@@ -30,18 +29,12 @@ if TYPE_CHECKING:
 LEASE_SECONDS = 5.0
 
 
-class Store:
+class Store(DocumentStore):
     """A folder of members.
 
     Raises:
         StoreError: It cannot be read, or a newer version made it.
     """
-
-    def __init__(self, root: str | Path) -> None:
-        self.root = Path(root)
-        self._paths = Paths(self.root)
-        with self._explained():
-            check_header(self._paths)
 
     def __contains__(self, key: str) -> bool:
         return self._paths.member(key).is_dir()
@@ -200,62 +193,6 @@ class Store:
         except (OSError, ValueError, KeyError, TypeError):
             return "unreadable: the run failed, and so did writing down why"
 
-    # Plans, searches and choices.
-
-    def save_plan(self, plan: Plan) -> None:
-        """Keeps what a study came to beside the members that it needs.
-
-        Raises:
-            StoreError: A newer version kept it here, or the store cannot be written.
-        """
-        with self._writing():
-            plans(self.root).save(plan, over_damage=True)
-
-    def saved_plan(self, study: Study) -> Plan | None:
-        """What exactly this study came to when it was run here, or None.
-
-        Where the folder of its dataset lies does not matter, only what it is called.
-
-        Raises:
-            StoreError: It is there, and damaged or written by a newer version.
-        """
-        found = plans(self.root).find(study.unplaced)
-        return found and found.model_copy(update={"study": study})
-
-    def save_search(self, search: Search) -> None:
-        """Keeps the rounds of a search, so that the same search resumes from them.
-
-        Raises:
-            StoreError: The one that is there cannot be read, or the store cannot be written.
-        """
-        with self._writing():
-            searches(self.root).save(search)
-
-    def saved_search(self, empty: Search) -> Search:
-        """The search as it was left, or as it is given where there is none.
-
-        Raises:
-            StoreError: It is there, and damaged or written by a newer version.
-        """
-        return searches(self.root).find(search_subject(empty)) or empty
-
-    def save_choice(self, choice: Choice) -> None:
-        """Keeps what tuning chose, so that a report needs neither the choosing members nor the dataset.
-
-        Raises:
-            StoreError: The one that is there cannot be read, or the store cannot be written.
-        """
-        with self._writing():
-            choices(self.root).save(choice)
-
-    def saved_choice(self, contest: Contest) -> Choice | None:
-        """What was chosen among exactly these cells, or None.
-
-        Raises:
-            StoreError: It is there, and damaged or written by a newer version.
-        """
-        return choices(self.root).find(contest)
-
     # Faults.
 
     def _member(self, key: str) -> Path:
@@ -280,21 +217,3 @@ class Store:
             raise StoreError(publishing.set_aside(self._paths, folder, damage, remedy)) from None
         except OSError as error:  # a disk that fails says nothing of the member
             raise StoreError(f"{what} cannot be read: {reason(error)}.") from None
-
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
-        with self._explained():  # the header is there, and refusals name the store
-            if not self._paths.header.exists():
-                write_whole(self._paths.header, json.dumps({"format": FORMAT}), durable=True)
-            yield
-
-    @contextlib.contextmanager
-    def _explained(self) -> Iterator[None]:
-        """What the disk refuses, as a message that names the store."""
-        try:
-            yield
-        except OSError as error:
-            raise StoreError(
-                f"store {told(str(self.root))} cannot be written: {reason(error)}. Free space or"
-                " name another place with --store; what is published stays, and the same command resumes."
-            ) from None

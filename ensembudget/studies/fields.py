@@ -15,7 +15,17 @@ from pydantic.fields import FieldInfo
 
 from .. import recipes
 from ..files import write_whole
-from ..records import Arm, Recipe, RecipeChoice, Recording, Stepping, SteppingChoice, Study, Tune
+from ..records import (
+    Arm,
+    ProbeChoice,
+    Recipe,
+    RecipeChoice,
+    Recording,
+    Stepping,
+    SteppingChoice,
+    Study,
+    Tune,
+)
 
 # The tables of a study file by their names; "" is the top of the file.
 TABLES: dict[str, type[BaseModel]] = {
@@ -24,6 +34,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "arms": Arm,
     "tune": Tune,
     "record": Recording,
+    "probes": ProbeChoice,
     "stepping": SteppingChoice,
 }
 
@@ -39,6 +50,8 @@ ABOUT = {
     "tune": "Recipe fields that are chosen for each arm, train size and width. The choice is the combination"
     " with the lowest calibrated NLL on the validation images.",
     "record": "What is recorded while members train. Gradients and training loss are means over an epoch.",
+    "probes": "One `[[probes]]` table for each measurement of the loss landscape. Probes need weights: set"
+    " `keep_weights = true`.",
     "stepping": "How members are stepped. What is left out is autotuned. It decides how fast members train"
     " and, by rounding alone, what they become.",
 }
@@ -75,7 +88,11 @@ def places_of(name: str) -> list[str]:
     >>> places_of("epochs"), places_of("family")
     (['below the line [recipe]'], ['at the top, before the first [table]'])
     """
-    brackets = {"": "at the top, before the first [table]", "arms": "below a line [[arms]]"}
+    brackets = {
+        "": "at the top, before the first [table]",
+        "arms": "below a line [[arms]]",
+        "probes": "below a line [[probes]]",
+    }
     return [
         brackets.get(table, f"below the line [{table}]")
         for table, model in TABLES.items()

@@ -7,7 +7,7 @@ of ARPACK through SciPy. To be compared along training, all are multiplied by th
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -55,19 +55,14 @@ def curvature(
         first; all multiplied by the squared norm, so that scale drops out. NaN where the weights are
         not finite, or where Lanczos finds none.
     """
-    network = _without_memory(network)
+    network = without_memory(network)
     tensors = list(invariant_of(network).tensors)
     if not all(bool(tensor.isfinite().all()) for tensor in network.parameters()):
         return dict.fromkeys(columns(eigenvalues), math.nan)
     squared = float(sum(tensor.detach().double().square().sum() for tensor in tensors))
     logits = network(images)
-    gradients = torch.autograd.grad(F.cross_entropy(logits, labels), tensors, create_graph=True)
+    hessian = hessian_of(F.cross_entropy(logits, labels), tensors)
     count = sum(tensor.numel() for tensor in tensors)
-
-    def hessian(vector: Tensor) -> Tensor:
-        inner = sum(((g * v).sum() for g, v in zip(gradients, _shaped(vector, tensors), strict=True)))
-        products = torch.autograd.grad(inner, tensors, retain_graph=True)  # type: ignore[arg-type]
-        return torch.cat([product.flatten() for product in products])
 
     pull = torch.zeros_like(logits, requires_grad=True)
     pulled = torch.autograd.grad(logits, tensors, pull, create_graph=True)
@@ -109,7 +104,24 @@ def _largest(hessian: Callable[[Tensor], Tensor], start: Tensor, count: int) -> 
     return largest
 
 
-def _without_memory(network: nn.Module) -> nn.Module:
+def hessian_of(loss: Tensor, tensors: Sequence[Tensor]) -> Callable[[Tensor], Tensor]:
+    """The product of the Hessian of a loss with a vector, both (parameter,), as often as it is called.
+
+    Args:
+        loss: A scalar with its graph.
+        tensors: What it is differentiated by; vectors are theirs, flattened, one after another.
+    """
+    gradients = torch.autograd.grad(loss, tensors, create_graph=True)
+
+    def product(vector: Tensor) -> Tensor:
+        inner = sum(((g * v).sum() for g, v in zip(gradients, _shaped(vector, tensors), strict=True)))
+        products = torch.autograd.grad(inner, tensors, retain_graph=True)  # type: ignore[arg-type]
+        return torch.cat([product.flatten() for product in products])
+
+    return product
+
+
+def without_memory(network: nn.Module) -> nn.Module:
     """A copy in training mode whose batch norm keeps no running statistics."""
     network = copy.deepcopy(network).train()
     for module in network.modules():
@@ -119,6 +131,6 @@ def _without_memory(network: nn.Module) -> nn.Module:
     return network
 
 
-def _shaped(vector: Tensor, tensors: list[nn.Parameter]) -> list[Tensor]:
+def _shaped(vector: Tensor, tensors: Sequence[Tensor]) -> list[Tensor]:
     parts = vector.split([tensor.numel() for tensor in tensors])
     return [part.view(tensor.shape) for part, tensor in zip(parts, tensors, strict=True)]

@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from ..analysis import Analysis
 from ..analysis.advantages import advantage_results, drawn_advantages
 from ..analysis.arms import arm_results
+from ..analysis.connectors import connections
 from ..analysis.crossings import crossings
+from ..analysis.cuts import cuts, wedge_cuts
 from ..analysis.dtypes import dtype_comparisons
 from ..analysis.histories import histories
 from ..analysis.laws import law_results
@@ -15,6 +17,7 @@ from ..analysis.regimes import sweeps
 from ..analysis.splits import SplitKey, budget_results
 from ..analysis.subsets import subset_results
 from ..analysis.tuning_share import tuning_shares
+from ..analysis.tunnels import trends, tunnels
 from ..planning.variants import variants_of
 from ..records import SplitCost
 from ..scoring.pools import Results
@@ -39,6 +42,7 @@ def analyse(results: Results, costs: Mapping[SplitKey, SplitCost] | None = None)
     budgets = budget_results(results, costs or {})
     has_map = any(one.train_size is not None or one.tuned is not None for one in results.plan.settings)
     advantages = advantage_results(budgets) if has_map else ()
+    around, networks = tunnels(results), cuts(results)
     drawn = drawn_advantages(advantages, plane.noises)
     return Analysis(
         results,
@@ -55,4 +59,9 @@ def analyse(results: Results, costs: Mapping[SplitKey, SplitCost] | None = None)
         histories=histories(results, arms) if recorded else (),
         sweeps=sweeps(results, arms) if recorded else (),
         grids=grids(results, arms) if recorded else (),
+        connections=connections(results),
+        tunnels=around,
+        tunnel_trends=tuple(trends(around)),
+        cuts=networks,
+        wedge=tuple(wedge_cuts()) if networks else (),
     )

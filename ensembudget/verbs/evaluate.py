@@ -6,6 +6,7 @@ from ..errors import IncompleteError
 from ..records import Plan
 from ..scoring.pools import Results, pools_of, scored, with_histories
 from ..store import Store
+from .probing import found_probes, probe_status
 
 
 def evaluate(plan: Plan, store: Store, *, allow_partial: bool = False) -> Results:
@@ -17,7 +18,7 @@ def evaluate(plan: Plan, store: Store, *, allow_partial: bool = False) -> Result
         allow_partial: Whether to go on with the members there are.
 
     Raises:
-        IncompleteError: Members are missing, or choices are still to be made, and `allow_partial` is False.
+        IncompleteError: Members, probes or choices are missing, and `allow_partial` is False.
         StoreError: A member is damaged.
         ScoreError: Two members of a pool have the same logits, or other labels.
     """
@@ -37,5 +38,12 @@ def evaluate(plan: Plan, store: Store, *, allow_partial: bool = False) -> Result
         )
     if missing == len(plan.runs):
         raise IncompleteError(f"study {plan.study.name!r} has no member yet in store {str(store.root)!r}.")
+    probing = probe_status(plan, store)
+    if probing.missing and not allow_partial:
+        raise IncompleteError(
+            f"study {plan.study.name!r} lacks {probing.missing} of {probing.planned} probes in store"
+            f" {str(store.root)!r}. Measure them with `run`, or report what there is with --allow-partial."
+        )
     done = {key: with_histories(scored(pool), store) for key, pool in alone.items()}
-    return Results(plan, tuple(replace(done[pool.planned.cell.key], planned=pool.planned) for pool in found))
+    pools = tuple(replace(done[pool.planned.cell.key], planned=pool.planned) for pool in found)
+    return Results(plan, pools, tuple(found_probes(plan, store)), probing.missing)

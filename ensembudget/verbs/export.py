@@ -114,9 +114,8 @@ def _train_weights(
     choice: ExportChoice, store: Store, executor: str, on_progress: Callable[[Progress], None]
 ) -> None:
     whole = {run.key for run in choice.repeated if "weights" in store.artefacts(run.key)}
-    outcomes = (
-        do_jobs(choice.jobs, choice.plan, store, whole, executor, 1, on_progress) if choice.jobs else []
-    )
+    work = [choice.plan.training_flops(job.runs) for job in choice.jobs]
+    outcomes = do_jobs(choice.jobs, work, store, whole, executor, 1, on_progress) if choice.jobs else []
     if failed := [one for one in outcomes if one.status == "failed"]:
         raise ExportError(
             f"the weights of {len(failed)} members could not be trained again: {failed[0].reason}"

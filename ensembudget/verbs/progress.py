@@ -9,7 +9,7 @@ from ..executors._base import Job
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is: members ended of those that were missing, share of the work, seconds."""
+    """How far a run is: members or probes ended of those that were missing, share of the work, seconds."""
 
     ended: int
     missing: int
@@ -23,31 +23,31 @@ class Progress:
 
 
 class Follower:
-    """Sums the epochs that jobs report into the share of the work that is done.
+    """Sums what jobs report into the share of the work that is done.
 
     Args:
         jobs: All jobs of the run.
-        flops: Of each of them.
+        work: Of each of them, in any unit.
         on_progress: Called with every report.
     """
 
     def __init__(
-        self, jobs: Sequence[Job], flops: Sequence[float], on_progress: Callable[[Progress], None]
+        self, jobs: Sequence[Job], work: Sequence[float], on_progress: Callable[[Progress], None]
     ) -> None:
-        self._flops = flops
-        self._epochs = [job.runs[0].cell.recipe.epochs for job in jobs]
-        self._sizes = [len(job.runs) for job in jobs]
+        self._work = work
+        self._lengths = [job.length for job in jobs]
+        self._sizes = [len(job.keys) for job in jobs]
         self._done = [0] * len(jobs)
         self._began, self._on_progress = time.monotonic(), on_progress
 
-    def __call__(self, job: int, epoch: int) -> None:
-        self._done[job] = epoch
-        shares = [done / epochs for done, epochs in zip(self._done, self._epochs, strict=True)]
+    def __call__(self, job: int, done: int) -> None:
+        self._done[job] = done
+        shares = [done / length for done, length in zip(self._done, self._lengths, strict=True)]
         self._on_progress(
             Progress(
                 ended=sum(size for size, share in zip(self._sizes, shares, strict=True) if share == 1),
                 missing=sum(self._sizes),
-                share=sum(w * s for w, s in zip(self._flops, shares, strict=True)) / sum(self._flops),
+                share=sum(w * s for w, s in zip(self._work, shares, strict=True)) / sum(self._work),
                 seconds=time.monotonic() - self._began,
             )
         )

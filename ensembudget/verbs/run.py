@@ -11,6 +11,7 @@ from ..stepping.arrange import Arrangement, as_given, as_known, autotuned, check
 from ..store import Store
 from .jobs import missing_cells, missing_jobs, rounding_jobs
 from .missing import missing_runs, training_plan
+from .probing import probe_jobs
 from .progress import Follower, Progress
 
 
@@ -122,6 +123,25 @@ def train_missing(
     return found + _done(jobs, planned, store, executor, arrangement, on_progress)
 
 
+def probe(
+    planned: Plan,
+    store: Store,
+    arrangement: Arrangement,
+    executor: str = "processes",
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+) -> list[Outcome]:
+    """Measures the probes of a plan that the store lacks, at the members that it has.
+
+    Returns:
+        One outcome for each probe that was measured now.
+    """
+    jobs = probe_jobs(planned, store, arrangement.place)
+    if not jobs:
+        return []
+    workers = arrangement.place.workers
+    return do_jobs(jobs, [1.0] * len(jobs), store, set(), executor, workers, on_progress)
+
+
 def _done(
     jobs: Sequence[Job],
     planned: Plan,
@@ -133,22 +153,26 @@ def _done(
     if not jobs:
         return []
     whole = {run.key for run in planned.runs} - {run.key for run in missing_runs(planned, store)}
-    return do_jobs(jobs, planned, store, whole, executor, arrangement.place.workers, on_progress)
+    work = [planned.training_flops(job.runs) for job in jobs]
+    return do_jobs(jobs, work, store, whole, executor, arrangement.place.workers, on_progress)
 
 
 def do_jobs(
     jobs: Sequence[Job],
-    planned: Plan,
+    work: Sequence[float],
     store: Store,
     whole: set[str],
     executor: str,
     workers: int,
     on_progress: Callable[[Progress], None],
 ) -> list[Outcome]:
-    """How the members of some jobs went but for those `whole` before; failures are written down."""
-    follower, found = Follower(jobs, [planned.training_flops(job.runs) for job in jobs], on_progress), []
+    """How the members or probes of some jobs went but for those `whole` before; failures are written down.
+
+    `work` is how much each job is, in any unit.
+    """
+    follower, found = Follower(jobs, work, on_progress), []
     for number, outcomes in EXECUTORS[executor].execute(jobs, workers, follower):
-        follower(number, jobs[number].runs[0].cell.recipe.epochs)
+        follower(number, jobs[number].length)
         new = [one for one in outcomes if one.key not in whole]
         for one in new:
             if one.status == "failed":

@@ -32,7 +32,9 @@ budgets = ["20kMAC"]
 members = [1, 2]
 pool = 2
 replicates = 1
+keep_weights = true
 stepping = { pack = 2, way = "plain_kernels" }
+probes = [{ kind = "sharpness" }]
 
 [recipe]
 epochs = 3
@@ -134,6 +136,18 @@ def test_the_table_is_in_the_report_in_every_format(site):
         assert row["lowest"] == pytest.approx(min(losses))
         assert row["average"] == pytest.approx(sum(losses) / 2)
     assert "Members of every pool" in (site.folder / "printed.txt").read_text()
+
+
+def test_the_probe_is_measured_at_every_member(site):
+    store = Store(site.folder / "store")
+    kept = [json.loads(path.read_text())["probe"] for path in (site.folder / "store" / "probes").iterdir()]
+    assert sorted(one["subject"]["members"] for one in kept) == sorted(
+        [run.key] for run in (store.read(one["subject"]["members"][0]).member.run for one in kept)
+    )
+    assert len(kept) == len(members_of(site))
+    for one in kept:
+        at_member, beside = one["points"]
+        assert one["facts"]["rise"] == pytest.approx(beside["train_loss"] - at_member["train_loss"])
 
 
 def test_the_metric_is_in_every_table_of_scores(site):

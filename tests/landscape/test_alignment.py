@@ -8,14 +8,13 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from networks import CASES, TASK, called, family, lively, logits, random_orders
 from torch import Generator, nn
 
 from ensembudget.errors import SymmetryError
 from ensembudget.families._layers import Linear
 from ensembudget.landscape.alignment import align
 from ensembudget.landscape.symmetry import permute, symmetries
-
-from .networks import CASES, TASK, called, family, lively, logits, random_orders
 
 every_family = pytest.mark.parametrize("case", CASES, ids=called)
 

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from networks import CASES, TASK, called, family, lively, logits, random_orders
 from torch import nn
 
 from ensembudget.errors import SymmetryError
@@ -17,8 +18,6 @@ from ensembudget.landscape.axes import Factor, Ties
 from ensembudget.landscape.symmetry import ChannelAxis, Channels, Symmetries, permute, reorder, symmetries
 from ensembudget.records import Task
 from helpers import ROOT
-
-from .networks import CASES, TASK, called, family, lively, logits, random_orders
 
 every_family = pytest.mark.parametrize("case", CASES, ids=called)
 PERCEPTRON = ROOT / "examples" / "plugin" / "ensembudget_example" / "perceptron.py"

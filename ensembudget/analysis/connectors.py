@@ -1,0 +1,149 @@
+"""How high the loss rises between members: along straight lines, optimised paths, and in hulls."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..landscape.paths import barrier
+from ..records import Interval, Point, Probed, Setting, Values
+from ..scoring.pools import FoundProbe, Results
+from .means import ANY, mean_of
+
+PATHS = ("line", "planes", "curve")
+HULL = "hull"
+RISES = (0.0, float("inf"))  # of a path: its ends are on it
+
+Reads = Callable[[Point], float | None]
+
+
+@dataclass(frozen=True)
+class Connection:
+    """One kind of connection between members of one pool, over all groups that it was measured at.
+
+    Attributes:
+        setting: Of the pool.
+        width: Of the pool.
+        kind: The probe.
+        options: Of the probe.
+        joined: Members in one group: 2 of a path, m + 1 of an m-connector.
+        found: What was measured, one a group.
+        train: The barrier: how far the training loss rises above the straight line between the values at the
+            ends, at most; of a hull, the loss at the moved centre minus the members' mean. Nats.
+        test: The same of the test NLL, nats.
+        error: The same of the test error.
+        straight: The training barrier of the straight line, or of the centre before it was moved, between the
+            same members, aligned alike; None where no line was measured.
+        unaligned: The training barrier of the straight line without alignment.
+        share: `train` of each group over its `unaligned`, averaged; None where some line has no barrier.
+        distance: Between the ends.
+        norm: Of the weights at the ends.
+        short_end: About how many short directions a member has.
+        short_middle: About how many the middle has.
+    """
+
+    setting: Setting
+    width: int
+    kind: str
+    options: Values
+    joined: int
+    found: tuple[Probed, ...]
+    train: Interval | None
+    test: Interval | None
+    error: Interval | None
+    straight: Interval | None
+    unaligned: Interval | None
+    share: Interval | None
+    distance: Interval | None
+    norm: Interval | None
+    short_end: Interval | None
+    short_middle: Interval | None
+
+    @property
+    def path(self) -> str:
+        """What it is called: the probe, or the shape of a curve."""
+        return str(self.options.get("shape", self.kind))
+
+    @property
+    def aligned(self) -> bool | None:
+        """Whether the second member was aligned to the first; None of a hull."""
+        return None if self.kind == HULL else bool(self.options["aligned"])
+
+
+def connections(results: Results) -> tuple[Connection, ...]:
+    """Every path and hull that was measured, in the order of the study's probes."""
+    groups: dict[tuple[str, str, str], list[FoundProbe]] = {}
+    lines: dict[tuple[str, bool], float | None] = {}
+    for one in results.probes:
+        subject = one.probed.subject
+        if subject.kind in (*PATHS, HULL):
+            options = str(sorted(subject.options.items()))
+            groups.setdefault((subject.kind, options, one.planned.to_json()), []).append(one)
+        if subject.kind == "line":
+            place = ("".join(subject.members), bool(subject.options["aligned"]))
+            lines[place] = _rise(one.probed, train_loss)
+    return tuple(_connection(group, lines) for group in groups.values())
+
+
+def _connection(group: Sequence[FoundProbe], lines: dict[tuple[str, bool], float | None]) -> Connection:
+    planned, subject = group[0].planned, group[0].probed.subject
+    found = tuple(one.probed for one in group)
+    members = ["".join(one.subject.members) for one in found]
+    train = [_rise(one, train_loss) for one in found]
+    if subject.kind == HULL:
+        straight = [_hull_rise(one, train_loss, moved=False) for one in found]
+        unaligned = straight
+    else:
+        aligned = bool(subject.options["aligned"])
+        straight = [lines.get((key, aligned)) for key in members]
+        unaligned = [lines.get((key, False)) for key in members]
+    bounds = ANY if subject.kind == HULL else RISES
+    facts = {
+        name: mean_of([one.facts.get(name) for one in found])
+        for name in ("distance", "norm", "short_end", "short_middle")
+    }
+    return Connection(
+        setting=planned.setting,
+        width=planned.cell.width,
+        kind=subject.kind,
+        options=subject.options,
+        joined=len(subject.members),
+        found=found,
+        train=mean_of(train, bounds),
+        test=mean_of([_rise(one, test_nll) for one in found], bounds),
+        error=mean_of([_rise(one, test_error) for one in found], bounds),
+        straight=mean_of(straight, bounds),
+        unaligned=mean_of(unaligned, bounds),
+        share=mean_of([_over(one, line) for one, line in zip(train, unaligned, strict=True)], bounds),
+        **facts,
+    )
+
+
+def train_loss(point: Point) -> float | None:
+    return point.train_loss
+
+
+def test_nll(point: Point) -> float | None:
+    return point.test_nll
+
+
+def test_error(point: Point) -> float | None:
+    return point.test_error
+
+
+def _rise(found: Probed, value: Reads) -> float | None:
+    return _hull_rise(found, value) if found.subject.kind == HULL else barrier(found.points, value)
+
+
+def _hull_rise(found: Probed, value: Reads, *, moved: bool = True) -> float | None:
+    """The value at a hull's centre minus the members' mean."""
+    before, after, *members = (value(point) for point in found.points)
+    centre, known = after if moved else before, [one for one in members if one is not None]
+    if centre is None or len(known) < len(members):
+        return None
+    return centre - float(np.mean(known))
+
+
+def _over(one: float | None, line: float | None) -> float | None:
+    """A barrier as a share of the line's; None where the line has none."""
+    return None if one is None or line is None or line <= 0 else one / line

@@ -1,0 +1,37 @@
+"""Radius of tunnels over the norm of weights, against each field that a study varies."""
+
+from matplotlib.figure import Figure
+
+from ..analysis import Analysis
+from ..analysis.tunnels import TunnelTrend
+from ._base import Drawing
+from ._style import panel_rows
+
+
+def draw(analysis: Analysis) -> Figure | None:
+    fields: dict[str, list[TunnelTrend]] = {}
+    for one in analysis.tunnel_trends:
+        fields.setdefault(one.field, []).append(one)
+    if not fields:
+        return None
+    figure, rows = panel_rows(2, len(fields), (0.8 + 3.4 * len(fields), 2.9), shared=False)
+    for column, (field, its) in enumerate(fields.items()):
+        for trend in its:
+            points, values = trend.tunnels, trend.values
+            for axes, mean, each in (
+                (rows[0][column], [one.radius for one in points], [one.radii for one in points]),
+                (rows[1][column], [one.relative for one in points], [one.relative_radii for one in points]),
+            ):
+                (line,) = axes.plot(values, [one.value if one else float("nan") for one in mean], lw=1.4)
+                for value, some in zip(values, each, strict=True):
+                    axes.plot([value] * len(some), some, "o", ms=3.5, color=line.get_color(), alpha=0.6)
+                axes.set_xlabel(field.replace("_", " "))
+                if field != "width" and min(values) > 0:
+                    axes.set_xscale("log")
+    rows[0][0].set_ylabel("radius, units of weights")
+    rows[1][0].set_ylabel("radius over norm")
+    figure.suptitle("Tunnels: a dot for each member, lines through their means", fontsize=9)
+    return figure
+
+
+figure = Drawing(draw)

@@ -1,0 +1,1 @@
+"""What can be measured of the loss at trained members, one probe a file; `_base.py` holds the contract."""

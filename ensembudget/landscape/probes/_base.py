@@ -1,0 +1,46 @@
+"""What a probe is: a measurement of the loss at, or between, some members of one pool."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from ...records import Point, Value, Values
+from ..site import Site
+
+OnShare = Callable[[float], None]  # the share of a measurement that is done, up to 1
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What one measurement gives.
+
+    Attributes:
+        points: Networks that were evaluated, in the order of the probe.
+        facts: Further numbers by name; None where one is not finite.
+    """
+
+    points: list[Point]
+    facts: dict[str, float | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One kind of measurement.
+
+    Attributes:
+        measure: `measure(site, options, on_share)` measures at the site's members, one group of them.
+        groups: `groups(pool, options)` says which members of a pool each measurement is of, by their places
+            in it: as many groups as the options ask for, or as the pool has. Groups that are compared with
+            each other or averaged share no member.
+        needs: `needs(options)` is how many members a pool must have for all that the options ask for.
+        options: With their defaults; their types are those that a study may give.
+        choices: The values that a text option may take.
+        fault: `fault(options, parameters)` says in a sentence why these options cannot be measured on a
+            network of so many parameters, or returns None.
+    """
+
+    measure: Callable[[Site, Values, OnShare], Findings]
+    groups: Callable[[int, Values], list[tuple[int, ...]]]
+    needs: Callable[[Values], int]
+    options: Mapping[str, Value] = field(default_factory=dict)
+    choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    fault: Callable[[Values, int], str | None] = lambda options, parameters: None

@@ -1,0 +1,117 @@
+"""Which probes a study's plan has: their options, and whether they can be measured at all."""
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from ..catalog import PROBES
+from ..errors import EnsembudgetError, PlanError, did_you_mean
+from ..records import Plan, PlannedCell, ProbeChoice, ProbeSubject, Run, Study, Task, Value, Values
+from .widths import cost
+
+
+class PlannedProbe(NamedTuple):
+    """One probe at one pool.
+
+    Attributes:
+        planned: The pool.
+        kind: The probe.
+        options: All of them.
+    """
+
+    planned: PlannedCell
+    kind: str
+    options: Values
+
+    @property
+    def measurements(self) -> int:
+        """How many there are, where no member diverges."""
+        return len(PROBES[self.kind].groups(self.planned.members, self.options))
+
+    def subjects(self, runs: list[Run]) -> Iterator[tuple[ProbeSubject, list[Run]]]:
+        """What is measured at the members of the pool that can be used, and by which of them."""
+        for group in PROBES[self.kind].groups(len(runs), self.options):
+            some = [runs[place] for place in group]
+            keys = [run.key for run in some]
+            yield ProbeSubject(kind=self.kind, options=self.options, members=keys), some
+
+
+def probes_of(plan: Plan) -> list[PlannedProbe]:
+    """Every probe at every pool that it is asked for, in the order of the study."""
+    return [
+        PlannedProbe(planned, choice.kind, resolve(choice))
+        for choice in plan.study.probes
+        for planned in plan.cells
+        if planned.cell.is_trained and (not choice.widths or planned.cell.width in choice.widths)
+    ]
+
+
+def resolve(choice: ProbeChoice) -> Values:
+    """A probe's options: those of a study over the defaults.
+
+    Raises:
+        UnknownPartError: No such probe.
+        PlanError: No such option, or a value of another type.
+    """
+    part = PROBES[choice.kind]
+    return {**part.options, **{name: _checked(choice.kind, name, v) for name, v in choice.options.items()}}
+
+
+def _checked(kind: str, name: str, value: Value) -> Value:
+    options: Mapping[str, Value] = PROBES[kind].options
+    if name not in options:
+        known = ", ".join(options) or "none"
+        raise PlanError(
+            f"probe {kind!r} has no option {name!r}.{did_you_mean(name, options)} Known: {known}."
+        )
+    choices, default = PROBES[kind].choices.get(name), options[name]
+    if choices and value not in choices:
+        near = did_you_mean(str(value), choices)
+        raise PlanError(
+            f"option {name} = {value!r} of probe {kind!r} is not one of {', '.join(choices)}.{near}"
+        )
+    if isinstance(default, float) and type(value) is int:
+        value = float(value)
+    if type(value) is not type(default):
+        wanted = type(default).__name__
+        raise PlanError(f"option {name} = {value!r} of probe {kind!r} must be of type {wanted}.")
+    if isinstance(value, int | float) and value < 0:
+        raise PlanError(f"option {name} = {value} of probe {kind!r} is below 0, the smallest that works.")
+    return value
+
+
+def probe_faults(study: Study) -> Iterator[str]:
+    """What is wrong with a study's probes, as far as can be told without its data, a sentence each."""
+    for choice in study.probes:
+        try:
+            resolve(choice)
+        except EnsembudgetError as error:
+            yield f"probes: {error}"
+    if study.probes and not study.keep_weights:
+        yield "probes: they start from trained weights, which are not kept. Set keep_weights = true."
+
+
+def unfit_probes(plan: Plan, task: Task) -> Iterator[str]:
+    """Why probes cannot be measured at the pools of a plan, a sentence each.
+
+    Args:
+        plan: Of a study without `probe_faults`.
+        task: Of its dataset.
+    """
+    widths = sorted({cell.cell.width for cell in plan.cells})
+    for choice in plan.study.probes:
+        if unknown := sorted(set(choice.widths) - set(widths)):
+            yield (
+                f"probe {choice.kind!r} asks for width {unknown[0]}, which no pool has. Widths of this study:"
+                f" {', '.join(map(str, widths))}."
+            )
+    for probe in probes_of(plan):
+        part, cell = PROBES[probe.kind], probe.planned.cell
+        # A first look has fewer members, and measures what they allow.
+        if (needs := part.needs(probe.options)) > probe.planned.members and not plan.study.first_look:
+            yield (
+                f"probe {probe.kind!r} needs {needs} members, and the pool of width {cell.width} has"
+                f" {probe.planned.members}. Set pool = {needs}, or ask for less in its options."
+            )
+        parameters = cost(cell.family, cell.width, task, options=cell.options)
+        if fault := part.fault(probe.options, parameters):
+            yield f"probe {probe.kind!r} at width {cell.width}: {fault}"

@@ -1,0 +1,73 @@
+"""What is measured of the loss around and between trained members, and what was found."""
+
+from functools import cached_property
+
+from pydantic import PositiveInt
+
+from ._base import DOCUMENTED, Record, content_key
+from .tuning import Values
+
+
+class ProbeChoice(Record):
+    """One measurement of the loss landscape that a study asks for, at every pool that it trains."""
+
+    model_config = DOCUMENTED
+
+    kind: str
+    """What is measured (`ensembudget ls probes`). Example: `kind = "line"`"""
+    widths: list[PositiveInt] = []
+    """Pools of these widths alone; left out, all. Example: `widths = [8]`"""
+    options: Values = {}
+    """Options of the probe; left out, its defaults. Example: `options = { pairs = 3 }`"""
+
+
+class ProbeSubject(Record):
+    """All that determines what a probe finds: it is kept in the store under the key of this.
+
+    Attributes:
+        kind: The probe.
+        options: All of them, defaults included.
+        members: Keys of the trained members that it starts from, in order.
+    """
+
+    kind: str
+    options: Values
+    members: list[str]
+
+    @cached_property
+    def key(self) -> str:
+        return content_key(self.model_dump(mode="json"))
+
+
+class Point(Record):
+    """Loss and error of one network; a number that is not finite is None.
+
+    Attributes:
+        at: Where it lies: the share of a path, a radius, or what its probe says.
+        train_loss: On the training images, nats, with batch norm's statistics gathered anew.
+        train_error: Share of training images that are classified wrongly.
+        test_nll: On the test images, nats.
+        test_error: Share of test images that are classified wrongly.
+    """
+
+    at: float
+    train_loss: float | None
+    train_error: float
+    test_nll: float | None
+    test_error: float
+
+
+class Probed(Record):
+    """What a probe found.
+
+    Attributes:
+        subject: What it was of.
+        points: Networks that were evaluated, in the order of the probe.
+        facts: Further numbers by name, as the probe says; None where one is not finite.
+        seconds: How long it took.
+    """
+
+    subject: ProbeSubject
+    points: list[Point]
+    facts: dict[str, float | None]
+    seconds: float
