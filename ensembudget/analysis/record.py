@@ -7,12 +7,12 @@ from .advantages import Advantage
 from .arms import ArmResult
 from .crossings import Crossing
 from .curve_ranks import JudgedRanks
-from .dtypes import DtypeComparison
 from .histories import History
 from .laws import LawResult
 from .periods import PeriodGrid
 from .plane import PlaneCell
 from .regimes import Sweep
+from .side_by_side import SideBySide
 from .splits import BudgetResult
 from .subsets import SubsetResult
 from .tuning_share import TuningShare
@@ -50,7 +50,7 @@ class Analysis:
     crossings: tuple[Crossing, ...] = ()
     tuning: tuple[TuningShare, ...] = ()
     subsets: tuple[SubsetResult, ...] = ()
-    dtypes: tuple[DtypeComparison, ...] = ()
+    dtypes: tuple[SideBySide, ...] = ()
     histories: tuple[History, ...] = ()
     sweeps: tuple[Sweep, ...] = ()
     grids: tuple[PeriodGrid, ...] = ()
