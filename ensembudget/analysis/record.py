@@ -9,6 +9,7 @@ from .crossings import Crossing
 from .curve_ranks import JudgedRanks
 from .histories import History
 from .laws import LawResult
+from .methods import MethodComparison
 from .periods import PeriodGrid
 from .plane import PlaneCell
 from .regimes import Sweep
@@ -35,6 +36,7 @@ class Analysis:
         tuning: How much of it is left once recipes are tuned.
         subsets: Means over disjoint subsets of training images.
         dtypes: Splits in every dtype at one budget; nothing where there is one dtype.
+        methods: Splits of every arm at one budget; nothing where all arms have one method.
         histories: What the first member of every pool recorded.
         sweeps: Regimes along the effective learning rate.
         grids: Periods over learning rate and weight decay.
@@ -51,6 +53,7 @@ class Analysis:
     tuning: tuple[TuningShare, ...] = ()
     subsets: tuple[SubsetResult, ...] = ()
     dtypes: tuple[SideBySide, ...] = ()
+    methods: tuple[MethodComparison, ...] = ()
     histories: tuple[History, ...] = ()
     sweeps: tuple[Sweep, ...] = ()
     grids: tuple[PeriodGrid, ...] = ()
