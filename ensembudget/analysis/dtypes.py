@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from .side_by_side import SideBySide, side_by_side
+from .side_by_side import Contenders, side_by_side
 from .splits import BudgetResult
 
 
-def dtype_comparisons(budgets: Sequence[BudgetResult]) -> tuple[SideBySide, ...]:
+def dtype_comparisons(budgets: Sequence[BudgetResult]) -> tuple[Contenders, ...]:
     """Every budget at which splits in at least two dtypes are scored.
 
     Splits of one width are of the same trained members, and count as independent.

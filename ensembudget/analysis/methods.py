@@ -6,7 +6,7 @@ from statistics import fmean
 
 from ..records import INDEPENDENT, Interval, Setting, UnitFacts
 from ..scoring.comparison import minus_lowest
-from .side_by_side import Contender, SideBySide, side_by_side
+from .side_by_side import Contender, Contenders, side_by_side
 from .splits import BudgetResult, SplitResult
 
 UNIT_FACTS = ("disagreement", "weight_cosine", "logit_cosine", "radius")
@@ -65,7 +65,7 @@ def method_comparisons(budgets: Sequence[BudgetResult]) -> tuple[MethodCompariso
     return tuple(_comparison(one) for one in found)
 
 
-def _comparison(one: SideBySide) -> MethodComparison:
+def _comparison(one: Contenders) -> MethodComparison:
     deep = [i for i, row in enumerate(one.rows) if _is_deep(row)]
     losses = [row.score.losses for row in one.rows]
     gaps = minus_lowest(losses, deep) if deep else [None] * len(losses)

@@ -13,7 +13,7 @@ from .methods import MethodComparison
 from .periods import PeriodGrid
 from .plane import PlaneCell
 from .regimes import Sweep
-from .side_by_side import SideBySide
+from .side_by_side import Contenders
 from .splits import BudgetResult
 from .subsets import SubsetResult
 from .tuning_share import TuningShare
@@ -52,7 +52,7 @@ class Analysis:
     crossings: tuple[Crossing, ...] = ()
     tuning: tuple[TuningShare, ...] = ()
     subsets: tuple[SubsetResult, ...] = ()
-    dtypes: tuple[SideBySide, ...] = ()
+    dtypes: tuple[Contenders, ...] = ()
     methods: tuple[MethodComparison, ...] = ()
     histories: tuple[History, ...] = ()
     sweeps: tuple[Sweep, ...] = ()

@@ -31,7 +31,7 @@ class Contender:
 
 
 @dataclass(frozen=True)
-class SideBySide:
+class Contenders:
     """The splits of one budget, of several settings.
 
     Attributes:
@@ -56,7 +56,7 @@ class SideBySide:
 
 def side_by_side(
     budgets: Sequence[BudgetResult], shared: Callable[[Setting], Setting]
-) -> tuple[SideBySide, ...]:
+) -> tuple[Contenders, ...]:
     """Every budget at which splits of at least two settings are scored.
 
     Args:
@@ -70,11 +70,11 @@ def side_by_side(
     return tuple(_compared(setting, some) for (setting, _), some in groups.items() if len(some) > 1)
 
 
-def _compared(setting: Setting, some: Sequence[BudgetResult]) -> SideBySide:
+def _compared(setting: Setting, some: Sequence[BudgetResult]) -> Contenders:
     scored = [(one, split) for one in some for split in one.splits if split.score]
     compared = compare([split.score.losses for _, split in scored if split.score])
     rows = tuple(
         Contender(split, found, split is one.best)
         for (one, split), found in zip(scored, compared, strict=True)
     )
-    return SideBySide(setting, some[0].budget, some[0].budget_kind, rows)
+    return Contenders(setting, some[0].budget, some[0].budget_kind, rows)

@@ -1,7 +1,7 @@
 """Splits in every dtype side by side: at one budget, what is best of all."""
 
 from ..analysis import Analysis
-from ..analysis.side_by_side import Contender, SideBySide
+from ..analysis.side_by_side import Contender, Contenders
 from ..scoring.comparison import Verdict
 from ._base import Column, Table
 from ._setting import NAMES, setting_columns
@@ -17,7 +17,7 @@ def notes(analysis: Analysis) -> list[str]:
     return [_sentence(one) for one in analysis.dtypes]
 
 
-def _sentence(one: SideBySide) -> str:
+def _sentence(one: Contenders) -> str:
     label = f"{one.setting.label}: at" if one.setting.label else "At"
     others = [row for row in one.best_of_each if row is not one.best]
     beside = "; ".join(

@@ -24,8 +24,9 @@ class LastEpochs:
 
 
 def fault(recipe: Recipe, options: MethodOptions) -> str | None:
-    few = recipe.epochs < int(options["predictors"])
-    return f"there are {recipe.epochs} epochs. Set method_options.predictors to at most that." if few else None
+    if int(options["predictors"]) <= recipe.epochs:
+        return None
+    return f"there are {recipe.epochs} epochs. Set method_options.predictors to at most that."
 
 
 method = Method(
