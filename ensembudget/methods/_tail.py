@@ -1,6 +1,6 @@
 """The last part of training, in which the rate no longer falls to nothing and weights are gathered.
 
-Source: Izmailov et al. 2018, arXiv:1803.05407, equation 1 and algorithm 1, in whole epochs.
+Source: Izmailov et al. 2018, arXiv:1803.05407, section 3; here a cycle is whole epochs, both ends included.
 """
 
 import math
@@ -62,6 +62,6 @@ def fault(recipe: Recipe, options: MethodOptions, least: int = 1) -> str | None:
     remedy = f"method_options.start to at most {share:g}, or more" if share >= 0 else f"at least {needed:,}"
     return (
         f"start = {options['start']:g} gathers weights after epoch {begin:,} of {recipe.epochs:,}, at the"
-        " ends"
-        f" of {count:,} cycles, and {least:,} {'is' if least == 1 else 'are'} needed. Set {remedy} epochs."
+        f" ends of {count:,} cycles, and {least:,} {'is' if least == 1 else 'are'} needed."
+        f" Set {remedy} epochs."
     )

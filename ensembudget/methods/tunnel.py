@@ -6,8 +6,8 @@ both. The distance is found by doubling from 1/16 of the centre's norm until the
 most to 4 norms, and then by halving the interval 5 times: it is at most 1/32 of itself, or 1/512 of the norm,
 too short.
 
-Source: samples from one low-loss tunnel, after Fort & Jastrzebski 2019, arXiv:1906.04724, section 4, and the
-random subspaces of Fort et al. 2019, arXiv:1912.02757, section 3. The rule for the distance is ours.
+Source: samples from one low-loss tunnel, after Fort & Jastrzebski 2019, arXiv:1906.04724, and the random
+subspaces of Fort et al. 2019, arXiv:1912.02757. The rule for the distance is ours.
 """
 
 from collections.abc import Callable, Iterator

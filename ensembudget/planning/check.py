@@ -115,9 +115,8 @@ def _storable(study: Study, arm: Variant) -> None:
         others = [name for name in METHODS.usable() if unit_of(name, {}).is_network]
         raise PlanError(
             f"{' and '.join(asked)} needs members of one network each, whose weights are kept, and a member"
-            " of"
-            f" {arm.method!r} is {unit.predictors:,} predictors out of {unit.networks:,} networks. Leave it"
-            f" out, or choose a method of single networks: {', '.join(others)}."
+            f" of {arm.method!r} is {unit.predictors:,} predictors out of {unit.networks:,} networks. Leave"
+            f" it out, or choose a method of single networks: {', '.join(others)}."
         )
 
 

@@ -52,7 +52,6 @@ def _refuse_units(method: str, options: MethodOptions, name: str) -> None:
     if not unit.is_network:
         raise ArmError(
             f"a member of {name!r} is a unit of {unit.predictors:,} predictors (method {method!r}), and"
-            " widths"
-            " are counted for single networks alone. Predict from the report's plane.csv, which knows the"
-            " parameters of its units, or name an arm whose members are single networks."
+            " widths are counted for single networks alone. Predict from the report's plane.csv, which knows"
+            " the parameters of its units, or name an arm whose members are single networks."
         )

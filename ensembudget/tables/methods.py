@@ -79,15 +79,13 @@ table = Table(
         " averaged. A split of n units averages all their predictors; the budget pays for all that is stored"
         " of them (`ensembudget ls methods`).",
         "Minus wide: CNLL minus that of one unit of the first arm. Best deep ensemble: the split of"
-        " independently trained networks with the lowest CNLL. Verdict: against the lowest CNLL of all"
-        " arms. All"
-        " intervals of one column and budget hold at once, 95%, over units and test samples; those of minus"
-        " best know that the best was chosen. Arms share starts and count as independent.",
+        " independently trained networks with the lowest CNLL. Verdict: against the lowest CNLL of all arms."
+        " All intervals of one column and budget hold at once, 95%, over units and test samples; those of"
+        " minus best know that the best was chosen. Arms share starts and count as independent.",
         "Disagreement: share of test images on which two predictors of a unit name different classes."
-        " Cosines:"
-        " between two predictors' vectors of all trained weights, and of all test logits, each image's less"
-        " their mean over classes. Radius: how far the points of a tunnel lie from its centre, in norms of"
-        " the centre. All are means over pairs or points, and over the units of a pool.",
+        " Cosines: between two predictors' vectors of all trained weights, and of all test logits, each"
+        " image's less their mean over classes. Radius: how far the points of a tunnel lie from its centre,"
+        " in norms of the centre. All are means over pairs or points, and over the units of a pool.",
         "Training FLOP: of the epochs of all units of a split; what a method does after the last epoch (batch"
         " norm's statistics, a tunnel's radius) is not counted.",
     ),

@@ -143,9 +143,8 @@ def _refuse_units(planned: Plan, split: Split) -> None:
     if not unit.is_network:
         raise ExportError(
             f"members of {split.setting.label or planned.study.name!r} are units of {unit.predictors:,}"
-            " predictors"
-            f" (method {cell.method!r}), whose weights are not kept, and no format holds them. Export a split"
-            " whose members are single networks."
+            f" predictors (method {cell.method!r}), whose weights are not kept, and no format holds them."
+            " Export a split whose members are single networks."
         )
 
 

@@ -53,7 +53,7 @@ def test_the_average_is_the_mean_of_the_weights_at_the_ends(plug_in, make_cell, 
 
 
 def test_rates_are_the_recipes_own_before_the_average_and_fall_by_cycles_in_it():
-    """Izmailov et al. 2018, equation 1, with epochs in place of iterations: t goes from 0 to 1 in a cycle."""
+    """Izmailov et al. 2018, section 3: (1 - t) high + t low, t from 0 to 1 over the epochs of a cycle."""
     recipe, options = Recipe(epochs=20, learning_rate=0.1, weight_decay=0.0), {"start": 0.25, "rate": 0.6}
     cyclical = {**options, "cycle": 5, "low": 0.1}
     for epoch in range(20):
