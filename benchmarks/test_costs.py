@@ -21,7 +21,7 @@ from ensembudget.packing.network import build_network
 from ensembudget.packing.parts import parts_of
 from ensembudget.packing.streams import stream
 from ensembudget.stepping.pack import Pack, assemble
-from ensembudget.training.loop import evaluate_logits
+from ensembudget.training.evaluation import evaluate_logits
 
 EVALUATED = 500  # test images
 ROUNDS = 5

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .figures._base import Drawing
     from .landscape.probes._base import Probe
     from .laws._base import Law
+    from .methods._base import Method
     from .metrics._base import Metric
     from .modes._base import Mode
     from .stepping.ways._base import Way
@@ -156,6 +157,7 @@ DATASETS: Catalog["Dataset"] = Catalog("datasets", "dataset")
 BUDGETS: Catalog["Budget"] = Catalog("budgets", "budget")
 MODES: Catalog["Mode"] = Catalog("modes", "mode")
 DTYPES: Catalog["Dtype"] = Catalog("dtypes", "dtype")
+METHODS: Catalog["Method"] = Catalog("methods", "method")
 LAWS: Catalog["Law"] = Catalog("laws", "law")
 METRICS: Catalog["Metric"] = Catalog("metrics", "metric")
 EXECUTORS: Catalog["Executor"] = Catalog("executors", "executor")
@@ -174,6 +176,7 @@ CATALOGS: dict[str, Catalog[Any]] = {
         MODES,
         BUDGETS,
         DTYPES,
+        METHODS,
         LAWS,
         METRICS,
         EXECUTORS,

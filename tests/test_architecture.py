@@ -14,7 +14,7 @@ import ensembudget
 ROOT = Path(ensembudget.__file__).parent
 LINES = 300
 # Kinds whose parts no table or figure may name. Budget kinds are also columns, so they are not among them.
-PARTS = ("families", "datasets", "modes", "laws", "dtypes")
+PARTS = ("families", "datasets", "modes", "laws", "dtypes", "methods")
 
 
 class Import(NamedTuple):

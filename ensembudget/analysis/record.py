@@ -10,12 +10,13 @@ from .connectors import Connection
 from .crossings import Crossing
 from .curve_ranks import JudgedRanks
 from .cuts import TrainedCut
-from .dtypes import DtypeComparison
 from .histories import History
 from .laws import LawResult
+from .methods import MethodComparison
 from .periods import PeriodGrid
 from .plane import PlaneCell
 from .regimes import Sweep
+from .side_by_side import Contenders
 from .splits import BudgetResult
 from .subsets import SubsetResult
 from .tuning_share import TuningShare
@@ -39,6 +40,7 @@ class Analysis:
         tuning: How much of it is left once recipes are tuned.
         subsets: Means over disjoint subsets of training images.
         dtypes: Splits in every dtype at one budget; nothing where there is one dtype.
+        methods: Splits of every arm at one budget; nothing where all arms have one method.
         histories: What the first member of every pool recorded.
         sweeps: Regimes along the effective learning rate.
         grids: Periods over learning rate and weight decay.
@@ -59,7 +61,8 @@ class Analysis:
     crossings: tuple[Crossing, ...] = ()
     tuning: tuple[TuningShare, ...] = ()
     subsets: tuple[SubsetResult, ...] = ()
-    dtypes: tuple[DtypeComparison, ...] = ()
+    dtypes: tuple[Contenders, ...] = ()
+    methods: tuple[MethodComparison, ...] = ()
     histories: tuple[History, ...] = ()
     sweeps: tuple[Sweep, ...] = ()
     grids: tuple[PeriodGrid, ...] = ()

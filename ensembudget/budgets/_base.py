@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from torch import nn
 
@@ -16,8 +17,11 @@ class Budget:
         measure: `measure(network, task, dtype)` is the cost of one network on the meta device.
         unit: What it is counted in, as tables say it.
         suffixes: The units that may follow a number and its prefix (`40MB`); "" where none is needed.
+        paid_by: What costs it in a unit of several networks: every network that is stored, or every predictor
+            that is run.
     """
 
     measure: Callable[[nn.Module, Task, str], int]
     unit: str
     suffixes: tuple[str, ...] = ("",)
+    paid_by: Literal["networks", "predictors"] = "predictors"

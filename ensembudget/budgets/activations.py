@@ -1,7 +1,8 @@
 """The largest number of values in memory at one time during one sample's forward pass, the image included.
 
-Measured by running the network and following what it allocates and frees. An ensemble's members are added
-up, as if all ran at once: at equal parameters the sum grows like the square root of n.
+Measured by running the network and following what it allocates and frees. An ensemble's members are added up,
+and so are a unit's predictors, as if all ran at once: at equal parameters the sum grows like the square root
+of n.
 """
 
 from typing import Any

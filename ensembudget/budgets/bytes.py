@@ -24,4 +24,4 @@ def _numbers(network: nn.Module) -> dict[str, torch.Tensor]:
     return {name: tensor.detach() for name, tensor in named if tensor.is_floating_point()}
 
 
-budget = Budget(measure, "bytes", ("B", "bytes"))
+budget = Budget(measure, "bytes", ("B", "bytes"), paid_by="networks")

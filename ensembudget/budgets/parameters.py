@@ -15,4 +15,4 @@ def measure(network: nn.Module, task: Task, dtype: str) -> int:
     return sum(p.numel() for p in network.parameters())
 
 
-budget = Budget(measure, "parameters")
+budget = Budget(measure, "parameters", paid_by="networks")

@@ -64,6 +64,10 @@ SPLITS = Table(
         Column("budget_kind", "of"),
         Column("budget", "budget", ",d"),
         Column("members", "members", "d"),
+        Column(
+            "predictors", "predictors", "d", optional=True,
+            get=lambda split: split.predictors if split.predictors_per_member > 1 else None,
+        ),
         Column("width", "width", "d"),
         Column("parameters_per_member", "parameters each", ",d"),
         Column("parameters_total", "parameters", ",d"),
@@ -73,8 +77,8 @@ SPLITS = Table(
         Column("activations_per_sample", "activations", ",d"),
     ),
     summary=(
-        *NAMES, "budget", "members", "width", "parameters_total", "error_percent", "parameters_per_member",
-        "bytes_total", "flops_per_sample",
+        *NAMES, "budget", "members", "predictors", "width", "parameters_total", "error_percent",
+        "parameters_per_member", "bytes_total", "flops_per_sample",
     ),
 )  # fmt: skip
 

@@ -22,7 +22,7 @@ from ..packing.parts import Parts, parts_of
 from ..packing.streams import stream
 from ..records import Cell, Point, Task
 from ..training.history import loss_and_error
-from ..training.loop import evaluate_logits
+from ..training.evaluation import evaluate_logits
 from ..training.statistics import refit_statistics
 
 State = Mapping[str, Tensor]  # a network's parameters and buffers by name

@@ -7,12 +7,14 @@ from functools import partial
 from torch import Generator, nn
 
 from ..budgets._parse import parse_budget
-from ..catalog import BUDGETS, DTYPES, FAMILIES, MODES, WAYS
+from ..catalog import BUDGETS, DTYPES, FAMILIES, METHODS, MODES, WAYS
 from ..datasets._load import split_name
-from ..errors import EnsembudgetError, told
+from ..errors import EnsembudgetError, PlanError, told
 from ..families._build import SMALLEST_IMAGE, describe, materialise, resolve_options
 from ..families._invariance import invariant_of
-from ..records import Study, Task
+from ..methods._options import resolve_method, unit_of
+from ..records import FLOAT32, Recipe, Study, Task
+from .faults import method_faults
 from .probes import probe_faults
 from .tuning import tunable, tune_faults
 from .variants import Variant, dtypes, unswept, variant_faults, variants_of
@@ -74,6 +76,8 @@ def _repeated(study: Study) -> Iterator[str]:
 def _arm_checks(study: Study) -> Iterator[Check]:
     for arm in unswept(study):
         yield f"{_label(arm)}mode", partial(MODES.__getitem__, arm.mode)
+        yield f"{_label(arm)}method", partial(resolve_method, arm.method, arm.method_options)
+        yield f"{_label(arm)}method", partial(_storable, study, arm)
         if not FAMILIES.fault(study.family) and arm.options != study.options:
             yield f"{_label(arm)}options", partial(resolve_options, study.family, arm.options)
 
@@ -85,10 +89,36 @@ def _narrowest(family: str) -> nn.Module:
 
 def _recipe_faults(study: Study, variant: Variant, *, combined: bool) -> list[str]:
     recipe = partial(variant.recipe, study.family, study.dataset, 1)
-    faults = list(_failed([("recipe", recipe)]))
+    faults = list(_failed([("recipe", recipe)])) or _method_faults(variant, recipe().recipe)
     if combined and not FAMILIES.fault(study.family):
         faults += _contradictions(study, variant)
     return faults
+
+
+def _method_faults(variant: Variant, recipe: Recipe) -> list[str]:
+    """Why this method cannot make its units of a run by this recipe."""
+    try:
+        options = resolve_method(variant.method, variant.method_options)
+    except EnsembudgetError:
+        return []  # another check reports it
+    return method_faults(variant.method, options, recipe)
+
+
+def _storable(study: Study, arm: Variant) -> None:
+    """Refuses to keep or round what is not one ordinary network."""
+    try:
+        unit = unit_of(arm.method, arm.method_options)
+    except EnsembudgetError:
+        return  # another check reports it
+    asked = [f"dtype {name!r}" for name in dtypes(study) if name != FLOAT32]
+    asked += ["keep_weights = true"] if study.keep_weights else []
+    if asked and not unit.is_network:
+        others = [name for name in METHODS.usable() if unit_of(name, {}).is_network]
+        raise PlanError(
+            f"{' and '.join(asked)} needs members of one network each, whose weights are kept, and a member"
+            f" of {arm.method!r} is {unit.predictors:,} predictors out of {unit.networks:,} networks. Leave"
+            f" it out, or choose a method of single networks: {', '.join(others)}."
+        )
 
 
 def _label(variant: Variant) -> str:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from ..budgets._parse import parse_budget
 from ..errors import EnsembudgetError, PlanError, StudyError
 from ..families._build import resolve_options
+from ..methods._options import resolve_method
 from ..records import (
     Cell,
     Choice,
@@ -21,6 +22,7 @@ from ..records import (
     Tuning,
     Values,
 )
+from .faults import cell_faults
 from .probes import unfit_probes
 from .tuning import TuningPlace, place_of, tuned, tuning_of, validation_faults, with_choice
 from .variants import Variant, train_sizes, variants_of
@@ -83,13 +85,13 @@ def plan(
             continue
         own = [_planned(study, variant, data, *pool) for pool in sorted(pools.items())]
         cells += own
-        faults += _crop_faults([one.cell for one in own], task)
+        faults += cell_faults([one.cell for one in own], task)
         if study.tune:
             for one in own:
                 if place_of(one) not in tuning:  # subsets and dtypes share the choice of the first
                     tuning[place_of(one)] = _tuning(study.tune, variant, one.trained, choice_of)
                     tried = [combination.cell for combination in tuning[place_of(one)].combinations]
-                    faults += _crop_faults(tried, task)
+                    faults += cell_faults(tried, task)
             if all(tuning[place_of(one)].choice for one in own):
                 splits += [split.model_copy(update={"tuned": True}) for split in found]
                 cells += [with_choice(one, tuning[place_of(one)]) for one in own]
@@ -187,13 +189,12 @@ def _splits(study: Study, variant: Variant, task: Task) -> tuple[list[Split], li
 def _split(study: Study, variant: Variant, task: Task, written: str | int, members: int) -> Split | None:
     """One split, or None where its width is below the study's narrowest."""
     budget, kind = parse_budget(written, study.budget_kind)
-    options, dtype = variant.options, variant.dtype
-    least = members * cost(study.family, study.narrowest, task, kind, options=options, dtype=dtype)
+    least = members * cost(study.family, study.narrowest, task, kind, **variant.counted)
     if study.narrowest > 1 and least > budget * (1 + study.tolerance):
         return None
     found = split(
         study.family, task, budget, members, kind,
-        options=options, multiple_of=study.multiple_of, dtype=dtype,
+        multiple_of=study.multiple_of, **variant.counted,
     )  # fmt: skip
     if found.width < study.narrowest:
         return None
@@ -251,22 +252,13 @@ def _planned(study: Study, variant: Variant, data: DatasetFacts, width: int, mem
             recipe=found.recipe,
             record=study.record,
             dtype=variant.dtype,
+            method=variant.method,
+            method_options=resolve_method(variant.method, variant.method_options),
         ),
         members=members,
         origin=found.origin,
         flops_per_sample=cost(study.family, width, data.task, "flops", options=variant.options),
     )
-
-
-def _crop_faults(cells: Sequence[Cell], task: Task) -> list[str]:
-    """Why images cannot be padded as some recipe says."""
-    widest = max((cell.recipe.crop_padding for cell in cells), default=0)
-    if widest < task.image_size:
-        return []
-    return [
-        f"recipe.crop_padding {widest:,} is not below the {task.image_size} pixels of an image: some crops"
-        f" would hold nothing of it. Ask for at most {task.image_size - 1}."
-    ]
 
 
 def _tuning(

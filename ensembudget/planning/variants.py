@@ -3,14 +3,23 @@
 from collections.abc import Mapping
 from itertools import product
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 from .. import recipes
 from ..errors import StudyError, did_you_mean
 from ..families._base import OptionValue
-from ..records import FLOAT32, RecipeChoice, Setting, Study
+from ..records import FLOAT32, INDEPENDENT, MethodOptions, RecipeChoice, Setting, Study
 
 MOST_VARIANTS = 10_000  # of one study: more is a typing error
+
+
+class Counted(TypedDict):
+    """What decides the cost of a member besides its width, by the names of `planning.widths.cost`."""
+
+    options: Mapping[str, OptionValue]
+    dtype: str
+    method: str
+    method_options: MethodOptions
 
 
 class Variant(NamedTuple):
@@ -26,6 +35,8 @@ class Variant(NamedTuple):
         base: The published recipe to start from.
         overrides: Recipe fields laid over it, the swept ones among them.
         dtype: How trained weights are stored.
+        method: What a member is.
+        method_options: Those that replace the method's defaults.
     """
 
     setting: Setting
@@ -37,6 +48,14 @@ class Variant(NamedTuple):
     base: str
     overrides: Mapping[str, Any]
     dtype: str = FLOAT32
+    method: str = INDEPENDENT
+    method_options: MethodOptions = {}  # noqa: RUF012, a named tuple's default that nothing changes
+
+    @property
+    def counted(self) -> Counted:
+        return Counted(
+            options=self.options, dtype=self.dtype, method=self.method, method_options=self.method_options
+        )
 
     def recipe(self, family: str, dataset: str, width: int) -> recipes.Resolved:
         """The recipe of one width, and where its hyperparameters come from.
@@ -92,7 +111,8 @@ def unswept(study: Study) -> list[Variant]:
     """One variant an arm, before anything is swept."""
     base, shared = study.recipe.base or "default", study.recipe.overrides
     if not study.arms:
-        return [Variant(Setting(), None, "", {}, study.mode, study.options, base, shared)]
+        alone = Variant(Setting(), None, "", {}, study.mode, study.options, base, shared)
+        return [alone._replace(method=study.method, method_options=study.method_options)]
     return [
         Variant(
             setting=Setting(arm.name),
@@ -103,6 +123,8 @@ def unswept(study: Study) -> list[Variant]:
             options={**study.options, **arm.options},
             base=arm.recipe.base or base,
             overrides={**shared, **arm.recipe.overrides},
+            method=arm.method or study.method,
+            method_options={**({} if arm.method else study.method_options), **arm.method_options},
         )
         for arm in study.arms
     ]

@@ -1,7 +1,7 @@
 """From a budget to the widths that spend it."""
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from math import ceil, isfinite, sqrt
 
 from ..budgets._parse import parse_budget
@@ -10,7 +10,8 @@ from ..datasets._load import task_of
 from ..errors import PlanError
 from ..families._base import OptionValue
 from ..families._build import describe, resolve_options
-from ..records import Split, Task
+from ..methods._options import unit_of
+from ..records import FLOAT32, INDEPENDENT, MethodOptions, Split, Task
 
 WIDEST = 2**16  # wider than anyone trains; torch's own counts overflow above it
 
@@ -32,9 +33,14 @@ def cost(
     kind: str = "parameters",
     *,
     options: Mapping[str, OptionValue] | None = None,
-    dtype: str = "float32",
+    dtype: str = FLOAT32,
+    method: str = INDEPENDENT,
+    method_options: MethodOptions | None = None,
 ) -> int:
-    """What one network costs, measured on a network without memory.
+    """What one member costs, measured on a network without memory: the one place that knows.
+
+    A member is a unit of its method. Parameters and bytes are of all networks that are stored for it, FLOPs
+    and activations of all passes that predict with it; by default it is one network.
 
     Args:
         family: A family's name.
@@ -43,19 +49,26 @@ def cost(
         kind: `parameters`, `bytes`, `flops` (forward, per sample) or `activations` (per sample).
         options: Replace the family's defaults.
         dtype: How numbers are stored; only `bytes` depends on it.
+        method: What a member is.
+        method_options: Replace the method's defaults.
 
     Raises:
         PlanError: A width or option that cannot be.
-        UnknownPartError: No such family or kind of budget.
+        UnknownPartError: No such family, kind of budget or method.
 
     Example:
         >>> cost("vgg", 64, Task(100, 3, 32))
         15291300
+        >>> snapshots = {"method": "snapshots", "method_options": {"predictors": 3}}
+        >>> cost("vgg", 64, Task(100, 3, 32), **snapshots) / 15291300
+        3.0
     """
     if width > WIDEST:
         raise PlanError(f"width {width:,} is above {WIDEST:,}, the widest that is counted.")
     resolved = resolve_options(family, options or {})
-    return _cost(family, tuple(sorted(resolved.items())), task, width, kind, dtype)
+    one = _cost(family, tuple(sorted(resolved.items())), task, width, kind, dtype)
+    times: int = getattr(unit_of(method, method_options or {}), BUDGETS[kind].paid_by)
+    return times * one
 
 
 def split(
@@ -67,9 +80,11 @@ def split(
     *,
     options: Mapping[str, OptionValue] | None = None,
     multiple_of: int = 1,
-    dtype: str = "float32",
+    dtype: str = FLOAT32,
+    method: str = INDEPENDENT,
+    method_options: MethodOptions | None = None,
 ) -> Split:
-    """The width at which `members` networks together come nearest to a budget.
+    """The width at which `members` units together come nearest to a budget.
 
     Args:
         family: A family's name.
@@ -81,6 +96,8 @@ def split(
         options: Replace the family's defaults, say `{"depth": 28}`.
         multiple_of: Widths are multiples of this, at least 1.
         dtype: How numbers are stored; only `bytes` depends on it.
+        method: What a member is: by default one network.
+        method_options: Replace the method's defaults.
 
     Raises:
         PlanError: The budget cannot be read, or cannot hold so many members at the narrowest width.
@@ -94,7 +111,13 @@ def split(
     """
     amount, kind = _budget(budget, kind)
     of_dataset = task_of(task) if isinstance(task, str) else task
-    return _split(family, of_dataset, amount, members, kind, options or {}, multiple_of, dtype)
+    count = partial(
+        cost, family, task=of_dataset, options=options, dtype=dtype, method=method,
+        method_options=method_options,
+    )  # fmt: skip
+    found = _split(family, count, amount, members, kind, multiple_of)
+    predictors = unit_of(method, method_options or {}).predictors
+    return found.model_copy(update={"predictors_per_member": predictors})
 
 
 def _budget(budget: float | str, kind: str | None) -> tuple[int, str]:
@@ -106,21 +129,15 @@ def _budget(budget: float | str, kind: str | None) -> tuple[int, str]:
 
 
 def _split(
-    family: str,
-    task: Task,
-    budget: int,
-    members: int,
-    kind: str,
-    options: Mapping[str, OptionValue],
-    multiple_of: int,
-    dtype: str,
+    family: str, count: Callable[..., int], budget: int, members: int, kind: str, multiple_of: int
 ) -> Split:
+    """As `split`; `count(width, kind=...)` is what a member costs."""
     for name, value in (("members", members), ("multiple_of", multiple_of), ("budget", budget)):
         if value < 1:
             raise PlanError(f"{name} {value} is below 1, the smallest possible.")
 
     def total(width: int) -> int:
-        return members * cost(family, width, task, kind, options=options, dtype=dtype)
+        return members * count(width=width, kind=kind)
 
     narrowest = total(multiple_of)
     if narrowest > budget * (1 + TOLERANCE):
@@ -134,9 +151,8 @@ def _split(
             f" Ask for {instead}a budget of at least {narrowest:,}."
         )
     width = _nearest(total, budget, multiple_of)
-    described = describe(family, width, task, options=options)
-    flops, activations, parameters = (
-        BUDGETS[k].measure(described, task, dtype) for k in ("flops", "activations", "parameters")
+    parameters, size, flops, activations = (
+        count(width=width, kind=each) for each in ("parameters", "bytes", "flops", "activations")
     )
     return Split(
         budget=budget,
@@ -147,7 +163,7 @@ def _split(
         parameters_total=members * parameters,
         error_percent=100 * (total(width) - budget) / budget,
         flops_per_sample=members * flops,
-        bytes_total=members * BUDGETS["bytes"].measure(described, task, dtype),
+        bytes_total=members * size,
         activations_per_sample=members * activations,
     )
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import ValidationError
 
-from ..errors import DatasetError, InputError, reason
+from ..errors import ArmError, DatasetError, InputError, reason
 from ..records import Network, Plan, PublishedArm, PublishedCurve, PublishedPlane
 from ..scoring.covariance import scored_pool
 from ..scoring.pools import Pool
@@ -43,7 +43,7 @@ def plane_document(plan: Plan, pools: Sequence[Pool], csv: bytes) -> str:
 def _network(plan: Plan, arm: str) -> Network | None:
     try:
         return planned_network(plan, arm)
-    except DatasetError:
+    except (ArmError, DatasetError):
         return None
 
 

@@ -1,11 +1,11 @@
 """What flows from verb to verb: frozen records, checked when made, equal after a round trip through JSON."""
 
 from ._base import FIRST_ABI, TRAINING_ABI, Record, content_key
-from .cell import FLOAT32, STORED, Cell, Options, Recording, Run
+from .cell import FLOAT32, INDEPENDENT, STORED, Cell, MethodOptions, Options, Recording, Run
 from .cost import SplitCost
 from .fit import Fit, Reach
 from .interval import Interval
-from .member import Environment, Member
+from .member import Environment, Member, UnitFacts
 from .plan import Plan, PlannedCell, Split
 from .plane import Network, PublishedArm, PublishedCurve, PublishedPlane
 from .prediction import Extrapolation, PredictedSplit, Prediction
@@ -22,6 +22,7 @@ from .tuning import TUNING_SEED, Choice, Combination, Contest, Trial, Tune, Tuni
 __all__ = [
     "FIRST_ABI",
     "FLOAT32",
+    "INDEPENDENT",
     "STORED",
     "TRAINING_ABI",
     "TUNING_SEED",
@@ -37,6 +38,7 @@ __all__ = [
     "Interval",
     "Member",
     "MemoryLayout",
+    "MethodOptions",
     "Network",
     "Options",
     "Placed",
@@ -72,6 +74,7 @@ __all__ = [
     "Trial",
     "Tune",
     "Tuning",
+    "UnitFacts",
     "Value",
     "Values",
     "content_key",

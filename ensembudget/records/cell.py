@@ -9,10 +9,12 @@ from ._base import DOCUMENTED, FIRST_ABI, TRAINING_ABI, KeyedRecord, Record, con
 from .recipe import Recipe
 
 FLOAT32 = "float32"  # the dtype of networks as they are trained
+INDEPENDENT = "independent"  # the method whose unit is one network
 
 STORED = "stored"  # the validation context of documents that an older version may have written
 
 Options = dict[str, int | bool | str]
+MethodOptions = dict[str, int | float | bool | str]
 
 
 class Recording(KeyedRecord):
@@ -53,6 +55,9 @@ class Cell(KeyedRecord):
     Members are trained in float32. Those of another dtype are made of these: their weights are rounded to it,
     and the logits are of the rounded network.
 
+    A member is a unit of its method: one network, or several predictors whose probabilities are averaged,
+    from one training run. `method_options` are all of the method's.
+
     Subsets are disjoint draws of `train_size` images. `training_abi` says which rules of training it means;
     this version trains by the newest alone, and reads and scores members of all.
     """
@@ -75,6 +80,8 @@ class Cell(KeyedRecord):
     record: Recording | None = None
     training_abi: PositiveInt = TRAINING_ABI
     dtype: str = FLOAT32
+    method: str = INDEPENDENT
+    method_options: MethodOptions = {}
 
     @model_validator(mode="before")
     @classmethod
@@ -115,7 +122,7 @@ class Cell(KeyedRecord):
     @cached_property
     def start_key(self) -> str:
         """Of the network and the images alone, without how they are trained and what is recorded."""
-        how = {"mode", "recipe", "record", "dtype"}
+        how = {"mode", "recipe", "record", "dtype", "method", "method_options"}
         return content_key({name: fact for name, fact in self.key_facts().items() if name not in how})
 
 
@@ -139,7 +146,7 @@ class Run(Record):
     def stream_key(self) -> str:
         """Seeds the member's random streams: initial weights, order of batches, augmentation, dropout.
 
-        Neither mode nor recipe enters it: all rates of a sweep have one start for each seed, as in the code
-        of Kodryan et al. 2022, and the arms of a study are compared from equal starts.
+        Neither mode nor recipe nor method enters it: all rates of a sweep have one start for each seed, as in
+        the code of Kodryan et al. 2022, and the arms of a study are compared from equal starts.
         """
         return content_key({"start": self.cell.start_key, "seed": self.seed})

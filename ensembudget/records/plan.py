@@ -14,7 +14,11 @@ from .tuning import Tuning, Values, said
 
 
 class Split(Placed):
-    """One way to spend a budget: `members` networks of one `width`, and what they cost."""
+    """One way to spend a budget: `members` units of networks of one `width`, and what they cost.
+
+    A unit is what its method trains as one member: one network, or several whose predictions are averaged.
+    `parameters_per_member` are a unit's, as it is stored; totals are of all units.
+    """
 
     budget: PositiveInt
     budget_kind: str
@@ -26,6 +30,12 @@ class Split(Placed):
     flops_per_sample: int
     bytes_total: int
     activations_per_sample: int
+    predictors_per_member: PositiveInt = 1
+
+    @property
+    def predictors(self) -> int:
+        """How many predictions are averaged in all."""
+        return self.members * self.predictors_per_member
 
 
 class PlannedCell(Placed):
@@ -39,7 +49,7 @@ class PlannedCell(Placed):
     first_seed: NonNegativeInt = 0
     origin: Literal["tuned", "transferred", "default", "chosen"]
     chosen: Values = {}
-    flops_per_sample: PositiveInt  # of one member, forward
+    flops_per_sample: PositiveInt  # of one network in training, forward
 
     @property
     def trained(self) -> "PlannedCell":
@@ -60,7 +70,10 @@ class PlannedCell(Placed):
 
     @property
     def training_flops(self) -> float:
-        """Floating-point operations to train one member, a backward pass counted as two forward passes."""
+        """Floating-point operations to train one member, a backward pass counted as two forward passes.
+
+        They are those of its epochs; what a method does after the last is not counted.
+        """
         return 3.0 * self.flops_per_sample * self.cell.train_size * self.cell.recipe.epochs
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Discriminator, Field, NonNegativeInt, PositiveInt, Tag
 
 from ._base import DOCUMENTED, Record
-from .cell import Options, Recording
+from .cell import INDEPENDENT, MethodOptions, Options, Recording
 from .probe import ProbeChoice
 from .recipe import RecipeChoice
 from .stepping import SteppingChoice
@@ -43,6 +43,13 @@ class Arm(Record):
     """What tables call the arm. Example: `name = "sphere"`"""
     mode: str | None = None
     """Replaces the mode of the study. Example: `mode = "sphere"`"""
+    method: str | None = None
+    """Replaces the method of the study. Example: `method = "swa"`"""
+    method_options: MethodOptions = {}
+    """Options of the arm's method. An arm that names no method lays them over the study's.
+
+    Example: `method_options = { start = 0.5 }`
+    """
     options: Options = {}
     """Laid over the study's options of the family. Example: `options = { batch_norm = true }`"""
     recipe: RecipeChoice = RecipeChoice()
@@ -109,6 +116,17 @@ class Study(Record):
     """
     mode: str = "bn_wd"
     """What an update step means (`ensembudget ls modes`). Example: `mode = "sphere"`"""
+    method: str = INDEPENDENT
+    """What a member is (`ensembudget ls methods`): one network, or a unit of several predictors from one
+    training run, whose probabilities are averaged. Budgets are spent on whole units.
+
+    Example: `method = "snapshots"`
+    """
+    method_options: MethodOptions = {}
+    """Options of the method, such as how many predictors a unit has.
+
+    Example: `method_options = { predictors = 4 }`
+    """
     budget_kind: str = "parameters"
     """What budgets count (`ensembudget ls budgets`). Example: `budget_kind = "bytes"`"""
     budgets: list[str | int] = []

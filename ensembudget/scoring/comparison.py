@@ -137,6 +137,32 @@ def compare(splits: Sequence[SplitLosses], seed: int = 0) -> list[Compared]:
     return found
 
 
+def minus_lowest(splits: Sequence[SplitLosses], some: Sequence[int], seed: int = 0) -> list[Interval | None]:
+    """Each split's difference from the lowest of some of them, with intervals that hold at once.
+
+    That one was chosen for being lowest, and the intervals know it. Where a split is of a pool of one there
+    are none.
+
+    Args:
+        splits: Of one budget.
+        some: Which may be the lowest, counted from 0; at least one.
+        seed: Of the draws.
+
+    Returns:
+        One a split, in order; None for the lowest of those itself.
+    """
+    means = [float(one.losses.mean()) for one in splits]
+    lowest = min(some, key=lambda i: means[i])
+    others = [i for i in range(len(splits)) if i != lowest]
+    found: list[Interval | None] = [None] * len(splits)
+    judged = all(one.errors is not None for one in splits)
+    joint = joint_of(splits, seed) if judged else None
+    level = joint.level_from_lowest(some) if joint else 0.0
+    for i in others:
+        found[i] = joint.minus(i, lowest, level) if joint else Interval(value=means[i] - means[lowest])
+    return found
+
+
 def minus(one: SplitLosses, other: SplitLosses) -> Interval:
     """The difference of two mean losses with Student's interval; no ends where one is of a pool of one."""
     if one.errors is None or other.errors is None:

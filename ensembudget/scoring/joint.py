@@ -76,13 +76,17 @@ class Joint:
 
     @cached_property
     def level_from_best(self) -> float:
-        """The level at which, with probability 95%, no split seems worse than the best of equals.
+        """The level at which, with probability 95%, no split seems worse than the best of equals."""
+        return self.level_from_lowest(range(len(self.means)))
+
+    def level_from_lowest(self, some: Sequence[int]) -> float:
+        """The level at which all differences from the lowest of some splits hold at once, were all equal.
 
         The best of equals is the luckiest: it is chosen anew in every draw.
         """
         if len(self.means) < 3:
             return LEVEL
-        best = self._noise.argmin(0)
+        best = np.asarray(some)[self._noise[list(some)].argmin(0)]
         return self._level([self._levels(i, best) for i in range(len(self.means))])
 
     def lowest(self, some: Sequence[int]) -> Integers:

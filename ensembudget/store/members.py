@@ -57,6 +57,7 @@ def files_of(trained: "Trained", labels: Labels, environment: Environment) -> Fi
         parameters=trained.parameters,
         seconds=trained.seconds,
         environment=environment,
+        unit=trained.unit,
     )
     files: dict[str, bytes | Path] = {
         LOGITS: serialise(

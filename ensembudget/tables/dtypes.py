@@ -1,14 +1,14 @@
 """Splits in every dtype side by side: at one budget, what is best of all."""
 
 from ..analysis import Analysis
-from ..analysis.dtypes import DtypeComparison, DtypeResult
+from ..analysis.side_by_side import Contender, Contenders
 from ..scoring.comparison import Verdict
 from ._base import Column, Table
 from ._setting import NAMES, setting_columns
 from .memory_split import signed
 
 
-def records(analysis: Analysis) -> list[DtypeResult]:
+def records(analysis: Analysis) -> list[Contender]:
     return [row for one in analysis.dtypes for row in one.rows]
 
 
@@ -17,7 +17,7 @@ def notes(analysis: Analysis) -> list[str]:
     return [_sentence(one) for one in analysis.dtypes]
 
 
-def _sentence(one: DtypeComparison) -> str:
+def _sentence(one: Contenders) -> str:
     label = f"{one.setting.label}: at" if one.setting.label else "At"
     others = [row for row in one.best_of_each if row is not one.best]
     beside = "; ".join(
@@ -29,7 +29,7 @@ def _sentence(one: DtypeComparison) -> str:
     )
 
 
-def _split(row: DtypeResult) -> str:
+def _split(row: Contender) -> str:
     split = row.result.split
     return f"{split.dtype}, n = {split.members} (width {split.width})"
 
@@ -53,7 +53,7 @@ table = Table(
         Column("above", "minus best of all", "+.4f", interval=True, get="compared.above"),
         Column("best", "vs best of all", get="compared.best"),
         Column("frequency_best", "share best", ".2f", get="compared.frequency_best"),
-        Column("best_of_dtype", get=lambda row: "yes" if row.best_of_dtype else "no"),
+        Column("best_of_dtype", get=lambda row: "yes" if row.best_of_its else "no"),
     ),
     rules=(
         "Networks are trained in float32. Their weights are then stored in the dtype and read back; losses"

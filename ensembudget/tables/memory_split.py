@@ -22,6 +22,11 @@ def verdict(one: SplitResult) -> Value:
     return one.score.compared.verdict
 
 
+def predictors(one: SplitResult) -> Value:
+    """How many predictions a split averages, where a member is a unit of several."""
+    return one.split.predictors if one.split.predictors_per_member > 1 else None
+
+
 # Measured for each split by the benchmarks. People see ratios: times are one machine's on one day.
 COSTS = tuple(Column(name, get=f"cost.{name}", optional=True) for name in SplitCost.model_fields)
 RATIOS = tuple(
@@ -40,6 +45,12 @@ COST_RULE = (
 )
 
 
+UNIT_RULE = (
+    "Where predictors are given, n counts units: what one training run gives, several predictors whose"
+    " probabilities are averaged. The wide network is then the ensemble of one unit."
+)
+
+
 def records(analysis: Analysis) -> list[SplitResult]:
     return [one for budget in analysis.budgets for one in budget.splits]
 
@@ -49,7 +60,9 @@ def notes(analysis: Analysis) -> list[str]:
     said = [
         line for one in analysis.budgets for line in (sentence(one), resolved(one), unjudged(one)) if line
     ]
-    return [*said, *([COST_RULE] if any(one.cost for one in records(analysis)) else [])]
+    units = any(predictors(one) for one in records(analysis))
+    costs = any(one.cost for one in records(analysis))
+    return [*said, *([UNIT_RULE] if units else []), *([COST_RULE] if costs else [])]
 
 
 def sentence(one: BudgetResult) -> str:
@@ -134,6 +147,7 @@ table = Table(
         Column("budget_kind", get="split.budget_kind"),
         Column("budget", "budget", ",d", get="split.budget"),
         Column("members", "n", "d", get="split.members"),
+        Column("predictors", "predictors", "d", get=predictors, optional=True),
         Column("width", "width", "d", get="split.width"),
         Column("parameters_per_member", get="split.parameters_per_member"),
         Column("parameters_total", "parameters", ",d", get="split.parameters_total"),

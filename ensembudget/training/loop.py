@@ -16,19 +16,19 @@ from ..datasets._order import permutation
 from ..errors import PlanError, SteppingError
 from ..families._build import member_state
 from ..families._layers import set_dropout
-from ..packing.batches import Scale, epoch_batches, pack_images, still_draw, unpack_logits
+from ..methods._options import unit_of
+from ..packing.batches import epoch_batches, pack_images, still_draw
 from ..packing.network import single
 from ..packing.parts import Parts, parts_of
 from ..packing.streams import stream
-from ..records import TRAINING_ABI, Cell, Run, Stepping, Task
+from ..records import TRAINING_ABI, Cell, Run, Stepping, Task, UnitFacts
 from ..stepping.check import faults
 from ..stepping.pack import Pack, assemble
 from ..stepping.step import batch_losses
 from .curvature import curvature
+from .evaluation import evaluate_logits
 from .history import Recorder, loss_and_error
-from .schedules import factor
-
-EVALUATED_PIXELS = 2**16  # more at one time takes longer a sample on a CPU
+from .units import collector_of, rate_factor, unit_answers
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,11 @@ class Trained:
         validation_logits: (sample, class), float32; no samples where nothing is held out.
         test_logits: (sample, class), float32.
         weights: The network's tensors, when asked for.
-        parameters: How many it has.
+        parameters: How many are stored of the member.
         seconds: Its share of the pack's time.
         history: The folder with what was recorded, when asked for.
+        unit: How the predictors of the member differ, where it has several and did not diverge. Its logits
+            are then the logarithm of their mean probabilities.
     """
 
     run: Run
@@ -57,6 +59,7 @@ class Trained:
     parameters: int
     seconds: float
     history: Path | None = None
+    unit: UnitFacts | None = None
 
 
 def train(
@@ -76,7 +79,7 @@ def train(
         data: The cell's dataset.
         device: A torch device.
         stepping: How they are stepped; None steps all of them as grouped convolutions.
-        keep_weights: Whether to return the weights too.
+        keep_weights: Whether to return the weights too, of members that are single networks.
         on_epoch: Called with the number of epochs done, after each.
         histories: A folder for what the cell says is to be recorded; None records nothing.
 
@@ -85,21 +88,24 @@ def train(
 
     Raises:
         SteppingError: The members cannot be stepped in the way asked for.
-        PlanError: They were planned by a version that trained by other rules.
+        PlanError: They were planned by a version that trained by other rules; or weights are to be kept of
+            members that are no single networks.
     """
     began = time.perf_counter()
     cell, recipe = runs[0].cell, runs[0].cell.recipe
     stepping = stepping or Stepping(pack=len(runs))
-    _refuse(cell, stepping, device)
+    unit = unit_of(cell.method, cell.method_options)
+    _refuse(cell, stepping, device, keep_weights and not unit.is_network)
     parts = parts_of(cell, data.arrays)
     pack = assemble(runs, parts, data.task, device, stepping)
     network, optimizer = pack.network, pack.optimizer
     rates = [group["lr"] for group in optimizer.param_groups]
     recorder = _recorder(pack, parts, data.task, histories) if histories else None
+    collector = collector_of(cell)
     losses: list[Tensor] = []
     for epoch in range(recipe.epochs):
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
-            group["lr"] = rate * factor(recipe, epoch)
+            group["lr"] = rate * rate_factor(cell, epoch)
         if recipe.dropout:
             masks = [stream(run.stream_key, "dropout", epoch) for run in runs]
             set_dropout(network, recipe.dropout, masks)
@@ -111,38 +117,43 @@ def train(
         losses.append(torch.stack([pack.step(*batch, recorder) for batch in batches]).cpu())
         if recorder:
             recorder.end_epoch(epoch + 1, optimizer.param_groups[0]["lr"])
+        collector.keep(epoch, network)
         on_epoch(epoch + 1)
         if not losses[-1][-1].isfinite().any():
             break  # every member has diverged
     if recorder:
         recorder.close()
-    logits = [
-        evaluate_logits(network, part, pack.scale, len(runs))
-        for part in (parts.validation_images, parts.test_images)
-    ]
+    answers = unit_answers(collector, pack, parts, diverged=not losses[-1][-1].isfinite().any())
     steps, seconds = torch.cat(losses), (time.perf_counter() - began) / len(runs)
+    faults_at = [first_fault(steps[:, i], *(part[i] for part in answers.logits)) for i in range(len(runs))]
     return [
         Trained(
             run=run,
-            diverged_at=first_fault(steps[:, i], *(part[i] for part in logits)),
+            diverged_at=fault,
             train_loss=_by_epoch(losses, i, recipe.epochs),
-            validation_logits=logits[0][i].numpy(),
-            test_logits=logits[1][i].numpy(),
+            validation_logits=answers.validation[i].numpy(),
+            test_logits=answers.test[i].numpy(),
             weights=_weights(network, i, len(runs)) if keep_weights else None,
-            parameters=sum(p.numel() for p in network.parameters()) // len(runs),
+            parameters=unit.networks * sum(p.numel() for p in network.parameters()) // len(runs),
             seconds=seconds,
             history=histories / run.key if recorder and histories else None,
+            unit=answers.facts[i] if fault is None else None,
         )
-        for i, run in enumerate(runs)
+        for i, (run, fault) in enumerate(zip(runs, faults_at, strict=True))
     ]
 
 
-def _refuse(cell: Cell, stepping: Stepping, device: str) -> None:
+def _refuse(cell: Cell, stepping: Stepping, device: str, weightless: bool) -> None:
     """Refuses what would train to something else than was planned, or not at all."""
     if cell.training_abi != TRAINING_ABI:
         raise PlanError(
             f"these members were planned under training ABI {cell.training_abi}. This version trains under"
             f" {TRAINING_ABI}, which gives other weights. Plan the study again."
+        )
+    if weightless:
+        raise PlanError(
+            f"a member of method {cell.method!r} is no single network, and its weights are not kept. Train"
+            " without keep_weights, or by a method of single networks."
         )
     if wrong := faults(stepping, cell.recipe, device, recorded=cell.record is not None):
         raise SteppingError(" ".join(wrong))
@@ -195,35 +206,6 @@ def _recorder(pack: Pack, parts: Parts, task: Task, histories: Path) -> Recorder
         fixed_pass=fixed_pass,
         curvature=curved,
     )  # fmt: skip
-
-
-@torch.no_grad()
-def evaluate_logits(
-    network: nn.Module, images: Tensor, scale: Scale, members: int, *, pixels: int = EVALUATED_PIXELS
-) -> Tensor:
-    """Logits of every member on the same images, in evaluation mode.
-
-    Args:
-        network: A packed network of `members`.
-        images: uint8, (sample, row, column, channel), anywhere.
-        scale: Normalises the images; on the device of the network.
-        members: How many are packed.
-        pixels: Evaluated at one time, of all members together.
-
-    Returns:
-        float32 on the CPU, (member, sample, class).
-    """
-    network.eval()
-    device = scale.mean.device
-    batch = max(1, pixels // (members * max(1, images.shape[1] * images.shape[2])))
-    logits = [
-        unpack_logits(network(pack_images(scale(some.to(device)).expand(members, *some.shape))), members)
-        .float()
-        .cpu()
-        for some in images.split(batch)
-        if len(some)
-    ]
-    return torch.cat(logits, 1) if logits else torch.empty(members, 0, 1)
 
 
 def _by_epoch(losses: list[Tensor], member: int, epochs: int) -> NDArray[np.float32]:

@@ -16,7 +16,7 @@ from ..packing.batches import pack_images, scale_of
 from ..packing.network import COMPUTE_DTYPES, single
 from ..packing.parts import parts_of
 from ..records import Cell
-from .loop import evaluate_logits
+from .evaluation import evaluate_logits
 
 CALIBRATION_IMAGES = 512  # training images whose layer inputs fix the ranges
 STEPS = 255  # of an input in 8 bits

@@ -11,6 +11,7 @@ from ..analysis.cuts import cuts, wedge_cuts
 from ..analysis.dtypes import dtype_comparisons
 from ..analysis.histories import histories
 from ..analysis.laws import law_results
+from ..analysis.methods import method_comparisons
 from ..analysis.periods import grids
 from ..analysis.plane import MeasuredPlane, measured_plane
 from ..analysis.regimes import sweeps
@@ -56,6 +57,7 @@ def analyse(results: Results, costs: Mapping[SplitKey, SplitCost] | None = None)
         tuning=tuning_shares(drawn),
         subsets=subset_results(budgets),
         dtypes=dtype_comparisons(budgets),
+        methods=method_comparisons(budgets),
         histories=histories(results, arms) if recorded else (),
         sweeps=sweeps(results, arms) if recorded else (),
         grids=grids(results, arms) if recorded else (),

@@ -5,8 +5,9 @@ from typing import Any
 
 from ..analysis.splits import SplitResult, budget_results
 from ..budgets._parse import parse_budget
-from ..errors import ArgumentError, IncompleteError, PlanError
+from ..errors import ArgumentError, ExportError, IncompleteError, PlanError
 from ..executors._base import Job
+from ..methods._options import unit_of
 from ..records import Plan, Run, Setting, Split, Study
 from ..scoring.pools import Results
 from ..store import Store, Stored
@@ -78,6 +79,7 @@ def choose_export(
 
     Raises:
         ArgumentError: No such budget, split or setting, or several settings.
+        ExportError: Its members are units of several networks.
         IncompleteError: Members are missing.
     """
     planned = stored_plan(study, store)
@@ -86,6 +88,7 @@ def choose_export(
     splits = _of_setting(
         of_budget, {name: value for name, value in asked.items() if value is not None}, study
     )
+    _refuse_units(planned, splits[0])
     widths = {split.width for split in splits}
     pools = [one for one in planned.cells if one.setting == splits[0].setting and one.cell.width in widths]
     part = planned.model_copy(update={"splits": splits, "cells": pools, "tuning": []})
@@ -132,6 +135,17 @@ def _of_setting(splits: list[Split], asked: dict[str, Any], study: Study) -> lis
     raise ArgumentError(
         f"study {study.name!r} has no setting with {said} at this budget. It has {_labels(settings)}."
     )
+
+
+def _refuse_units(planned: Plan, split: Split) -> None:
+    cell = planned.cell_of(split).cell
+    unit = unit_of(cell.method, cell.method_options)
+    if not unit.is_network:
+        raise ExportError(
+            f"members of {split.setting.label or planned.study.name!r} are units of {unit.predictors:,}"
+            f" predictors (method {cell.method!r}), whose weights are not kept, and no format holds them."
+            " Export a split whose members are single networks."
+        )
 
 
 def _labels(settings: list[Setting]) -> str:

@@ -17,7 +17,7 @@ from ..datasets._load import check, load
 from ..errors import ArgumentError, ScoreError, StudyError
 from ..planning.check import study_faults
 from ..planning.plan import plan
-from ..records import Cell, RecipeChoice, Run, Stepping, Study
+from ..records import INDEPENDENT, Cell, RecipeChoice, Run, Stepping, Study
 from ..scoring.comparison import compare, split_losses
 from ..scoring.ensembles import score_pool
 from ..scoring.given import Numbers, tensor_of
@@ -95,6 +95,8 @@ def train_pool(
     recipe: Mapping[str, Any] | None = None,
     options: Mapping[str, int | bool | str] | None = None,
     mode: str = "bn_wd",
+    method: str = INDEPENDENT,
+    method_options: Mapping[str, int | float | bool | str] | None = None,
     train_size: int | None = None,
     validation_size: int = 0,
     first_seed: int = 0,
@@ -111,6 +113,8 @@ def train_pool(
         recipe: Fields of a recipe, `base` among them; the others are those of the base.
         options: Of the family.
         mode: What an update step means.
+        method: What a member is: by default one network.
+        method_options: Of the method.
         train_size: Training images; None for all that are not held out.
         validation_size: Held out: the last of the training images.
         first_seed: Members have seeds from here on.
@@ -139,8 +143,11 @@ def train_pool(
             widths=[width],
             pool=members,
             mode=mode,
+            method=method,
+            method_options=dict(method_options or {}),
             train_size=train_size,
             validation_size=validation_size,
+            keep_weights=keep_weights,
             recipe=RecipeChoice(**(recipe or {})),
         )
     except ValidationError as error:

@@ -180,6 +180,30 @@ def test_the_dtype_is_planned_run_and_reported(site):
     assert 0 < abs(rows[0]["cnll"] - rows[1]["cnll"]) < 0.1
 
 
+def test_the_method_is_planned_run_and_reported(site):
+    arms = """
+[[arms]]
+name = "whole"
+
+[[arms]]
+name = "last"
+method = "last_epochs"
+method_options = { predictors = 3 }
+"""
+    text = STUDY.replace('"foreign"', '"units"').replace("20kMAC", "60kMAC").replace("[1, 2]", "[1]")
+    (site.folder / "units.toml").write_text(text + arms)
+    assert site("run", "units.toml", "--store", "units", "--executor", "serial").code == 0
+    assert site("report", "units.toml", "--store", "units", "--out", "units-report").code == 0
+    whole, last = from_csv((site.folder / "units-report" / "methods.csv").read_text())
+    assert [row["method"] for row in (whole, last)] == ["independent", "last_epochs"]
+    # The budget is of operations: three passes of a network with a third of them.
+    assert (whole["predictors"], last["predictors"]) == (1, 3)
+    assert last["width"] == pytest.approx(whole["width"] / 3, abs=1)
+    hidden = 8 * last["width"]  # two linear layers with biases, and batch norm between them
+    assert last["parameters_total"] == 3 * (65 * hidden + 2 * hidden + 4 * hidden + 4)
+    assert 0 <= last["disagreement"] < 0.5 < last["weight_cosine"] < 1
+
+
 def test_the_format_is_exported_and_loaded_again(site):
     said = site(
         "export", "foreign.toml", "--budget", "20kMAC", "--members", 2, "--format", "npz", "--out", "shipped"

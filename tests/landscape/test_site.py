@@ -8,7 +8,7 @@ from ensembudget.families._build import describe
 from ensembudget.landscape.site import evaluate, finite, gradients, load, train_losses
 from ensembudget.packing.batches import pack_images
 from ensembudget.stepping.step import batch_losses
-from ensembudget.training.loop import evaluate_logits
+from ensembudget.training.evaluation import evaluate_logits
 from ensembudget.training.statistics import refit_statistics
 
 

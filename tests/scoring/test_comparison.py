@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from ensembudget.records import Interval
-from ensembudget.scoring.comparison import SplitLosses, Verdict, compare, joint_of, minus, split_losses
+from ensembudget.scoring.comparison import (
+    SplitLosses,
+    Verdict,
+    compare,
+    joint_of,
+    minus,
+    minus_lowest,
+    split_losses,
+)
 from ensembudget.scoring.ensembles import score_pool
 from ensembudget.scoring.joint import Joint
 from ensembudget.scoring.standard_errors import MemberErrors, Variance
@@ -64,6 +72,36 @@ def test_differences_from_the_best_of_equals_have_the_level_of_the_studentised_r
 def test_a_single_difference_has_students_level():
     joint = equals(2, 7)
     assert joint.level_from(0) == joint.level_from_best == 0.95
+
+
+def test_differences_from_the_lowest_of_one_are_those_from_it():
+    joint = equals(4, 9)
+    assert joint.level_from_lowest([2]) == joint.level_from(2)
+
+
+def test_differences_from_the_lowest_of_some_know_that_it_was_chosen():
+    """Of 6 equals, the lowest of 2: simulated from normal errors, without Student's degrees of freedom."""
+    draws = np.random.default_rng(5).normal(size=(100_000, 6))
+    away = np.abs(draws - draws[:, :2].min(1, keepdims=True)) / 2**0.5
+    expected = np.quantile(away.max(1), 0.95)
+    assert quantile(equals(6, 1e9).level_from_lowest([0, 1])) == pytest.approx(expected, abs=0.03)
+
+
+def test_differences_from_the_lowest_of_all_are_those_from_the_best():
+    splits = [split(n, 1 + 0.01 * n, noise=0.1, seed=n) for n in (1, 2, 4)]
+    found = minus_lowest(splits, range(3))
+    assert found == [None, *(one.above for one in compare(splits)[1:])]
+
+
+def test_differences_from_the_lowest_of_some_may_be_below_zero():
+    splits = [split(1, 1.0), split(2, 1.2), split(4, 1.3)]
+    found = minus_lowest(splits, [1, 2])
+    assert found[1] is None
+    assert found[0].value == pytest.approx(-0.2)
+    assert found[0].low < found[0].value < found[0].high < 0
+    without = minus_lowest([*splits[:2], lone(4, 1.3)], [1, 2])
+    assert without[0].value == pytest.approx(-0.2)
+    assert without[0].low is None
 
 
 def test_levels_of_a_few_members_are_reached_by_fresh_pools():

@@ -17,7 +17,8 @@ from ensembudget.packing.streams import stream
 from ensembudget.records import Recipe, Run, Stepping, Task
 from ensembudget.stepping.step import train_batch
 from ensembudget.stepping.ways._base import Way
-from ensembudget.training.loop import evaluate_logits, first_fault, train
+from ensembudget.training.evaluation import evaluate_logits
+from ensembudget.training.loop import first_fault, train
 from ensembudget.training.schedules import SCHEDULES, factor
 
 

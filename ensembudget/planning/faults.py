@@ -1,0 +1,31 @@
+"""Why cells cannot be trained, though each of their fields is sound."""
+
+from collections.abc import Sequence
+
+from ..catalog import METHODS
+from ..records import Cell, MethodOptions, Recipe, Task
+
+
+def cell_faults(cells: Sequence[Cell], task: Task) -> list[str]:
+    """Why some of these cells cannot be trained on such images, one sentence each."""
+    found = _crop_faults(cells, task)
+    for cell in cells:
+        found += method_faults(cell.method, cell.method_options, cell.recipe)
+    return found
+
+
+def method_faults(method: str, options: MethodOptions, recipe: Recipe) -> list[str]:
+    """Why a method cannot make its units of a run by this recipe; options are all of the method's."""
+    fault = METHODS[method].fault(recipe, options)
+    return [f"method {method!r}: {fault}"] if fault else []
+
+
+def _crop_faults(cells: Sequence[Cell], task: Task) -> list[str]:
+    """Why images cannot be padded as some recipe says."""
+    widest = max((cell.recipe.crop_padding for cell in cells), default=0)
+    if widest < task.image_size:
+        return []
+    return [
+        f"recipe.crop_padding {widest:,} is not below the {task.image_size} pixels of an image: some crops"
+        f" would hold nothing of it. Ask for at most {task.image_size - 1}."
+    ]
