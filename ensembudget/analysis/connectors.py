@@ -5,13 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..catalog import PROBES
 from ..landscape.paths import barrier
 from ..records import Interval, Point, Probed, Setting, Values
 from ..scoring.pools import FoundProbe, Results
 from .means import ANY, mean_of
 
-PATHS = ("line", "planes", "curve")
-HULL = "hull"
 RISES = (0.0, float("inf"))  # of a path: its ends are on it
 
 Reads = Callable[[Point], float | None]
@@ -25,6 +24,7 @@ class Connection:
         setting: Of the pool.
         width: Of the pool.
         kind: The probe.
+        is_hull: Whether it joins members at a centre, and not two by a path.
         options: Of the probe.
         joined: Members in one group: 2 of a path, m + 1 of an m-connector.
         found: What was measured, one a group.
@@ -45,6 +45,7 @@ class Connection:
     setting: Setting
     width: int
     kind: str
+    is_hull: bool
     options: Values
     joined: int
     found: tuple[Probed, ...]
@@ -67,7 +68,7 @@ class Connection:
     @property
     def aligned(self) -> bool | None:
         """Whether the second member was aligned to the first; None of a hull."""
-        return None if self.kind == HULL else bool(self.options["aligned"])
+        return None if self.is_hull else bool(self.options["aligned"])
 
 
 def connections(results: Results) -> tuple[Connection, ...]:
@@ -76,12 +77,13 @@ def connections(results: Results) -> tuple[Connection, ...]:
     lines: dict[tuple[str, bool], float | None] = {}
     for one in results.probes:
         subject = one.probed.subject
-        if subject.kind in (*PATHS, HULL):
+        shows = PROBES[subject.kind].shows
+        if shows in ("straight", "path", "hull"):
             options = str(sorted(subject.options.items()))
             groups.setdefault((subject.kind, options, one.planned.to_json()), []).append(one)
-        if subject.kind == "line":
+        if shows == "straight":
             place = ("".join(subject.members), bool(subject.options["aligned"]))
-            lines[place] = _rise(one.probed, train_loss)
+            lines[place] = barrier(one.probed.points, train_loss)
     return tuple(_connection(group, lines) for group in groups.values())
 
 
@@ -89,15 +91,17 @@ def _connection(group: Sequence[FoundProbe], lines: dict[tuple[str, bool], float
     planned, subject = group[0].planned, group[0].probed.subject
     found = tuple(one.probed for one in group)
     members = ["".join(one.subject.members) for one in found]
-    train = [_rise(one, train_loss) for one in found]
-    if subject.kind == HULL:
-        straight = [_hull_rise(one, train_loss, moved=False) for one in found]
+    is_hull = PROBES[subject.kind].shows == "hull"
+    rise = _hull_rise if is_hull else _path_rise
+    train = [rise(one, train_loss) for one in found]
+    if is_hull:
+        straight = [_hull_rise(one, train_loss, centre=0) for one in found]
         unaligned = straight
     else:
         aligned = bool(subject.options["aligned"])
         straight = [lines.get((key, aligned)) for key in members]
         unaligned = [lines.get((key, False)) for key in members]
-    bounds = ANY if subject.kind == HULL else RISES
+    bounds = ANY if is_hull else RISES
     facts = {
         name: mean_of([one.facts.get(name) for one in found])
         for name in ("distance", "norm", "short_end", "short_middle")
@@ -106,12 +110,13 @@ def _connection(group: Sequence[FoundProbe], lines: dict[tuple[str, bool], float
         setting=planned.setting,
         width=planned.cell.width,
         kind=subject.kind,
+        is_hull=is_hull,
         options=subject.options,
         joined=len(subject.members),
         found=found,
         train=mean_of(train, bounds),
-        test=mean_of([_rise(one, test_nll) for one in found], bounds),
-        error=mean_of([_rise(one, test_error) for one in found], bounds),
+        test=mean_of([rise(one, test_nll) for one in found], bounds),
+        error=mean_of([rise(one, test_error) for one in found], bounds),
         straight=mean_of(straight, bounds),
         unaligned=mean_of(unaligned, bounds),
         share=mean_of([_over(one, line) for one, line in zip(train, unaligned, strict=True)], bounds),
@@ -131,17 +136,16 @@ def test_error(point: Point) -> float | None:
     return point.test_error
 
 
-def _rise(found: Probed, value: Reads) -> float | None:
-    return _hull_rise(found, value) if found.subject.kind == HULL else barrier(found.points, value)
+def _path_rise(found: Probed, value: Reads) -> float | None:
+    return barrier(found.points, value)
 
 
-def _hull_rise(found: Probed, value: Reads, *, moved: bool = True) -> float | None:
-    """The value at a hull's centre minus the members' mean."""
-    before, after, *members = (value(point) for point in found.points)
-    centre, known = after if moved else before, [one for one in members if one is not None]
-    if centre is None or len(known) < len(members):
-        return None
-    return centre - float(np.mean(known))
+def _hull_rise(found: Probed, value: Reads, centre: int = 1) -> float | None:
+    """The value at a hull's centre minus the members' mean; centre 0 is before it moved."""
+    values = [value(point) for point in found.points]
+    known = [one for one in values[2:] if one is not None]
+    here = values[centre]
+    return None if here is None or len(known) < len(values) - 2 else here - float(np.mean(known))
 
 
 def _over(one: float | None, line: float | None) -> float | None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from ..catalog import PROBES
 from ..landscape.wedge_cuts import CutResult, cut_table
 from ..records import Interval, Probed, Setting, Values
 from ..scoring.pools import FoundProbe, Results
@@ -50,7 +51,7 @@ def cuts(results: Results) -> tuple[TrainedCut, ...]:
     groups: dict[tuple[str, str], list[FoundProbe]] = {}
     for one in results.probes:
         subject = one.probed.subject
-        if subject.kind == "cut":
+        if PROBES[subject.kind].shows == "cut":
             options = str(sorted(subject.options.items()))
             groups.setdefault((one.planned.to_json(), options), []).append(one)
     found = [_cut(group) for group in groups.values()]

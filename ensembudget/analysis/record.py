@@ -20,7 +20,7 @@ from .side_by_side import Contenders
 from .splits import BudgetResult
 from .subsets import SubsetResult
 from .tuning_share import TuningShare
-from .tunnels import Tunnel, TunnelTrend
+from .tunnels import MeasuredTunnel, TunnelTrend
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Analysis:
     sweeps: tuple[Sweep, ...] = ()
     grids: tuple[PeriodGrid, ...] = ()
     connections: tuple[Connection, ...] = ()
-    tunnels: tuple[Tunnel, ...] = ()
+    tunnels: tuple[MeasuredTunnel, ...] = ()
     tunnel_trends: tuple[TunnelTrend, ...] = ()
     cuts: tuple[TrainedCut, ...] = ()
     wedge: tuple[CutResult, ...] = ()

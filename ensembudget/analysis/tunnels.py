@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ..catalog import PROBES
 from ..records import Interval, PlannedCell, Probed, Setting, Values
 from ..scoring.comparison import Verdict, verdict
 from ..scoring.pools import FoundProbe, Results
@@ -14,7 +15,7 @@ POSITIVE = (0.0, float("inf"))
 
 
 @dataclass(frozen=True)
-class Tunnel:
+class MeasuredTunnel:
     """The tunnels around the members of one pool, each the mean radius over random directions.
 
     Attributes:
@@ -71,7 +72,7 @@ class TunnelTrend:
 
     field: str
     values: tuple[float, ...]
-    tunnels: tuple[Tunnel, ...]
+    tunnels: tuple[MeasuredTunnel, ...]
     difference: Interval
     relative: Interval
 
@@ -82,12 +83,12 @@ class TunnelTrend:
         return low if low == high else low._replace(arm="")
 
     @property
-    def low(self) -> Tunnel:
+    def low(self) -> MeasuredTunnel:
         """At the lowest value."""
         return self.tunnels[0]
 
     @property
-    def high(self) -> Tunnel:
+    def high(self) -> MeasuredTunnel:
         """At the highest value."""
         return self.tunnels[-1]
 
@@ -111,23 +112,23 @@ def direction(difference: Interval) -> str:
     return words.get(verdict(difference), "not judged")
 
 
-def tunnels(results: Results) -> tuple[Tunnel, ...]:
+def tunnels(results: Results) -> tuple[MeasuredTunnel, ...]:
     """The tunnels of every pool that was probed, in the order of the study's probes."""
     groups: dict[tuple[str, str], list[FoundProbe]] = {}
     for one in results.probes:
         subject = one.probed.subject
-        if subject.kind == "tunnel":
+        if PROBES[subject.kind].shows == "radius":
             options = str(sorted(subject.options.items()))
             groups.setdefault((options, one.planned.to_json()), []).append(one)
     return tuple(_tunnel(group) for group in groups.values())
 
 
-def _tunnel(group: list[FoundProbe]) -> Tunnel:
+def _tunnel(group: list[FoundProbe]) -> MeasuredTunnel:
     found = tuple(one.probed for one in group)
     radii = [one.facts["radius"] for one in found]
     norms = [one.facts["norm"] for one in found]
     relative = [r / n if r is not None and n else None for r, n in zip(radii, norms, strict=True)]
-    return Tunnel(
+    return MeasuredTunnel(
         planned=group[0].planned,
         options=found[0].subject.options,
         found=found,
@@ -140,10 +141,10 @@ def _tunnel(group: list[FoundProbe]) -> Tunnel:
     )
 
 
-def trends(found: tuple[Tunnel, ...]) -> Iterator[TunnelTrend]:
+def trends(found: tuple[MeasuredTunnel, ...]) -> Iterator[TunnelTrend]:
     """Each field that takes several values, at each combination of all others."""
     for field in ("width", *FIELDS):
-        groups: dict[str, dict[float, Tunnel]] = {}
+        groups: dict[str, dict[float, MeasuredTunnel]] = {}
         for one in found:
             value = value_of(one.planned, field)
             if value is not None:
@@ -167,7 +168,7 @@ def value_of(planned: PlannedCell, field: str) -> float | None:
     return None if value is None else float(value)
 
 
-def _without(one: Tunnel, field: str) -> str:
+def _without(one: MeasuredTunnel, field: str) -> str:
     """What a tunnel is of and by what, but for one field."""
     cell = one.planned.cell
     if field == "width":

@@ -8,11 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..analysis import Analysis
-from ..analysis.connectors import HULL, Connection
+from ..analysis.connectors import Connection
 from ._base import Drawing
 from ._style import panels, plain_ticks
-
-COLOURS = {"line": "C3", "planes": "C0", "bezier": "C2", "chain": "C1"}
 
 
 def draw(analysis: Analysis) -> Figure | None:
@@ -34,12 +32,13 @@ def draw(analysis: Analysis) -> Figure | None:
 
 
 def _of(its: Sequence[Connection], hulls: bool) -> list[Connection]:
-    return [one for one in its if (one.kind == HULL) == hulls]
+    return [one for one in its if one.is_hull == hulls]
 
 
 def _paths(axis: Axes, its: Sequence[Connection]) -> None:
+    colours = {path: f"C{number}" for number, path in enumerate(dict.fromkeys(one.path for one in its))}
     for one in its:
-        style: dict[str, Any] = {"color": COLOURS[one.path], "ls": "--" if one.aligned else "-"}
+        style: dict[str, Any] = {"color": colours[one.path], "ls": "--" if one.aligned else "-"}
         at = [point.at for point in one.found[0].points]
         losses = np.array([[_loss(p.train_loss) for p in each.points] for each in one.found])
         axis.plot(at, losses.T, lw=0.5, alpha=0.5, **style)

@@ -21,8 +21,8 @@ from ..packing.network import COMPUTE_DTYPES, single
 from ..packing.parts import Parts, parts_of
 from ..packing.streams import stream
 from ..records import Cell, Point, Task
-from ..training.history import loss_and_error
 from ..training.evaluation import evaluate_logits
+from ..training.history import loss_and_error
 from ..training.statistics import refit_statistics
 
 State = Mapping[str, Tensor]  # a network's parameters and buffers by name

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ..analysis import Analysis
-from ..analysis.connectors import HULL, Connection
+from ..analysis.connectors import Connection
 from ._base import Column, Table
 from ._setting import NAMES, setting_columns
 
@@ -11,7 +11,7 @@ ALIGNED = {True: "yes", False: "no", None: None}
 
 
 def path(one: Connection) -> str:
-    return f"hull of {one.joined}" if one.kind == HULL else one.path
+    return f"hull of {one.joined}" if one.is_hull else one.path
 
 
 def records(analysis: Analysis) -> Sequence[Connection]:

@@ -4,16 +4,16 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from ..analysis.tunnels import FIELDS, Tunnel, value_of
+from ..analysis.tunnels import FIELDS, MeasuredTunnel, value_of
 from ._base import Column, Table, Value
 from ._setting import NAMES, setting_columns
 
 
-def option(name: str) -> Callable[[Tunnel], Value]:
+def option(name: str) -> Callable[[MeasuredTunnel], Value]:
     return lambda one: one.options[name]
 
 
-def _field(field: str, one: Tunnel) -> Value:
+def _field(field: str, one: MeasuredTunnel) -> Value:
     return value_of(one.planned, field)
 
 

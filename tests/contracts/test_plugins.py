@@ -191,6 +191,7 @@ method = "last_epochs"
 method_options = { predictors = 3 }
 """
     text = STUDY.replace('"foreign"', '"units"').replace("20kMAC", "60kMAC").replace("[1, 2]", "[1]")
+    text = text.replace("keep_weights = true", "").replace('probes = [{ kind = "sharpness" }]', "")
     (site.folder / "units.toml").write_text(text + arms)
     assert site("run", "units.toml", "--store", "units", "--executor", "serial").code == 0
     assert site("report", "units.toml", "--store", "units", "--out", "units-report").code == 0

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from ...records import Point, Value, Values
 from ..site import Site
@@ -32,6 +33,10 @@ class Probe:
             in it: as many groups as the options ask for, or as the pool has. Groups that are compared with
             each other or averaged share no member.
         needs: `needs(options)` is how many members a pool must have for all that the options ask for.
+        shows: What its findings are read as. Of a `straight` line and of any other `path` between two
+            members, points from one to the other, `at` from 0 to 1; of a `hull`, the members' mean, the moved
+            centre, and the members; of a `radius`, the member, and facts `radius` and `norm`; of a `cut`, where
+            training ended in it, and the member. "" leaves them to a table of their own.
         options: With their defaults; their types are those that a study may give.
         choices: The values that a text option may take.
         fault: `fault(options, parameters)` says in a sentence why these options cannot be measured on a
@@ -41,6 +46,7 @@ class Probe:
     measure: Callable[[Site, Values, OnShare], Findings]
     groups: Callable[[int, Values], list[tuple[int, ...]]]
     needs: Callable[[Values], int]
+    shows: Literal["straight", "path", "hull", "radius", "cut", ""] = ""
     options: Mapping[str, Value] = field(default_factory=dict)
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     fault: Callable[[Values, int], str | None] = lambda options, parameters: None

@@ -29,6 +29,7 @@ probe = Probe(
     measure,
     pairs,
     pairs_need,
+    shows="path",
     options={**PAIRS, "shape": "bezier", "points": 17, **DESCENT, **CURVATURE},
     choices={"shape": ("bezier", "chain")},
     fault=fault,

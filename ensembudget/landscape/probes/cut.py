@@ -39,4 +39,6 @@ def fault(options: Values, parameters: int) -> str | None:
     return None
 
 
-probe = Probe(measure, groups, needs, options={"members": 3, "dimension": 100, **DESCENT}, fault=fault)
+probe = Probe(
+    measure, groups, needs, shows="cut", options={"members": 3, "dimension": 100, **DESCENT}, fault=fault
+)

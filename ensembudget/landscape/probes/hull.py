@@ -44,5 +44,10 @@ def fault(options: Values, parameters: int) -> str | None:
 
 
 probe = Probe(
-    measure, groups, needs, options={"directions": 2, "groups": 1, **DESCENT, **CURVATURE}, fault=fault
+    measure,
+    groups,
+    needs,
+    shows="hull",
+    options={"directions": 2, "groups": 1, **DESCENT, **CURVATURE},
+    fault=fault,
 )

@@ -24,4 +24,6 @@ def fault(options: Values, parameters: int) -> str | None:
     )
 
 
-probe = Probe(measure, pairs, pairs_need, options={**PAIRS, "points": 17, **CURVATURE}, fault=fault)
+probe = Probe(
+    measure, pairs, pairs_need, shows="straight", options={**PAIRS, "points": 17, **CURVATURE}, fault=fault
+)

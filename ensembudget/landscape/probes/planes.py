@@ -32,5 +32,10 @@ def fault(options: Values, parameters: int) -> str | None:
 
 
 probe = Probe(
-    measure, pairs, pairs_need, options={**PAIRS, "segments": 8, **DESCENT, **CURVATURE}, fault=fault
+    measure,
+    pairs,
+    pairs_need,
+    shows="path",
+    options={**PAIRS, "segments": 8, **DESCENT, **CURVATURE},
+    fault=fault,
 )

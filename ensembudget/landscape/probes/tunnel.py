@@ -39,5 +39,10 @@ def fault(options: Values, parameters: int) -> str | None:
 
 
 probe = Probe(
-    measure, groups, needs, options={"members": 3, "directions": 8, "rise": 0.5, **CURVATURE}, fault=fault
+    measure,
+    groups,
+    needs,
+    shows="radius",
+    options={"members": 3, "directions": 8, "rise": 0.5, **CURVATURE},
+    fault=fault,
 )
