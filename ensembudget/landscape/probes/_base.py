@@ -34,9 +34,9 @@ class Probe:
             each other or averaged share no member.
         needs: `needs(options)` is how many members a pool must have for all that the options ask for.
         shows: What its findings are read as. Of a `straight` line and of any other `path` between two
-            members, points from one to the other, `at` from 0 to 1; of a `hull`, the members' mean, the moved
-            centre, and the members; of a `radius`, the member, and facts `radius` and `norm`; of a `cut`, where
-            training ended in it, and the member. "" leaves them to a table of their own.
+            members, points from one to the other, `at` from 0 to 1; of a `hull`, the members' mean, the
+            moved centre, and the members; of a `radius`, the member, and facts `radius` and `norm`; of a
+            `cut`, where training ended in it, and the member. "" leaves them to a table of their own.
         options: With their defaults; their types are those that a study may give.
         choices: The values that a text option may take.
         fault: `fault(options, parameters)` says in a sentence why these options cannot be measured on a
