@@ -93,7 +93,7 @@ def _alignment(seen: Seen, at: int) -> str:
     if column.form:
         return "r"
     longest = max((len(line[at].whole) for line in seen.lines), default=0)
-    return f">{{\\raggedright\\arraybackslash}}p{{{0.45 * WIDEST:.1f}em}}" if longest > WIDEST else "l"
+    return f">{{\\raggedright\\arraybackslash}}p{{{0.4 * WIDEST:.1f}em}}" if longest > WIDEST else "l"
 
 
 def _heading(seen: Seen, at: int) -> str:
