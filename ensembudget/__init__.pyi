@@ -59,6 +59,7 @@ from .verbs.propose import ProposedStudy as ProposedStudy
 from .verbs.propose import propose as propose
 from .verbs.report import report as report
 from .verbs.run import arrange as arrange
+from .verbs.run import probe as probe
 from .verbs.run import run as run
 from .verbs.search import TrainingSource as TrainingSource
 from .verbs.search import space_of as space_of

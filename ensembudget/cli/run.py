@@ -137,11 +137,11 @@ def train(planned: "Plan", store: "Store", arrangement: "Arrangement", executor:
     failed = say_outcomes(name, outcomes, f" {len(planned.runs)} planned.")
     if not planned.study.probes:
         return failed
-    with shown(name, "probes") as on_progress:
-        outcomes = probe(planned, store, arrangement, executor, on_progress)
-    return (
-        say_outcomes(name, outcomes, f" {probe_status(planned, store).planned} planned.", "probes") or failed
-    )
+    workers, device = arrangement.place.workers, arrangement.place.device
+    with shown(name, "probes") as show:
+        outcomes = probe(planned, store, executor=executor, workers=workers, device=device, on_progress=show)
+    also = f" {probe_status(planned, store).planned} planned."
+    return say_outcomes(name, outcomes, also, "probes") or failed
 
 
 command = Command(

@@ -42,7 +42,8 @@ def evaluate(plan: Plan, store: Store, *, allow_partial: bool = False) -> Result
     if probing.missing and not allow_partial:
         raise IncompleteError(
             f"study {plan.study.name!r} lacks {probing.missing} of {probing.planned} probes in store"
-            f" {str(store.root)!r}. Measure them with `run`, or report what there is with --allow-partial."
+            f" {str(store.root)!r}. Measure them with `run` (in Python `probe`), or report what there is with"
+            " --allow-partial."
         )
     done = {key: with_histories(scored(pool), store) for key, pool in alone.items()}
     pools = tuple(replace(done[pool.planned.cell.key], planned=pool.planned) for pool in found)

@@ -126,20 +126,35 @@ def train_missing(
 def probe(
     planned: Plan,
     store: Store,
-    arrangement: Arrangement,
+    *,
     executor: str = "processes",
+    workers: int | None = None,
+    device: str = "cpu",
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> list[Outcome]:
     """Measures the probes of a plan that the store lacks, at the members that it has.
 
+    Args:
+        planned: Of a study with `probes`, whose members were trained by `run`.
+        store: Where members and probes are kept.
+        executor: `serial`, `processes` or `ray`.
+        workers: How many probes at one time; None leaves it to the executor.
+        device: A torch device, as `cpu` or `cuda`.
+        on_progress: Called as probes go on and end.
+
     Returns:
-        One outcome for each probe that was measured now.
+        One outcome for each probe that was measured now; none of pools that lack members.
+
+    Raises:
+        UnknownPartError: No such executor.
+        DeviceError: The executor's machines have no such device; fewer than one worker.
+        StoreError: The store cannot be written, or a member is damaged.
     """
-    jobs = probe_jobs(planned, store, arrangement.place)
+    (place, *_) = EXECUTORS[executor].places(device, workers, None)
+    jobs = probe_jobs(planned, store, place)
     if not jobs:
         return []
-    workers = arrangement.place.workers
-    return do_jobs(jobs, [1.0] * len(jobs), store, set(), executor, workers, on_progress)
+    return do_jobs(jobs, [1.0] * len(jobs), store, set(), executor, place.workers, on_progress)
 
 
 def _done(
