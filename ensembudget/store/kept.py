@@ -5,7 +5,7 @@ import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import rfc8785
 
@@ -198,7 +198,9 @@ def search_subject(search: Search) -> Search:
     return search.model_copy(update={"study": search.study.unplaced, "rounds": []})
 
 
-LATER = {
+# Fields of a study, and of its arms, that format 1 did not know.
+METHODS = ("method", "method_options")
+LATER = (
     "subsets",
     "recipe_at",
     "tune",
@@ -207,8 +209,10 @@ LATER = {
     "skip_corrupt",
     "first_look",
     "probes",
-}  # fields of a study that format 1 did not know
+    *METHODS,
+)
+EXCLUDED: dict[str, Any] = {**dict.fromkeys(LATER, True), "arms": {"__all__": set(METHODS)}}
 
 
 def _old_study_key(study: Study) -> str:
-    return sha256(rfc8785.dumps(study.model_dump(mode="json", exclude=LATER)))[:32]
+    return sha256(rfc8785.dumps(study.model_dump(mode="json", exclude=EXCLUDED)))[:32]
