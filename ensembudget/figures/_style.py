@@ -1,5 +1,6 @@
 """How all figures look: fonts, colours, ticks, and panels."""
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,6 +24,7 @@ STYLE: dict[Any, Any] = {
     "svg.hashsalt": "ensembudget",  # equal data, equal bytes
 }
 NLL_LABEL = "calibrated NLL, nats per sample"
+CHARACTERS = 14  # of 9 points in an inch
 
 
 def styled(drawing: Drawing, subject: Any) -> Figure | None:
@@ -57,6 +59,11 @@ def panel_rows(
     return figure, [
         list(row) for row in figure.subplots(rows, columns, sharey="col" if shared else False, squeeze=False)
     ]
+
+
+def entitle(figure: Figure, text: str) -> None:
+    """A line above all panels, broken where the figure is narrower."""
+    figure.suptitle(textwrap.fill(text, int(figure.get_figwidth() * CHARACTERS)), fontsize=9)
 
 
 def scale(count: int) -> list[Colour]:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from ..analysis import Analysis
 from ..analysis.connectors import Connection
 from ._base import Drawing
-from ._style import panels, plain_ticks
+from ._style import entitle, panels, plain_ticks
 
 
 def draw(analysis: Analysis) -> Figure | None:
@@ -27,7 +27,7 @@ def draw(analysis: Analysis) -> Figure | None:
         axis.set_ylabel("training loss, nats")
         axis.set_yscale("log")
         axis.legend(fontsize=7)
-    figure.suptitle("Between members: thick, the mean over groups; thin, each group", fontsize=9)
+    entitle(figure, "Between members: thick, the mean over groups; thin, each group")
     return figure
 
 

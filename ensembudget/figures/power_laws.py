@@ -13,7 +13,7 @@ from ..laws._fit import band, curve
 from ..records import Reach
 from ..tables.power_laws import at
 from ._base import Drawing
-from ._style import NLL_LABEL, panels, plain_ticks, scale
+from ._style import NLL_LABEL, entitle, panels, plain_ticks, scale
 
 TITLE = "Points: measured. Line and band: c + b m^a and 95%, dashed where no asymptote shows"
 MOST_NAMED = 12  # lines in a panel that a legend has room for
@@ -34,7 +34,7 @@ def draw(analysis: Analysis) -> Figure | None:
     for axes, (along, its) in zip(found, shown.items(), strict=True):
         draw_panel(axes, along, its)
     found[0].set_ylabel(NLL_LABEL)
-    figure.suptitle(TITLE, fontsize=9)
+    entitle(figure, TITLE)
     return figure
 
 

@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from ..analysis import Analysis
 from ..analysis.tunnels import TunnelTrend
 from ._base import Drawing
-from ._style import panel_rows
+from ._style import entitle, panel_rows
 
 
 def draw(analysis: Analysis) -> Figure | None:
@@ -35,7 +35,7 @@ def draw(analysis: Analysis) -> Figure | None:
             rows[1][column].legend(fontsize=6)
     rows[0][0].set_ylabel("radius, units of weights")
     rows[1][0].set_ylabel("radius over norm")
-    figure.suptitle("Tunnels: a dot for each member, lines through their means", fontsize=9)
+    entitle(figure, "Tunnels: a dot for each member, lines through their means")
     return figure
 
 
