@@ -175,6 +175,6 @@ def test_published_arms_agree_with_themselves():
                 low, high = row["difference_low"], row["difference_high"]
                 assert row["verdict"] == ("better" if high < 0 else "worse" if low > 0 else "tie")
                 assert (row["split"] == "same") == (row["members"] == head["members"])
-                if row["carried"] is not None:
+                if row.get("carried") is not None:
                     assert row["split"] == ("changed" if row["carried_low"] > 0 else "not told apart")
                     assert row["carried"] >= 0
