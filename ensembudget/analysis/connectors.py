@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 import numpy as np
 
@@ -10,10 +11,14 @@ from ..landscape.paths import barrier
 from ..records import Interval, Point, Probed, Setting, Values
 from ..scoring.pools import FoundProbe, Results
 from .means import ANY, mean_of
+from .probes import grouped
 
 RISES = (0.0, float("inf"))  # of a path: its ends are on it
 
 Reads = Callable[[Point], float | None]
+TRAIN: Reads = attrgetter("train_loss")
+TEST: Reads = attrgetter("test_nll")
+ERROR: Reads = attrgetter("test_error")
 
 
 @dataclass(frozen=True)
@@ -73,18 +78,12 @@ class Connection:
 
 def connections(results: Results) -> tuple[Connection, ...]:
     """Every path and hull that was measured, in the order of the study's probes."""
-    groups: dict[tuple[str, str, str], list[FoundProbe]] = {}
-    lines: dict[tuple[str, bool], float | None] = {}
-    for one in results.probes:
-        subject = one.probed.subject
-        shows = PROBES[subject.kind].shows
-        if shows in ("straight", "path", "hull"):
-            options = str(sorted(subject.options.items()))
-            groups.setdefault((subject.kind, options, one.planned.to_json()), []).append(one)
-        if shows == "straight":
-            place = ("".join(subject.members), bool(subject.options["aligned"]))
-            lines[place] = barrier(one.probed.points, train_loss)
-    return tuple(_connection(group, lines) for group in groups.values())
+    lines = {
+        ("".join(one.subject.members), bool(one.subject.options["aligned"])): _path_rise(one, TRAIN)
+        for group in grouped(results, "straight")
+        for _, one in group
+    }
+    return tuple(_connection(group, lines) for group in grouped(results, "straight", "path", "hull"))
 
 
 def _connection(group: Sequence[FoundProbe], lines: dict[tuple[str, bool], float | None]) -> Connection:
@@ -93,9 +92,9 @@ def _connection(group: Sequence[FoundProbe], lines: dict[tuple[str, bool], float
     members = ["".join(one.subject.members) for one in found]
     is_hull = PROBES[subject.kind].shows == "hull"
     rise = _hull_rise if is_hull else _path_rise
-    train = [rise(one, train_loss) for one in found]
+    train = [rise(one, TRAIN) for one in found]
     if is_hull:
-        straight = [_hull_rise(one, train_loss, centre=0) for one in found]
+        straight = [_hull_rise(one, TRAIN, centre=0) for one in found]
         unaligned = straight
     else:
         aligned = bool(subject.options["aligned"])
@@ -115,25 +114,13 @@ def _connection(group: Sequence[FoundProbe], lines: dict[tuple[str, bool], float
         joined=len(subject.members),
         found=found,
         train=mean_of(train, bounds),
-        test=mean_of([rise(one, test_nll) for one in found], bounds),
-        error=mean_of([rise(one, test_error) for one in found], bounds),
+        test=mean_of([rise(one, TEST) for one in found], bounds),
+        error=mean_of([rise(one, ERROR) for one in found], bounds),
         straight=mean_of(straight, bounds),
         unaligned=mean_of(unaligned, bounds),
         share=mean_of([_over(one, line) for one, line in zip(train, unaligned, strict=True)], bounds),
         **facts,
     )
-
-
-def train_loss(point: Point) -> float | None:
-    return point.train_loss
-
-
-def test_nll(point: Point) -> float | None:
-    return point.test_nll
-
-
-def test_error(point: Point) -> float | None:
-    return point.test_error
 
 
 def _path_rise(found: Probed, value: Reads) -> float | None:

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from ..catalog import PROBES
 from ..landscape.wedge_cuts import CutResult, cut_table
 from ..records import Interval, Probed, Setting, Values
 from ..scoring.pools import FoundProbe, Results
 from .means import mean_of
+from .probes import grouped
 
 # A cut succeeds where its training accuracy is at least this share of the whole network's: the measure
 # of Li et al. 2018, arXiv:1804.08838, for the intrinsic dimension.
@@ -48,13 +48,7 @@ class TrainedCut:
 
 def cuts(results: Results) -> tuple[TrainedCut, ...]:
     """Every dimension at every pool, ascending."""
-    groups: dict[tuple[str, str], list[FoundProbe]] = {}
-    for one in results.probes:
-        subject = one.probed.subject
-        if PROBES[subject.kind].shows == "cut":
-            options = str(sorted(subject.options.items()))
-            groups.setdefault((one.planned.to_json(), options), []).append(one)
-    found = [_cut(group) for group in groups.values()]
+    found = [_cut(group) for group in grouped(results, "cut")]
     return tuple(sorted(found, key=lambda one: (one.setting.label, one.width, one.dimension)))
 
 

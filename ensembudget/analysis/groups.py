@@ -28,11 +28,12 @@ def groups_of(
     found: dict[str, list[Pool]] = {}
     for pool in results.pools:
         if chosen(pool.planned.cell):
-            found.setdefault(_without(pool.planned.cell, swept), []).append(pool)
+            found.setdefault(without(pool.planned.cell, swept), []).append(pool)
     return [Group(_shared_arm(pools, arms), tuple(pools)) for pools in found.values()]
 
 
-def _without(cell: Cell, swept: Mapping[str, object]) -> str:
+def without(cell: Cell, swept: Mapping[str, object]) -> str:
+    """All that determines a cell's members, but for swept fields of the recipe."""
     recipe = cell.recipe.model_copy(update=swept)
     return cell.model_copy(update={"recipe": recipe}).to_json()
 

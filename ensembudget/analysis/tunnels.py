@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..catalog import PROBES
 from ..records import Interval, PlannedCell, Probed, Setting, Values
 from ..scoring.comparison import Verdict, verdict
 from ..scoring.pools import FoundProbe, Results
+from .groups import without
 from .means import difference_of, mean_of
+from .probes import grouped
 
 # What tunnels are measured against: fields of the recipe, and the width.
 FIELDS = ("learning_rate", "effective_learning_rate", "weight_decay", "dropout", "batch_size")
@@ -114,13 +115,7 @@ def direction(difference: Interval) -> str:
 
 def tunnels(results: Results) -> tuple[MeasuredTunnel, ...]:
     """The tunnels of every pool that was probed, in the order of the study's probes."""
-    groups: dict[tuple[str, str], list[FoundProbe]] = {}
-    for one in results.probes:
-        subject = one.probed.subject
-        if PROBES[subject.kind].shows == "radius":
-            options = str(sorted(subject.options.items()))
-            groups.setdefault((options, one.planned.to_json()), []).append(one)
-    return tuple(_tunnel(group) for group in groups.values())
+    return tuple(_tunnel(group) for group in grouped(results, "radius"))
 
 
 def _tunnel(group: list[FoundProbe]) -> MeasuredTunnel:
@@ -170,10 +165,9 @@ def value_of(planned: PlannedCell, field: str) -> float | None:
 
 def _without(one: MeasuredTunnel, field: str) -> str:
     """What a tunnel is of and by what, but for one field."""
-    cell = one.planned.cell
+    cell, swept = one.planned.cell, {}
     if field == "width":
         cell = cell.model_copy(update={"width": 1})
     else:
-        still = {"learning_rate": 1.0, "batch_size": 2}.get(field, 0.0)
-        cell = cell.model_copy(update={"recipe": cell.recipe.model_copy(update={field: still})})
-    return f"{cell.to_json()} {sorted(one.options.items())}"
+        swept[field] = type(getattr(cell.recipe, field))()
+    return f"{without(cell, swept)} {sorted(one.options.items())}"
