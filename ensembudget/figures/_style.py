@@ -82,6 +82,11 @@ def side_legend(axes: Axes, **options: Any) -> None:
     axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), **options)
 
 
+def or_nan(value: float | None) -> float:
+    """A number for matplotlib, which leaves out what is none."""
+    return float("nan") if value is None else value
+
+
 def short(value: float) -> str:
     """A number as people write budgets.
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from ..analysis import Analysis
 from ..analysis.connectors import Connection
 from ._base import Drawing
-from ._style import entitle, panels, plain_ticks
+from ._style import entitle, or_nan, panels, plain_ticks
 
 
 def draw(analysis: Analysis) -> Figure | None:
@@ -40,7 +40,7 @@ def _paths(axis: Axes, its: Sequence[Connection]) -> None:
     for one in its:
         style: dict[str, Any] = {"color": colours[one.path], "ls": "--" if one.aligned else "-"}
         at = [point.at for point in one.found[0].points]
-        losses = np.array([[_loss(p.train_loss) for p in each.points] for each in one.found])
+        losses = np.array([[or_nan(p.train_loss) for p in each.points] for each in one.found])
         axis.plot(at, losses.T, lw=0.5, alpha=0.5, **style)
         axis.plot(at, losses.mean(0), lw=1.8, label=one.path + ", aligned" * bool(one.aligned), **style)
     axis.set_xlabel("position between two members, share of the path")
@@ -56,7 +56,7 @@ def _hulls(axis: Axes, its: Sequence[Connection]) -> None:
     }
     for (label, row), colour in zip(rows.items(), ("C3", "C0", "0.4"), strict=True):
         points = [
-            (one.joined - 1, float(np.mean([_loss(p.train_loss) for p in each.points[row]])))
+            (one.joined - 1, float(np.mean([or_nan(p.train_loss) for p in each.points[row]])))
             for one in its
             for each in one.found
         ]
@@ -65,10 +65,6 @@ def _hulls(axis: Axes, its: Sequence[Connection]) -> None:
         axis.plot(places, means, lw=1.6, color=colour, label=label)
     plain_ticks(axis, places)
     axis.set_xlabel("m: m + 1 members are joined")
-
-
-def _loss(value: float | None) -> float:
-    return float("nan") if value is None else value
 
 
 figure = Drawing(draw)

@@ -8,7 +8,7 @@ from ..analysis import Analysis
 from ..analysis.cuts import SUCCESS, TrainedCut
 from ..records import Point
 from ._base import Drawing
-from ._style import panels
+from ._style import or_nan, panels
 
 READS: dict[str, Callable[[Point], float | None]] = {
     "training loss, nats": lambda point: point.train_loss,
@@ -28,7 +28,7 @@ def draw(analysis: Analysis) -> Figure | None:
         for axis, (label, value) in zip(axes, READS.items(), strict=True):
             colour, mean = f"C{number}", []
             for one in its:
-                values = [_number(value(each.points[0])) for each in one.found]
+                values = [or_nan(value(each.points[0])) for each in one.found]
                 mean.append(sum(values) / len(values))
                 axis.plot([one.dimension] * len(values), values, "o", ms=3.5, color=colour, alpha=0.6)
             axis.plot([one.dimension for one in its], mean, lw=1.4, color=colour, label=name)
@@ -41,10 +41,6 @@ def draw(analysis: Analysis) -> Figure | None:
     axes[1].legend(fontsize=7)
     figure.suptitle("Random cuts: dotted, the error below which a cut succeeds", fontsize=9)
     return figure
-
-
-def _number(value: float | None) -> float:
-    return float("nan") if value is None else value
 
 
 figure = Drawing(draw)
