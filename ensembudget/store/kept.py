@@ -47,6 +47,7 @@ class Shelf(Generic[Kept, Subject]):
         model: Its record.
         subject: What one is of.
         remedy: What to do where one is damaged.
+        key: Of a subject.
         old_key: The key that format 1 had for a subject; None where documents lie under their key alone, and
             no other is looked at.
     """
@@ -56,6 +57,7 @@ class Shelf(Generic[Kept, Subject]):
     model: type[Kept]
     subject: Callable[[Kept], Subject]
     remedy: str
+    key: Callable[[Subject], str] = record_key
     old_key: Callable[[Subject], str] | None = None
 
     def find(self, subject: Subject) -> Kept | None:
@@ -118,7 +120,7 @@ class Shelf(Generic[Kept, Subject]):
 
     def _own(self, subject: Subject) -> Iterator[Path]:
         """Its key's places: the second where the first is another's, and so on."""
-        key = record_key(subject)
+        key = self.key(subject)
         return (self._path(key if number == 1 else f"{key}-{number}") for number in itertools.count(1))
 
     def _path(self, name: str) -> Path:
@@ -157,7 +159,7 @@ def plans(root: Path) -> Shelf[Plan, Study]:
         Plan,
         lambda plan: plan.study.unplaced,
         "`run` the study again: that plans it anew.",
-        _old_study_key,
+        old_key=_old_study_key,
     )
 
 
@@ -168,7 +170,7 @@ def searches(root: Path) -> Shelf[Search, Search]:
         Search,
         search_subject,
         "It says what the search has spent: restore it, or delete it to spend from 0 again.",
-        lambda search: sha256(canonical([_old_study_key(search.study), search.arm, search.budget])),
+        old_key=lambda search: sha256(canonical([_old_study_key(search.study), search.arm, search.budget])),
     )
 
 
@@ -179,7 +181,7 @@ def choices(root: Path) -> Shelf[Choice, Contest]:
         Choice,
         lambda choice: choice.contest,
         "Delete it: `tune` makes it again from the members that are there.",
-        record_key,  # format 1 had no choices
+        old_key=record_key,  # format 1 had no choices
     )
 
 
@@ -190,6 +192,7 @@ def probes(root: Path) -> Shelf[Probed, ProbeSubject]:
         Probed,
         lambda probed: probed.subject,
         "Delete it: `run` measures it again at the members that are there.",
+        key=lambda subject: subject.key,
     )
 
 

@@ -6,7 +6,7 @@ from ..errors import IncompleteError
 from ..records import Plan
 from ..scoring.pools import Results, pools_of, scored, with_histories
 from ..store import Store
-from .probing import found_probes, probe_status
+from .probing import probe_status
 
 
 def evaluate(plan: Plan, store: Store, *, allow_partial: bool = False) -> Results:
@@ -47,4 +47,4 @@ def evaluate(plan: Plan, store: Store, *, allow_partial: bool = False) -> Result
         )
     done = {key: with_histories(scored(pool), store) for key, pool in alone.items()}
     pools = tuple(replace(done[pool.planned.cell.key], planned=pool.planned) for pool in found)
-    return Results(plan, pools, tuple(found_probes(plan, store)), probing.missing)
+    return Results(plan, pools, probing.found, probing.missing)

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from ..executors._base import Job
 from ..planning.probes import PlannedProbe, probes_of
-from ..records import Plan, Probed, ProbeSubject, Run, Stepping
+from ..records import Plan, ProbeSubject, Run, Stepping
 from ..scoring.pools import FoundProbe
 from ..stepping.place import Place
 from ..store import Store
@@ -29,15 +29,15 @@ class ProbeStatus(NamedTuple):
 
     Attributes:
         planned: Measurements, as far as is known while members are missing.
-        done: Those that the store has.
+        found: What the store has of them, with the pools that they are of.
     """
 
     planned: int
-    done: int
+    found: tuple[FoundProbe, ...]
 
     @property
     def missing(self) -> int:
-        return self.planned - self.done
+        return self.planned - len(self.found)
 
 
 def probings(planned: Plan, store: Store) -> list[Probing]:
@@ -59,12 +59,13 @@ def probings(planned: Plan, store: Store) -> list[Probing]:
 
 
 def probe_status(planned: Plan, store: Store) -> ProbeStatus:
-    """How many probes a plan has, and how many of them a store has."""
+    """How many probes a plan has, and what a store has of them."""
     known = probings(planned, store)
     pools = {one.probe.planned.cell.key for one in known}
     later = [one for one in probes_of(planned) if one.planned.cell.key not in pools]
-    done = sum(store.saved_probe(one.subject) is not None for one in known)
-    return ProbeStatus(len(known) + sum(one.measurements for one in later), done)
+    saved = [(one.probe.planned, store.saved_probe(one.subject)) for one in known]
+    found = tuple(FoundProbe(pool, probed) for pool, probed in saved if probed)
+    return ProbeStatus(len(known) + sum(one.measurements for one in later), found)
 
 
 def probe_jobs(planned: Plan, store: Store, place: Place) -> list[Job]:
@@ -84,11 +85,3 @@ def probe_jobs(planned: Plan, store: Store, place: Place) -> list[Job]:
         )
         for one in missing.values()
     ]
-
-
-def found_probes(planned: Plan, store: Store) -> list[FoundProbe]:
-    """What the store's probes found, with the pools that they are of."""
-    saved: list[tuple[Probing, Probed | None]] = [
-        (one, store.saved_probe(one.subject)) for one in probings(planned, store)
-    ]
-    return [FoundProbe(one.probe.planned, found) for one, found in saved if found]
