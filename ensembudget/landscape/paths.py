@@ -21,8 +21,7 @@ SAMPLED = 4  # points of a curve in each step, one from each quarter of it
 
 def between(start: Tensor, end: Tensor, shares: Sequence[float]) -> Tensor:
     """Points of the straight line, at shares of its length from 0 to 1, (point, parameter)."""
-    at = torch.tensor(shares, dtype=start.dtype)[:, None]
-    return (1 - at) * start + at * end
+    return along(torch.stack([start, end]), shares)
 
 
 def spread(count: int) -> list[float]:

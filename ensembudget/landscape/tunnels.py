@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.linalg import eigh_tridiagonal
 from torch import Generator, Tensor, nn
 
+from ..methods.tunnel import bracket
 from ..packing.batches import pack_images
 from ..training.curvature import hessian_of, without_memory
 from .site import Site, train_losses
@@ -48,21 +49,14 @@ def radii(site: Site, centre: Tensor, units: Tensor, rise: float) -> Tensor:
     """
     limit = train_losses(site, centre[None])[0] + rise
 
-    def inside(at: Tensor) -> Tensor:
-        return train_losses(site, centre + at[:, None] * units) <= limit
+    def risen(at: Tensor) -> Tensor:
+        return ~(
+            train_losses(site, centre + at[:, None] * units) <= limit
+        )  # a loss that is no number has risen
 
-    low, high = torch.zeros(len(units)), torch.full((len(units),), FIRST * float(centre.norm()))
-    open_still = inside(high)
-    for _ in range(DOUBLINGS):
-        if not open_still.any():
-            break
-        low, high = torch.where(open_still, high, low), torch.where(open_still, 2 * high, high)
-        open_still &= inside(high)
-    for _ in range(HALVINGS):
-        middle = (low + high) / 2
-        within = inside(middle)
-        low, high = torch.where(within, middle, low), torch.where(within, high, middle)
-    return torch.where(open_still, torch.inf, (low + high) / 2)
+    first = torch.full((len(units),), FIRST * float(centre.norm()))
+    low, high = bracket(risen, first, DOUBLINGS, HALVINGS)
+    return (low + high) / 2
 
 
 def short_directions(site: Site, point: Tensor, threshold: float, generator: Generator) -> float:

@@ -22,32 +22,39 @@ from ._packed import Weights, by_member, copied, normals, norms, put, trained
 FIRST, DOUBLINGS, HALVINGS = 1 / 16, 6, 5  # of the distance, in norms of the centre
 
 
-def largest(risen: Callable[[Tensor], Tensor], members: int) -> Tensor:
-    """The largest distance at which each member's loss has not risen too far, (member,), from below.
+def bracket(
+    risen: Callable[[Tensor], Tensor], first: Tensor, doublings: int, halvings: int
+) -> tuple[Tensor, Tensor]:
+    """Distances within which each loss has not risen too far, and beyond which it has, (loss,) each.
 
     Args:
-        risen: Whether it has, (member,), at these distances, (member,), in norms of the centre.
-        members: How many.
+        risen: Whether each has, (loss,), at these distances, (loss,).
+        first: Where each is asked first, (loss,).
+        doublings: How often a distance is doubled at most, until its loss has risen.
+        halvings: How often the interval is halved then.
+
+    Returns:
+        The ends of the last intervals; the upper one is infinite where the loss never rises.
 
     Example:
-        >>> largest(lambda distances: distances > torch.tensor([0.02, 0.3, 100.0]), 3).tolist()
-        [0.01953125, 0.296875, 4.0]
+        >>> first = torch.full((3,), 1 / 16)
+        >>> bracket(lambda distances: distances > torch.tensor([0.02, 0.3, 100.0]), first, 6, 5)
+        (tensor([0.0195, 0.2969, 4.0000]), tensor([0.0215, 0.3047,    inf]))
     """
-    low = torch.zeros(members, dtype=torch.float64)
-    high = torch.full_like(low, FIRST)
-    found = torch.zeros(members, dtype=torch.bool)
-    for _ in range(DOUBLINGS + 1):
+    low, high = torch.zeros_like(first), first
+    found = torch.zeros_like(first, dtype=torch.bool)
+    for _ in range(doublings + 1):
         found |= risen(high)
         low = torch.where(found, low, high)
         if found.all():
             break
         high = torch.where(found, high, 2 * high)
     high = torch.where(found, high, low)
-    for _ in range(HALVINGS):
+    for _ in range(halvings):
         middle = (low + high) / 2
         over = risen(middle)
         low, high = torch.where(over, low, middle), torch.where(over, middle, high)
-    return low
+    return low, torch.where(found, high, torch.inf)
 
 
 class Tunnel:
@@ -87,7 +94,8 @@ def _moved(finished: Finished, centre: Weights, step: Weights, ceiling: Tensor) 
         move(distances)
         return ~(finished.losses() <= ceiling)  # a loss that is no number has risen
 
-    distances = largest(risen, finished.members)
+    first = torch.full((finished.members,), FIRST, dtype=torch.float64)
+    distances, _ = bracket(risen, first, DOUBLINGS, HALVINGS)
     move(distances)
     return distances
 

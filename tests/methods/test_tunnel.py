@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ensembudget.methods.tunnel import DOUBLINGS, FIRST, HALVINGS, largest
+from ensembudget.methods.tunnel import DOUBLINGS, FIRST, HALVINGS, bracket
 from ensembudget.packing.batches import scale_of
 from ensembudget.packing.parts import parts_of
 from ensembudget.packing.streams import stream
@@ -22,17 +22,20 @@ FARTHEST = FIRST * 2**DOUBLINGS
 @given(st.lists(st.floats(1e-3, 10), min_size=1, max_size=5))
 def test_the_largest_distance_is_just_below_where_the_loss_has_risen(walls):
     wall = torch.tensor(walls, dtype=torch.float64)
-    found = largest(lambda distances: distances > wall, len(walls))
-    for distance, true in zip(found.tolist(), walls, strict=True):
+    first = torch.full_like(wall, FIRST)
+    found = bracket(lambda distances: distances > wall, first, DOUBLINGS, HALVINGS)
+    for distance, beyond, true in zip(*(one.tolist() for one in found), walls, strict=True):
         if true >= FARTHEST:
-            assert distance == FARTHEST
+            assert (distance, beyond) == (FARTHEST, np.inf)
         else:
             step = max(FIRST, distance) * 2.0**-HALVINGS
-            assert distance <= true <= distance + step
+            assert distance <= true <= beyond <= distance + step
 
 
 def test_a_loss_that_is_never_low_gives_no_distance():
-    assert largest(lambda distances: torch.ones(2, dtype=torch.bool), 2).tolist() == [0, 0]
+    first = torch.full((2,), FIRST)
+    low, _ = bracket(lambda distances: torch.ones(2, dtype=torch.bool), first, DOUBLINGS, HALVINGS)
+    assert low.tolist() == [0, 0]
 
 
 RISE = 0.2
