@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from ..records import INDEPENDENT, Interval, Setting, UnitFacts
+from ..records import INDEPENDENT, Interval, UnitFacts
 from ..scoring.comparison import minus_lowest
 from .side_by_side import Contender, Contenders, side_by_side
 from .splits import BudgetResult, SplitResult
@@ -44,14 +44,12 @@ class MethodComparison:
     """The splits of one budget, of every arm of a study with several methods.
 
     Attributes:
-        setting: What they share of the study's axes.
-        rows: In the order of arms, then of members.
+        contenders: These splits.
+        rows: What else is known of each, in their order.
         deep: The best deep ensemble; None where no arm trains independent networks.
     """
 
-    setting: Setting
-    budget: int
-    budget_kind: str
+    contenders: Contenders
     rows: tuple[MethodResult, ...]
     deep: MethodResult | None
 
@@ -71,7 +69,7 @@ def _comparison(one: Contenders) -> MethodComparison:
     gaps = minus_lowest(losses, deep) if deep else [None] * len(losses)
     rows = tuple(_result(row, gap) for row, gap in zip(one.rows, gaps, strict=True))
     best = next((row for row in rows if _is_deep(row.contender) and row.from_deep is None), None)
-    return MethodComparison(one.setting, one.budget, one.budget_kind, rows, best)
+    return MethodComparison(one, rows, best)
 
 
 def _is_deep(row: Contender) -> bool:

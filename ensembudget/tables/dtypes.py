@@ -1,11 +1,10 @@
 """Splits in every dtype side by side: at one budget, what is best of all."""
 
 from ..analysis import Analysis
-from ..analysis.side_by_side import Contender, Contenders
-from ..scoring.comparison import Verdict
+from ..analysis.side_by_side import Contender
 from ._base import Column, Table
+from ._contenders import sentence
 from ._setting import NAMES, setting_columns
-from .memory_split import signed
 
 
 def records(analysis: Analysis) -> list[Contender]:
@@ -14,27 +13,8 @@ def records(analysis: Analysis) -> list[Contender]:
 
 def notes(analysis: Analysis) -> list[str]:
     """What each budget comes to: the best of all, and the best of every dtype beside it."""
-    return [_sentence(one) for one in analysis.dtypes]
+    return [sentence(one, "in any dtype", "dtype", lambda split: split.dtype) for one in analysis.dtypes]
 
-
-def _sentence(one: Contenders) -> str:
-    label = f"{one.setting.label}: at" if one.setting.label else "At"
-    others = [row for row in one.best_of_each if row is not one.best]
-    beside = "; ".join(
-        f"{_split(row)}: {signed(row.compared.above)}, {_WORDS[row.compared.best]}" for row in others
-    )
-    return (
-        f"{label} {one.budget:,} {one.budget_kind} the best in any dtype is {_split(one.best)}, CNLL"
-        f" {one.best.score.cnll.value:.4f}. The best of each other dtype, minus that: {beside}."
-    )
-
-
-def _split(row: Contender) -> str:
-    split = row.result.split
-    return f"{split.dtype}, n = {split.members} (width {split.width})"
-
-
-_WORDS = {Verdict.TIE: "a tie", Verdict.WORSE: "worse", Verdict.NOT_JUDGED: "not judged"}
 
 table = Table(
     "dtypes",

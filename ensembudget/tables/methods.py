@@ -3,11 +3,10 @@
 from collections.abc import Callable
 
 from ..analysis import Analysis
-from ..analysis.methods import MethodComparison, MethodResult
-from ..scoring.comparison import Verdict
+from ..analysis.methods import MethodResult
 from ._base import Column, Table
+from ._contenders import sentence
 from ._setting import NAMES, setting_columns
-from .memory_split import signed
 
 
 def records(analysis: Analysis) -> list[MethodResult]:
@@ -16,31 +15,9 @@ def records(analysis: Analysis) -> list[MethodResult]:
 
 def notes(analysis: Analysis) -> list[str]:
     """What each budget comes to: the best of all, and the best of every other arm beside it."""
-    return [_sentence(one) for one in analysis.methods]
-
-
-def _sentence(one: MethodComparison) -> str:
-    label = f"{one.setting.label}: at" if one.setting.label else "At"
-    each = [row for row in one.rows if row.contender.best_of_its]
-    best = next(row for row in one.rows if row.contender.compared.best == Verdict.BEST)
-    beside = "; ".join(
-        f"{_split(row)}: {signed(row.contender.compared.above)}, {_WORDS[row.contender.compared.best]}"
-        for row in each
-        if row is not best
-    )
-    return (
-        f"{label} {one.budget:,} {one.budget_kind} the best of all arms is {_split(best)}, CNLL"
-        f" {best.contender.score.cnll.value:.4f}. The best of each other arm, minus that: {beside}."
-    )
-
-
-def _split(row: MethodResult) -> str:
-    split = row.result.split
-    units = f"{split.members} x {split.predictors_per_member}" if split.predictors_per_member > 1 else ""
-    return f"{split.arm}, n = {units or split.members} (width {split.width})"
-
-
-_WORDS = {Verdict.TIE: "a tie", Verdict.WORSE: "worse", Verdict.NOT_JUDGED: "not judged"}
+    return [
+        sentence(one.contenders, "of all arms", "arm", lambda split: split.arm) for one in analysis.methods
+    ]
 
 
 def _fact(name: str) -> Callable[[MethodResult], float | None]:
