@@ -7,7 +7,8 @@ import torch
 from torch import Generator, Tensor, nn
 
 from ..catalog import FAMILIES
-from ..errors import PlanError, did_you_mean
+from ..errors import PlanError
+from ..options import check_name, check_value
 from ..records import Task
 from ._base import OptionValue
 
@@ -31,21 +32,8 @@ def resolve_options(family: str, given: Mapping[str, OptionValue]) -> dict[str, 
     """
     part = FAMILIES[family]
     for name, value in given.items():
-        if name not in part.options:
-            known = ", ".join(part.options) or "none"
-            raise PlanError(
-                f"family {family!r} has no option {name!r}.{did_you_mean(name, part.options)} Known: {known}."
-            )
-        if name in part.choices:
-            if value not in part.choices[name]:
-                words = ", ".join(part.choices[name])
-                raise PlanError(
-                    f"option {name} = {value!r} of family {family!r} is not one of {words}."
-                    f"{did_you_mean(str(value), part.choices[name])}"
-                )
-        elif type(value) is not type(part.options[name]):
-            wanted = type(part.options[name]).__name__
-            raise PlanError(f"option {name} = {value!r} of family {family!r} must be of type {wanted}.")
+        check_name(f"family {family!r}", name, part.options)
+        check_value(f"family {family!r}", name, value, part.options[name], part.choices)
     options = {k: v for k, v in {**part.options, **given}.items() if v is not None}
     if fault := part.fault(options):
         raise PlanError(fault)

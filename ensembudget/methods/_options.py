@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 
 from ..catalog import METHODS
-from ..errors import PlanError, did_you_mean
+from ..errors import PlanError
+from ..options import check_name
 from ..records import MethodOptions
 from ._base import Unit
 
@@ -23,11 +24,7 @@ def resolve_method(method: str, given: Given) -> MethodOptions:
     """
     known = METHODS[method].options
     for name, value in given.items():
-        if name not in known:
-            raise PlanError(
-                f"method {method!r} has no option {name!r}.{did_you_mean(name, known)} Known:"
-                f" {', '.join(known) or 'none'}."
-            )
+        check_name(f"method {method!r}", name, known)
         default, low, high = known[name]
         whole = isinstance(default, int)
         if isinstance(value, bool) or not isinstance(value, int if whole else int | float):

@@ -1,10 +1,11 @@
 """Which probes a study's plan has: their options, and whether they can be measured at all."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from ..catalog import PROBES
-from ..errors import EnsembudgetError, PlanError, did_you_mean
+from ..errors import EnsembudgetError, PlanError
+from ..options import check_name, check_value
 from ..records import Plan, PlannedCell, ProbeChoice, ProbeSubject, Run, Study, Task, Value, Values
 from .widths import cost
 
@@ -57,25 +58,13 @@ def resolve(choice: ProbeChoice) -> Values:
 
 
 def _checked(kind: str, name: str, value: Value) -> Value:
-    options: Mapping[str, Value] = PROBES[kind].options
-    if name not in options:
-        known = ", ".join(options) or "none"
-        raise PlanError(
-            f"probe {kind!r} has no option {name!r}.{did_you_mean(name, options)} Known: {known}."
-        )
-    choices, default = PROBES[kind].choices.get(name), options[name]
-    if choices and value not in choices:
-        near = did_you_mean(str(value), choices)
-        raise PlanError(
-            f"option {name} = {value!r} of probe {kind!r} is not one of {', '.join(choices)}.{near}"
-        )
-    if isinstance(default, float) and type(value) is int:
+    part, called = PROBES[kind], f"probe {kind!r}"
+    check_name(called, name, part.options)
+    if isinstance(part.options[name], float) and type(value) is int:
         value = float(value)
-    if type(value) is not type(default):
-        wanted = type(default).__name__
-        raise PlanError(f"option {name} = {value!r} of probe {kind!r} must be of type {wanted}.")
+    check_value(called, name, value, part.options[name], part.choices)
     if isinstance(value, int | float) and value < 0:
-        raise PlanError(f"option {name} = {value} of probe {kind!r} is below 0, the smallest that works.")
+        raise PlanError(f"option {name} = {value} of {called} is below 0, the smallest that works.")
     return value
 
 
