@@ -19,6 +19,10 @@ from ensembudget.records import Cell, Recipe
 torch.set_num_threads(1)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--times", type=int, default=1, help="attack N times as often as usual (tests/faults)")
+
+
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
     """The bytes that a test compares are of as many threads as it says, whichever tests were before it."""

@@ -37,7 +37,7 @@ def add_arguments(parser: Parser) -> None:
 
 
 def act(args: argparse.Namespace) -> int:
-    from ..catalog import EXECUTORS
+    from ..executors._spec import executor_of
     from ..exporting.folder import check_formats, check_target
     from ..stepping.place import check_device
     from ..verbs.choose import choose_export
@@ -49,7 +49,7 @@ def act(args: argparse.Namespace) -> int:
     check_formats(formats)
     check_target(args.out)
     check_device(args.device)
-    EXECUTORS[args.executor]
+    executor_of(args.executor)
     study, store = study_of(args), existing_store(args)
     choice = choose_export(
         study,

@@ -27,7 +27,8 @@ def add_arguments(
     parser: Parser, dry_run: str = "show what would be trained and how, and train nothing"
 ) -> None:
     add_study(parser)
-    parser.add_argument("--executor", default="processes", help="see ls executors (default: processes)")
+    about = "see ls executors; with options as in ray:gpus=0.25 (default: processes)"
+    parser.add_argument("--executor", metavar="NAME[:OPTION=VALUE,...]", default="processes", help=about)
     parser.add_argument("--workers", type=int, help="jobs that run at once (default: the executor's)")
     parser.add_argument("--threads", type=int, help="threads of each job (default: autotuned)")
     add_device(parser)

@@ -1,7 +1,7 @@
 """What an executor is handed, what it reports, and what it must say of itself."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from ..records import ProbeSubject, Record, Run, Stepping
@@ -47,6 +47,7 @@ class Outcome(Record):
 
 
 EpochReport = Callable[[int, int], None]  # (job, how much of its length is done)
+OptionValue = int | float | bool | str
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,10 @@ class Executor:
         places: `places(device, workers, threads)` is where jobs may run, the usual place first; None
             leaves a number to the executor. Raises `DeviceError` where such a job could never start.
         here: Whether its workers are on this machine, so that timings here tell of them.
+        options: Of its own, with their defaults; `execute` and `places` get all of them by name.
     """
 
-    execute: Callable[[Sequence[Job], int, EpochReport], Iterator[tuple[int, list[Outcome]]]]
-    places: Callable[[str, int | None, int | None], list[Place]] = places
+    execute: Callable[..., Iterator[tuple[int, list[Outcome]]]]
+    places: Callable[..., list[Place]] = places
     here: bool = True
+    options: Mapping[str, OptionValue] = field(default_factory=dict)

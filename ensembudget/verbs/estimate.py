@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..catalog import EXECUTORS
+from ..executors._spec import executor_of
 from ..planning.tuning import TuningPlace, flops_at_most, following, place_of
 from ..records import Plan, PlannedCell, Split, SteppingChoice
 from ..stepping.arrange import Arrangement, request_of
@@ -61,7 +61,7 @@ def estimate(
     Returns:
         None where members are trained on other machines, or no step could be timed.
     """
-    if not EXECUTORS[executor].here or planned.task is None:
+    if not executor_of(executor).here or planned.task is None:
         return None
     fixed = (stepping or SteppingChoice()).over(planned.study.stepping)
     chosen = {key: SteppingChoice(**one.stepping.model_dump()) for key, one in arrangement.chosen.items()}

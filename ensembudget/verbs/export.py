@@ -56,7 +56,7 @@ def export(
         store: Where the members are.
         out: The folder, which must be empty or not there.
         formats: `safetensors`, `torch`, `onnx`.
-        executor: Trains weights that were not kept: `serial`, `processes` or `ray`.
+        executor: Trains weights that were not kept: one of `ls executors`, perhaps with options.
         on_progress: Called as epochs and jobs of that end.
 
     Returns:

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Sequence
 
-from ..catalog import EXECUTORS
 from ..datasets._cache import open_cached
 from ..errors import IncompleteError
 from ..executors._base import Job, Outcome
+from ..executors._spec import executor_of
 from ..records import Plan, SteppingChoice
 from ..stepping.arrange import Arrangement, as_given, as_known, autotuned, check_stepping
 from ..store import Store
@@ -31,7 +31,7 @@ def arrange(
     Args:
         planned: What is to be trained.
         store: What of it is there; complete cells are not autotuned.
-        executor: `serial`, `processes` or `ray`.
+        executor: One of `ls executors`, perhaps with options: `ray:gpus=0.25`.
         workers: How many jobs at one time; None leaves it to the executor and autotuning.
         threads: Of each worker; None likewise.
         device: A torch device.
@@ -44,7 +44,7 @@ def arrange(
             worker or thread.
         SteppingError: Members cannot be stepped as it was given.
     """
-    part = EXECUTORS[executor]
+    part = executor_of(executor)
     fixed = (stepping or SteppingChoice()).over(planned.study.stepping)
     each = fixed.threads if threads is None else threads
     possible = part.places(device, workers, each)
@@ -75,7 +75,7 @@ def run(
     Args:
         planned: What to train. Its study's choices must be made: see `tune`.
         store: Where members are published.
-        executor: `serial`, `processes` or `ray`.
+        executor: One of `ls executors`, perhaps with options: `ray:gpus=0.25`.
         workers: How many jobs at one time; None leaves it to the executor.
         device: A torch device, as `cpu` or `cuda`.
         arrangement: From `arrange`, in place of `workers` and `device`; None calls it.
@@ -137,7 +137,7 @@ def probe(
     Args:
         planned: Of a study with `probes`, whose members were trained by `run`.
         store: Where members and probes are kept.
-        executor: `serial`, `processes` or `ray`.
+        executor: One of `ls executors`, perhaps with options: `ray:gpus=0.25`.
         workers: How many probes at one time; None leaves it to the executor.
         device: A torch device, as `cpu` or `cuda`.
         on_progress: Called as probes go on and end.
@@ -150,7 +150,7 @@ def probe(
         DeviceError: The executor's machines have no such device; fewer than one worker.
         StoreError: The store cannot be written, or a member is damaged.
     """
-    (place, *_) = EXECUTORS[executor].places(device, workers, None)
+    (place, *_) = executor_of(executor).places(device, workers, None)
     jobs = probe_jobs(planned, store, place)
     if not jobs:
         return []
@@ -186,7 +186,7 @@ def do_jobs(
     `work` is how much each job is, in any unit.
     """
     follower, found = Follower(jobs, work, on_progress), []
-    for number, outcomes in EXECUTORS[executor].execute(jobs, workers, follower):
+    for number, outcomes in executor_of(executor).execute(jobs, workers, follower):
         follower(number, jobs[number].length)
         new = [one for one in outcomes if one.key not in whole]
         for one in new:

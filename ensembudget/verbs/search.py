@@ -4,9 +4,9 @@ from collections.abc import Callable
 from functools import cached_property
 
 from ..budgets._parse import parse_budget
-from ..catalog import EXECUTORS
 from ..errors import PlanError, SteppingError
 from ..executors._base import Outcome
+from ..executors._spec import executor_of
 from ..planning.widths import cost
 from ..prediction.arms import chosen_arm
 from ..prediction.budgets import Budgeted, Candidate
@@ -85,7 +85,7 @@ class TrainingSource:
     Args:
         space: As from `space_of`.
         store: What is there is used, and costs nothing.
-        executor: `serial`, `processes` or `ray`.
+        executor: One of `ls executors`, perhaps with options.
         workers: How many members are trained at one time; None leaves it to the executor.
         threads: Of each worker; None likewise.
         device: A torch device.
@@ -111,7 +111,7 @@ class TrainingSource:
         stepping: SteppingChoice | None = None,
         train: Callable[[Plan], list[Outcome]] | None = None,
     ) -> None:
-        EXECUTORS[executor]
+        executor_of(executor)
         check_device(device)
         check_numbers(workers, threads)
         if stepping and (stepping.pack or 1) > 1:

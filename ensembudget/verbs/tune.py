@@ -49,7 +49,7 @@ def tune(
     Args:
         planned: Of a study with `tune`; choices that it has are not made again.
         store: Where members and choices are kept.
-        executor: `serial`, `processes` or `ray`.
+        executor: One of `ls executors`, perhaps with options.
         workers: How many jobs at one time; None leaves it to the executor and autotuning.
         threads: Of each worker; None likewise.
         device: A torch device.
