@@ -14,7 +14,7 @@ test: lint
 	$(BIN)/python -m pytest -n 2 --durations=10
 
 test-slow: $(INSTALLED)
-	$(BIN)/python -m pytest -m slow --durations=10
+	$(BIN)/python -m pytest -m slow -n 2 --dist loadfile --durations=10
 
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check .

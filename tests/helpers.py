@@ -52,6 +52,11 @@ batch_size = 32
 """
 
 
+def outside_pytest() -> dict[str, str]:
+    """The environment of a command that is no worker of this pytest: beside others nothing is benchmarked."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+
+
 class Said(NamedTuple):
     """How a command ended, and what it printed."""
 

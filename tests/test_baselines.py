@@ -1,7 +1,6 @@
 """The sides of the speed benchmarks do what they say, at sizes that a test can afford."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +18,7 @@ from benchmarks.speed._sides import Side, alternate, ratio
 from ensembudget import calibrated_nll
 from ensembudget.rendering.render import from_csv
 from ensembudget.scoring.calibration import halvings
+from helpers import outside_pytest
 
 ROOT = Path(__file__).parents[1]
 
@@ -141,12 +141,10 @@ def test_time_that_is_up_is_said_and_not_left_out(tmp_path):
 
 
 def test_speed_is_measured_only_where_it_is_named():
-    # Without what tells pytest-benchmark that it runs beside other workers.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     found = {
         where: subprocess.run(
             [sys.executable, "-m", "pytest", where, "--collect-only", "-q"],
-            cwd=ROOT, env=environment, capture_output=True, text=True, check=True,
+            cwd=ROOT, env=outside_pytest(), capture_output=True, text=True, check=True,
         ).stdout
         for where in ("benchmarks", "benchmarks/speed")
     }  # fmt: skip

@@ -13,6 +13,7 @@ from ensembudget import Stepping, SteppingChoice, Store, arrange, plan_study, ru
 from ensembudget.rendering.render import from_csv
 from ensembudget.stepping.ways._base import Way
 from ensembudget.tables.memory_split import COSTS
+from helpers import outside_pytest
 
 ROOT = Path(__file__).parents[1]
 STUDY = """
@@ -46,7 +47,7 @@ def test_costs_are_measured_and_joined_to_the_memory_split(tmp_path):
     where = ["--study", str(tmp_path / "tiny.toml"), "--store", str(tmp_path / "store")]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "benchmarks", "-q", *where, "--out", str(tmp_path / "out")],
-        cwd=ROOT, capture_output=True, text=True, timeout=300,
+        cwd=ROOT, env=outside_pytest(), capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     rows = from_csv((tmp_path / "out" / "memory_split.csv").read_text())
