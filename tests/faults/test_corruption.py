@@ -122,8 +122,8 @@ def _member(store: Store, run: Run) -> object:
     one = store.read(run.key)
     arrays = [getattr(one, name).tobytes() for name in members.ARRAYS]
     kept = _weights(store, run.key) if run.seed in WITH_WEIGHTS else None
-    history = store.history(run.key, "epochs")
-    return one.member, arrays, kept, None if history is None else history.to_numpy().tobytes()
+    history = store.root / "members" / run.key[:2] / run.key / "epochs.parquet"  # as it is read, later
+    return one.member, arrays, kept, history.read_bytes() if run.seed in WITH_HISTORY else None
 
 
 def _weights(store: Store, key: str) -> object:
@@ -283,8 +283,10 @@ def attack(
     for way in ways:
         damage = way(root, rng)
         damaged = contents(root)
-        there = {thing: (root / thing).exists() for thing in asked}
-        after = {thing: value(use, there[thing]) for thing, use in asked.items()}
+        names = {Path(thing).name for thing in damage.things}
+        others = {Path(thing).name for thing in rng.sample(sorted(asked), 3)}
+        there = {thing: (root / thing).exists() for thing in asked if Path(thing).name in names | others}
+        after = {thing: value(asked[thing], there[thing]) for thing in there}
         left = contents(root)
         restore(pristine, root, whole, left)
         yield from faults(damage, before, after)
