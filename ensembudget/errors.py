@@ -49,6 +49,10 @@ class StoreError(EnsembudgetError):
     """A store that is not there, or cannot be read or written."""
 
 
+class ConflictError(StoreError):
+    """A member that was trained twice, in one environment on a CPU, and gave other logits."""
+
+
 class OutputError(EnsembudgetError):
     """A file or folder that cannot be written."""
 

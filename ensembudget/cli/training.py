@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from ..records import SteppingChoice
 
 
+STATUSES = ("diverged", "failed", "kept", "conflict")  # of outcomes that are more than done
+
+
 class Asked(TypedDict):
     """Where members are trained and how they are stepped, as `arrange` and `tune` take it."""
 
@@ -51,15 +54,25 @@ def asked(args: argparse.Namespace) -> Asked:
 
 def say_outcomes(name: str, outcomes: "Sequence[Outcome]", also: str = "", things: str = "members") -> int:
     """Says how training ended, or other things that were done, and why some failed; returns the exit code."""
-    failed = [one for one in outcomes if one.status == "failed"]
-    diverged = sum(one.status == "diverged" for one in outcomes)
-    done = f"{len(outcomes) - len(failed)} {things} done now" if outcomes else "nothing was missing"
+    by = {status: [one for one in outcomes if one.status == status] for status in STATUSES}
+    diverged, failed, kept, conflicts = (len(by[status]) for status in STATUSES)
+    done = f"{len(outcomes) - failed - kept - conflicts} {things} done now"
     say(
-        f"{name}: {done}"
+        f"{name}: {done if outcomes else 'nothing was missing'}"
         + (f", {diverged} of them diverged" if diverged else "")
-        + (f"; {len(failed)} failed" if failed else "")
+        + (f"; {failed} failed" if failed else "")
+        + (f"; {conflicts} in conflict with what is stored" if conflicts else "")
         + f".{also}"
     )
-    for reason in sorted({one.reason or "" for one in failed}):
-        print(f"ensembudget: {sum(one.reason == reason for one in failed)} failed: {reason}", file=sys.stderr)
-    return 1 if failed else 0
+    for reason in sorted({one.reason or "" for one in by["failed"]}):
+        same = sum(one.reason == reason for one in by["failed"])
+        print(f"ensembudget: {same} failed: {reason}", file=sys.stderr)
+    for one in by["conflict"]:
+        print(f"ensembudget: conflict: {one.reason}", file=sys.stderr)
+    if kept:
+        first = by["kept"][0].reason
+        say(
+            f"{name}: {kept} {things} that were there were trained again with their packs, elsewhere or"
+            f" stepped otherwise, and gave other logits. Those that were there stay. The first: {first}."
+        )
+    return 1 if failed or conflicts else 0

@@ -39,10 +39,16 @@ class Job(Record):
 
 
 class Outcome(Record):
-    """How one member went, or one probe."""
+    """How one member went, or one probe.
+
+    Attributes:
+        status: `kept` where another training of it, elsewhere or stepped otherwise, is stored and stays, with
+            other logits; `conflict` where that one was trained in the same environment, and should be equal.
+        reason: Why it failed, or how the stored one differs.
+    """
 
     key: str
-    status: Literal["done", "diverged", "failed"]
+    status: Literal["done", "diverged", "failed", "kept", "conflict"]
     reason: str | None = None
 
 

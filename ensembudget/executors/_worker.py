@@ -12,12 +12,12 @@ import torch
 from .. import __version__
 from ..catalog import PROBES
 from ..datasets._cache import open_cached
-from ..errors import EnsembudgetError, StoreError
+from ..errors import ConflictError, EnsembudgetError, StoreError
 from ..landscape.site import site_of
 from ..packing.parts import parts_of
 from ..records import Environment, Probed, ProbeSubject, Run
 from ..stepping.memory import keep_freed
-from ..store import Store
+from ..store import Labels, Store
 from ..threads import torch_threads
 from ..training.loop import Trained, train
 from ..training.rounding import rounded_logits
@@ -32,7 +32,7 @@ def work(job: Job, on_epoch: Callable[[int], None]) -> list[Outcome]:
     """
     keep_freed()
     store = Store(job.store)
-    refused: dict[str, StoreError] = {}
+    told: dict[str, Outcome] = {}
     try:
         with store.claim(job.keys[0]):
             if job.probe:
@@ -41,39 +41,51 @@ def work(job: Job, on_epoch: Callable[[int], None]) -> list[Outcome]:
             if any(store.lacks(run, keep_weights=job.keep_weights) for run in job.runs):
                 with torch_threads(job.threads):
                     if job.runs[0].cell.is_trained:
-                        refused = _train_and_publish(job, store, on_epoch)
+                        told = _train_and_publish(job, store, on_epoch)
                     else:
                         _round_and_publish(job, store)
-        return [
-            Outcome(key=run.key, status="failed", reason=_reason(refused[run.key]))
-            if run.key in refused
-            else _published(store, run)
-            for run in job.runs
-        ]
+        return [told.get(run.key) or _published(store, run) for run in job.runs]
     except Exception as error:  # a worker always answers
         return job.failed(_reason(error))
 
 
-def _train_and_publish(job: Job, store: Store, on_epoch: Callable[[int], None]) -> dict[str, StoreError]:
-    """Trains a pack, and says by key why weights of stored members were refused."""
+def _train_and_publish(job: Job, store: Store, on_epoch: Callable[[int], None]) -> dict[str, Outcome]:
+    """Trains a pack, and says by key of which members another one is stored, or weights were refused."""
     cell = job.runs[0].cell
     data = open_cached(cell.dataset_digest, cell.dataset)
     parts = parts_of(cell, data.arrays)
     labels = (parts.validation_labels.numpy(), parts.test_labels.numpy())
     stepping = job.stepping.model_copy(update={"pack": len(job.runs)})
     environment = Environment(**_here(job), **stepping.model_dump())
-    refused = {}
+    told = {}
     with store.staging() as histories:
         for trained in train(
             job.runs, data, device=job.device, stepping=job.stepping, keep_weights=job.keep_weights,
             on_epoch=on_epoch, histories=histories if cell.record else None,
         ):  # fmt: skip
-            if not store.publish(trained, labels, environment) and job.keep_weights:
-                try:
-                    store.publish_weights(trained, environment)
-                except StoreError as error:
-                    refused[trained.run.key] = error
-    return refused
+            found = _publish(trained, labels, environment, job, store)
+            if found:
+                told[trained.run.key] = found
+    return told
+
+
+def _publish(
+    trained: Trained, labels: Labels, environment: Environment, job: Job, store: Store
+) -> Outcome | None:
+    """Publishes a member, or weights that the stored one lacks; returns what is to be told."""
+    key = trained.run.key
+    try:
+        if store.publish(trained, labels, environment):
+            return None
+        why, status = store.difference(trained, environment), "kept"
+    except ConflictError as error:
+        why, status = _reason(error), "conflict"
+    if job.keep_weights:
+        try:
+            store.publish_weights(trained, environment)
+        except StoreError as error:
+            return Outcome(key=key, status="failed", reason=_reason(error))
+    return Outcome(key=key, status=status, reason=why) if why else None
 
 
 def _round_and_publish(job: Job, store: Store) -> None:

@@ -18,6 +18,11 @@ class Environment(Stepping):
     threads: PositiveInt
 
     @property
+    def is_repeatable(self) -> bool:
+        """Whether training here again gives the same bytes, as it does on a CPU."""
+        return self.device.startswith("cpu")
+
+    @property
     def stepping(self) -> Stepping:
         return Stepping(**self.model_dump(include=set(Stepping.model_fields)))
 

@@ -18,7 +18,7 @@ fails, so of two who trained the same member the first wins. Its digests are che
 """
 
 from .artefacts import Artefact, wanted
-from .members import Stored
+from .members import Labels, Stored
 from .store import Store
 
-__all__ = ["Artefact", "Store", "Stored", "wanted"]
+__all__ = ["Artefact", "Labels", "Store", "Stored", "wanted"]

@@ -1,13 +1,15 @@
 """What a member is made of, what a study wants of it, and weights that were published after it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import StoreError
 from ..records import Cell, Environment, Record
-from .documents import DamageError, record, seal
+from .documents import DamageError, Document, record, seal
 from .members import DESCRIPTION as MEMBER
 from .members import LOGITS, WEIGHTS, Stored, arrays, check_files, described, description, listing, serialise
 from .publishing import Files
@@ -48,8 +50,19 @@ class LaterWeights(Record):
 
 
 def logits_digest(member: Path) -> str:
-    """The digest of the logits of a member's folder, as its description lists it."""
-    document, _ = description(member / "member.json")
+    """The digest of the logits of a member's folder, as its description lists it.
+
+    Raises:
+        DamageError: The description is not what was published, or another member's.
+        UnknownError: It is intact, but not all of it is known to this version.
+        OSError: It is missing, or the disk fails.
+    """
+    _, document, _ = described(member, member.name)
+    return logits_of(document)
+
+
+def logits_of(document: Document) -> str:
+    """The digest of the logits that a member's description lists."""
     return str(document["files"][LOGITS]["sha256"])
 
 
@@ -105,16 +118,32 @@ def check_same_logits(stored: Stored, trained: "Trained", environment: Environme
     Raises:
         StoreError: They give other logits.
     """
+    if found := difference(stored, trained, environment):
+        raise StoreError(
+            f"the member was trained again for its weights and gave other logits than those stored ({found})."
+            " Nothing was changed. Train it where it was trained then, or into another --store."
+        )
+
+
+def difference(stored: Stored, trained: "Trained", environment: Environment) -> str | None:
+    """By how much the logits of two trainings of one member differ, and where they were trained; None if by
+    no bit.
+    """
     pairs = (
         (stored.validation_logits, trained.validation_logits),
         (stored.test_logits, trained.test_logits),
     )
     if all(one.shape == other.shape and one.tobytes() == other.tobytes() for one, other in pairs):
-        return
+        return None
     before, now = stored.member.environment.model_dump(), environment.model_dump()
     changed = [f"{name} {before[name]} then, {now[name]} now" for name in now if before[name] != now[name]]
-    raise StoreError(
-        "the member was trained again for its weights and gave other logits than those stored"
-        f" ({'; '.join(changed) or 'in the same environment'}). Nothing was changed. Train it where it"
-        " was trained then, or into another --store."
-    )
+    return f"{_off(pairs)}; {'; '.join(changed) or 'in the same environment'}"
+
+
+def _off(pairs: Sequence[tuple[NDArray[Any], NDArray[Any]]]) -> str:
+    if any(one.shape != other.shape for one, other in pairs):
+        return "of another shape"
+    with np.errstate(invalid="ignore"):
+        apart = np.concatenate([np.abs(one - other).ravel() for one, other in pairs])
+    finite = apart[np.isfinite(apart)]
+    return f"off by up to {finite.max():.2g}" if len(finite) == len(apart) else "some of them not finite"

@@ -164,6 +164,11 @@ def check_files(folder: Path, document: Document, own: str, asked: str) -> bytes
     return content
 
 
+def lists(document: Document, name: str) -> bool:
+    """Whether a file of this name was published, by an intact description."""
+    return name in _listed(document)
+
+
 def _listed(document: Document) -> dict[str, tuple[int, str]]:
     try:
         return {name: (one["bytes"], one["sha256"]) for name, one in document["files"].items()}

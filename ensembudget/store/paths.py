@@ -68,6 +68,15 @@ def check_header(paths: Paths) -> None:
         )
 
 
+def identity(folder: Path) -> tuple[int, int] | None:
+    """Which folder this is, whatever it is called; None where there is none."""
+    try:
+        found = folder.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def _checked(key: str) -> str:
     """A key becomes a path, so it must be nothing else than one.
 

@@ -1,7 +1,6 @@
 """The store: what others see of it."""
 
 import contextlib
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from filelock import SoftFileLease
 from numpy.typing import NDArray
 
-from ..errors import StoreError, reason
+from ..errors import ConflictError, StoreError, reason
 from ..files import write_whole
-from ..records import Environment, Run
-from . import artefacts, members, publishing
+from ..records import Environment, Member, Run
+from . import artefacts, failures, members, paths, publishing
 from .artefacts import Artefact, wanted
 from .document_store import DocumentStore
 from .documents import DamageError, UnknownError
@@ -52,6 +51,16 @@ class Store(DocumentStore):
         with self._reading(folder, f"member {key}"):
             return members.checked(folder, key)
 
+    def member(self, key: str) -> Member:
+        """What a member says of itself, checked against its own digest; its logits are not looked at.
+
+        Raises:
+            StoreError: As `read`, of the description alone.
+        """
+        folder = self._member(key)
+        with self._reading(folder, f"member {key}"):
+            return members.described(folder, key)[0]
+
     def weights(self, key: str) -> dict[str, NDArray[Any]]:
         """A member's weights by the names of its network's tensors, checked against their digest.
 
@@ -59,21 +68,19 @@ class Store(DocumentStore):
             StoreError: As `read`; or they were not kept, or are damaged and in quarantine now.
         """
         folder, later = self._member(key), self._paths.weights(key)
-        if (folder / members.WEIGHTS).exists():
-            with self._reading(folder, f"member {key}"):
-                _, document, _ = members.described(folder, key)
-                return members.arrays(
-                    members.check_files(folder, document, members.DESCRIPTION, members.WEIGHTS)
-                )
+        with self._reading(folder, f"member {key}"):
+            _, document, _ = members.described(folder, key)
+            published = members.lists(document, members.WEIGHTS)
+            if published or (folder / members.WEIGHTS).exists():
+                asked = members.WEIGHTS if published else members.LOGITS  # else there is a file too many
+                return members.arrays(members.check_files(folder, document, members.DESCRIPTION, asked))
         if not later.is_dir():
             raise StoreError(
                 f"the weights of member {key} of store {str(self.root)!r} were not kept. Set keep_weights ="
                 " true in its study, and `run` trains it again for them."
             )
-        with self._reading(folder, f"member {key}"):
-            logits = artefacts.logits_digest(folder)
         with self._reading(later, f"weights of member {key}"):
-            return artefacts.read_later(later, key, logits)
+            return artefacts.read_later(later, key, artefacts.logits_of(document))
 
     def history(self, key: str, name: str, columns: list[str] | None = None) -> "pd.DataFrame | None":
         """What was recorded while a member trained, or None where nothing was.
@@ -115,16 +122,43 @@ class Store(DocumentStore):
             environment: Where it was trained.
 
         Returns:
-            Whether this one was published; False where the member was already there.
+            Whether this one was published; False where the member was already there and stays. `difference`
+            then says whether it has other logits, as it may have when trained in another environment.
 
         Raises:
-            StoreError: The disk is full or cannot be written; nothing was published.
+            ConflictError: The member was already there, trained in the same environment on a CPU, and has
+                other logits; it stays.
+            StoreError: The disk is full or cannot be written; nothing was published. Or the member that was
+                there is damaged, and is in quarantine now.
         """
         key, files = trained.run.key, members.files_of(trained, labels, environment)
         with self._writing():
             published = publishing.publish_folder(self._paths, self._paths.member(key), files)
             self._paths.failure(key).unlink(missing_ok=True)
+        if not published:
+            self._refuse_conflict(trained, environment)
         return published
+
+    def difference(self, trained: "Trained", environment: Environment) -> str | None:
+        """How the logits of another training of a stored member differ from the stored ones, or None.
+
+        Raises:
+            StoreError: As `read`.
+        """
+        key = trained.run.key
+        found = artefacts.difference(self.read(key), trained, environment)
+        return found and f"member {key} is in store {str(self.root)!r} with other logits ({found})"
+
+    def _refuse_conflict(self, trained: "Trained", environment: Environment) -> None:
+        stored = self.member(trained.run.key).environment
+        if not environment.is_repeatable or stored != environment:
+            return  # rounding may differ
+        if told := self.difference(trained, environment):
+            raise ConflictError(
+                f"{told}, where they should be equal to the byte. The stored one stays. Faulty memory,"
+                " processors of different kinds or a changed library do this: train it again into another"
+                " --store to see which of the two comes back."
+            )
 
     def publish_weights(self, trained: "Trained", environment: Environment) -> bool:
         """Makes weights part of the store whose member was published without them.
@@ -182,16 +216,12 @@ class Store(DocumentStore):
     def record_failure(self, key: str, reason: str) -> None:
         """Remembers why a run raised; the run is tried again next time."""
         with self._writing():
-            write_whole(self._paths.failure(key), json.dumps({"reason": reason}), durable=True)
+            write_whole(self._paths.failure(key), failures.sealed(key, {"reason": reason}), durable=True)
 
     def failure(self, key: str) -> str | None:
         """Why a run raised when last tried, or None."""
-        try:
-            return str(json.loads(self._paths.failure(key).read_text())["reason"])
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, KeyError, TypeError):
-            return "unreadable: the run failed, and so did writing down why"
+        told = failures.read(self._paths.failure(key), key)
+        return None if told is None else str(told["reason"])
 
     # Faults.
 
@@ -204,7 +234,7 @@ class Store(DocumentStore):
     @contextlib.contextmanager
     def _reading(self, folder: Path, what: str) -> Iterator[None]:
         """Around everything that reads a published folder: quarantines what is damaged, and only that."""
-        what = f"{what} of store {str(self.root)!r}"
+        what, before = f"{what} of store {str(self.root)!r}", paths.identity(folder)
         try:
             yield
         except UnknownError as error:
@@ -213,6 +243,10 @@ class Store(DocumentStore):
                 " Update ensembudget, or name another --store."
             ) from None
         except (DamageError, FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+            if paths.identity(folder) != before:  # set aside meanwhile, and perhaps trained again
+                raise StoreError(
+                    f"{what} was damaged ({error}) and another process has moved it. Rerun the same command."
+                ) from None
             damage, remedy = f"{what} is damaged ({error})", "Rerun the same command to train it again."
             raise StoreError(publishing.set_aside(self._paths, folder, damage, remedy)) from None
         except OSError as error:  # a disk that fails says nothing of the member

@@ -82,7 +82,8 @@ def run(
         on_progress: Called as epochs and jobs end.
 
     Returns:
-        One outcome for each member that was trained or rounded now.
+        One outcome for each member that was trained or rounded now; and for each that was stored before and
+        was trained again, for its pack lacked another, where its logits were not the same.
 
     Raises:
         UnknownPartError: No such executor.
@@ -188,7 +189,7 @@ def do_jobs(
     follower, found = Follower(jobs, work, on_progress), []
     for number, outcomes in executor_of(executor).execute(jobs, workers, follower):
         follower(number, jobs[number].length)
-        new = [one for one in outcomes if one.key not in whole]
+        new = [one for one in outcomes if one.key not in whole or one.status in ("kept", "conflict")]
         for one in new:
             if one.status == "failed":
                 store.record_failure(one.key, one.reason or "no reason given")

@@ -123,7 +123,8 @@ def test_a_member_is_there_after_it_was_published(store):
 
 def test_of_two_that_trained_the_same_member_the_first_wins(store, key):
     before = store.read(key)
-    assert store.publish(trained(fill=5.0), LABELS, HERE) is False
+    elsewhere = HERE.model_copy(update={"threads": 2})
+    assert store.publish(trained(fill=5.0), LABELS, elsewhere) is False
     after = store.read(key)
     assert after.digest == before.digest
     np.testing.assert_array_equal(after.validation_logits, before.validation_logits)
