@@ -62,4 +62,6 @@ def say_outcomes(name: str, outcomes: "Sequence[Outcome]", also: str = "", thing
     )
     for reason in sorted({one.reason or "" for one in failed}):
         print(f"ensembudget: {sum(one.reason == reason for one in failed)} failed: {reason}", file=sys.stderr)
+    for note in sorted({one.note for one in outcomes if one.note}):
+        print(f"ensembudget: {note}", file=sys.stderr)
     return 1 if failed else 0

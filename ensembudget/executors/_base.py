@@ -2,11 +2,14 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from ..records import ProbeSubject, Record, Run, Stepping
 from ..stepping.place import Place, places
 
+CHECKPOINT_SECONDS = 60.0  # the most that a kill costs; members that take less keep no checkpoint
 PROBE_LENGTH = 100  # a probe reports how much of it is done in hundredths
 
 
@@ -22,6 +25,7 @@ class Job(Record):
     threads: int
     stepping: Stepping
     keep_weights: bool
+    checkpoint_seconds: Annotated[float, Field(ge=0)] = CHECKPOINT_SECONDS
     probe: ProbeSubject | None = None
 
     @property
@@ -39,11 +43,12 @@ class Job(Record):
 
 
 class Outcome(Record):
-    """How one member went, or one probe."""
+    """How one member went, or one probe. A note is something to be told of what went well."""
 
     key: str
     status: Literal["done", "diverged", "failed"]
     reason: str | None = None
+    note: str | None = None
 
 
 EpochReport = Callable[[int, int], None]  # (job, how much of its length is done)

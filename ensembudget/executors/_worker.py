@@ -33,6 +33,7 @@ def work(job: Job, on_epoch: Callable[[int], None]) -> list[Outcome]:
     keep_freed()
     store = Store(job.store)
     refused: dict[str, StoreError] = {}
+    notes: list[str] = []
     try:
         with store.claim(job.keys[0]):
             if job.probe:
@@ -41,39 +42,45 @@ def work(job: Job, on_epoch: Callable[[int], None]) -> list[Outcome]:
             if any(store.lacks(run, keep_weights=job.keep_weights) for run in job.runs):
                 with torch_threads(job.threads):
                     if job.runs[0].cell.is_trained:
-                        refused = _train_and_publish(job, store, on_epoch)
+                        refused, notes = _train_and_publish(job, store, on_epoch)
                     else:
                         _round_and_publish(job, store)
         return [
             Outcome(key=run.key, status="failed", reason=_reason(refused[run.key]))
             if run.key in refused
-            else _published(store, run)
+            else _published(store, run, notes)
             for run in job.runs
         ]
     except Exception as error:  # a worker always answers
         return job.failed(_reason(error))
 
 
-def _train_and_publish(job: Job, store: Store, on_epoch: Callable[[int], None]) -> dict[str, StoreError]:
-    """Trains a pack, and says by key why weights of stored members were refused."""
+def _train_and_publish(
+    job: Job, store: Store, on_epoch: Callable[[int], None]
+) -> tuple[dict[str, StoreError], list[str]]:
+    """Trains a pack; says by key why weights of stored members were refused, and what checkpoints note."""
     cell = job.runs[0].cell
     data = open_cached(cell.dataset_digest, cell.dataset)
     parts = parts_of(cell, data.arrays)
     labels = (parts.validation_labels.numpy(), parts.test_labels.numpy())
     stepping = job.stepping.model_copy(update={"pack": len(job.runs)})
     environment = Environment(**_here(job), **stepping.model_dump())
+    processor = torch.backends.cpu.get_cpu_capability()
+    checkpoints = store.checkpoints(job.runs, environment, processor, keep_weights=job.keep_weights)
     refused = {}
     with store.staging() as histories:
         for trained in train(
             job.runs, data, device=job.device, stepping=job.stepping, keep_weights=job.keep_weights,
             on_epoch=on_epoch, histories=histories if cell.record else None,
+            checkpoints=checkpoints, checkpoint_seconds=job.checkpoint_seconds,
         ):  # fmt: skip
             if not store.publish(trained, labels, environment) and job.keep_weights:
                 try:
                     store.publish_weights(trained, environment)
                 except StoreError as error:
                     refused[trained.run.key] = error
-    return refused
+    checkpoints.remove()
+    return refused, checkpoints.notes
 
 
 def _round_and_publish(job: Job, store: Store) -> None:
@@ -128,8 +135,8 @@ def _here(job: Job) -> dict[str, Any]:
     }
 
 
-def _published(store: Store, run: Run) -> Outcome:
-    return Outcome(key=run.key, status=store.read(run.key).member.status)
+def _published(store: Store, run: Run, notes: list[str]) -> Outcome:
+    return Outcome(key=run.key, status=store.read(run.key).member.status, note=" ".join(notes) or None)
 
 
 def _reason(error: Exception) -> str:
