@@ -4,8 +4,9 @@ Random streams are functions of run, purpose and epoch, and what an optimiser or
 weights is made anew from them. So a checkpoint holds tensors and a few numbers, and no generator.
 """
 
+import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -142,8 +143,12 @@ def taken(course: Course, seconds: float) -> Checkpoint:
     if course.recorder:
         kept, facts["recorder"] = course.recorder.state()
         tensors |= _within("recorder", kept)
-    facts["layouts"] = [[name, _order(tensor)] for name, tensor in tensors.items()]
-    content = safetensors.torch.save({name: _in_memory_order(tensor) for name, tensor in tensors.items()})
+    facts["layouts"] = [[name, _strides(tensor)] for name, tensor in tensors.items()]
+    copies = {
+        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, tensor in tensors.items()
+    }
+    content = safetensors.torch.save(copies)
     return Checkpoint(len(course.losses), facts, content)
 
 
@@ -222,23 +227,25 @@ def _named(place: str, tensors: Tensors) -> Tensors:
     return {n.removeprefix(prefix): tensor for n, tensor in tensors.items() if n.startswith(prefix)}
 
 
-# Vectorised loops may round their last few numbers otherwise, so numbers come back to the same place in
-# memory: dimensions are stored in the order of their strides.
+# Vectorised loops may round their last few numbers otherwise: numbers come back to the same place in memory.
 
 
-def _order(tensor: Tensor) -> list[int]:
-    strides = tensor.stride()
-    return sorted(range(tensor.ndim), key=lambda dimension: -strides[dimension])
+def _strides(tensor: Tensor) -> list[int]:
+    """Where its numbers lie, if they fill their memory; else where those of a copy lie."""
+    return list((tensor if _is_dense(tensor.shape, tensor.stride()) else tensor.contiguous()).stride())
 
 
-def _in_memory_order(tensor: Tensor) -> Tensor:
-    return tensor.detach().cpu().permute(_order(tensor)).clone(memory_format=torch.contiguous_format)
+def _is_dense(shape: Sequence[int], strides: Sequence[int]) -> bool:
+    reach = 1 + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
+    return 0 in shape or reach == math.prod(shape)
 
 
 def _tensors(checkpoint: Checkpoint) -> Tensors:
     """Tensors in the order in which they were taken, in memory of their own."""
     held, found = safetensors.torch.load(checkpoint.tensors), {}
-    for name, order in checkpoint.facts["layouts"]:
-        places = sorted(range(len(order)), key=lambda place: order[place])
-        found[name] = held[name].permute(places).clone()
+    for name, strides in checkpoint.facts["layouts"]:
+        tensor = held[name]
+        if not _is_dense(tensor.shape, strides):
+            raise ValueError(f"tensor {name!r} does not fill its memory")
+        found[name] = tensor.new_empty_strided(tensor.shape, strides).copy_(tensor)
     return found

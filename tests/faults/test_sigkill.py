@@ -87,7 +87,7 @@ class Server:
     """Runs commands of ensembudget, one at a time, in processes that may be killed."""
 
     def __init__(self, folder: Path) -> None:
-        self._log = folder / "log.txt"
+        self._log, self._running = folder / "log.txt", 0
         self._process = subprocess.Popen(
             [sys.executable, "-W", "ignore::DeprecationWarning", "-c", SERVER],
             stdin=subprocess.PIPE,
@@ -100,17 +100,21 @@ class Server:
     def start(self, *arguments: str, **environment: str) -> int:
         self._process.stdin.write(json.dumps([environment, arguments, str(self._log)]) + "\n")
         self._process.stdin.flush()
-        return int(self._process.stdout.readline())
+        self._running = int(self._process.stdout.readline())
+        return self._running
 
     def end(self) -> int:
         """Waits for the command; 0 is success, 9 is SIGKILL."""
-        return int(self._process.stdout.readline())
+        status, self._running = int(self._process.stdout.readline()), 0
+        return status
 
     def __call__(self, *arguments: str, **environment: str) -> None:
         self.start(*arguments, **environment)
         assert self.end() == 0, self._log.read_text()
 
     def close(self) -> None:
+        if self._running:  # a test that failed
+            os.killpg(self._running, signal.SIGKILL)
         self._process.stdin.close()
         self._process.wait()
 

@@ -144,6 +144,11 @@ def trained(make_cell, digits):
     return of(2), of(3)
 
 
+def spread(checkpoint):
+    """Layouts that would take a terabyte."""
+    return [[name, [10**12] * len(strides)] for name, strides in checkpoint.facts["layouts"]]
+
+
 @pytest.mark.parametrize(
     "spoilt",
     [
@@ -154,7 +159,7 @@ def trained(make_cell, digits):
         lambda one, other: one._replace(epoch=2),
         lambda one, other: one._replace(facts={**one.facts, "layouts": one.facts["layouts"][:-1]}),
         lambda one, other: one._replace(facts={**one.facts, "optimizer": {"999/step": 1}}),
-        lambda one, other: one._replace(facts={**one.facts, "layouts": [["network/x", [7]]]}),
+        lambda one, other: one._replace(facts={**one.facts, "layouts": spread(one)}),
     ],
     ids=["another network", "cut", "empty", "no facts", "epochs", "losses", "parameter", "layout"],
 )
@@ -231,8 +236,8 @@ def test_no_seconds_are_a_checkpoint_after_every_epoch_whatever_it_costs(make_ce
 
 @pytest.mark.parametrize("cost", [0.01, 0.5, 3, 40])
 def test_checkpoints_take_at_most_a_hundredth_of_training_after_the_first(make_cell, digits, cost):
-    clock = epochs_kept(make_cell, digits, seconds=60, cost=cost, each=30, epochs=2000)
+    clock = epochs_kept(make_cell, digits, seconds=60, cost=cost, each=30, epochs=400)
     later = len(clock.epochs) - 1
-    assert later > 5
-    assert later * cost <= 0.01 * (30 * 2000)
+    assert later >= 2
+    assert later * cost <= 0.01 * (30 * 400)
     assert np.diff(clock.epochs).min() * 30 >= 60
