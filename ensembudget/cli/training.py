@@ -67,6 +67,8 @@ def say_outcomes(name: str, outcomes: "Sequence[Outcome]", also: str = "", thing
     for reason in sorted({one.reason or "" for one in by["failed"]}):
         same = sum(one.reason == reason for one in by["failed"])
         print(f"ensembudget: {same} failed: {reason}", file=sys.stderr)
+    for note in sorted({one.note for one in outcomes if one.note}):
+        print(f"ensembudget: {note}", file=sys.stderr)
     for one in by["conflict"]:
         print(f"ensembudget: conflict: {one.reason}", file=sys.stderr)
     if kept:

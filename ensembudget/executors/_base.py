@@ -2,11 +2,14 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from ..records import ProbeSubject, Record, Run, Stepping
 from ..stepping.place import Place, places
 
+CHECKPOINT_SECONDS = 60.0  # the most that a kill costs; members that take less keep no checkpoint
 PROBE_LENGTH = 100  # a probe reports how much of it is done in hundredths
 
 
@@ -22,6 +25,7 @@ class Job(Record):
     threads: int
     stepping: Stepping
     keep_weights: bool
+    checkpoint_seconds: Annotated[float, Field(ge=0)] = CHECKPOINT_SECONDS
     probe: ProbeSubject | None = None
 
     @property
@@ -45,11 +49,13 @@ class Outcome(Record):
         status: `kept` where another training of it, elsewhere or stepped otherwise, is stored and stays, with
             other logits; `conflict` where that one was trained in the same environment, and should be equal.
         reason: Why it failed, or how the stored one differs.
+        note: Something to be told of what went well.
     """
 
     key: str
     status: Literal["done", "diverged", "failed", "kept", "conflict"]
     reason: str | None = None
+    note: str | None = None
 
 
 EpochReport = Callable[[int, int], None]  # (job, how much of its length is done)

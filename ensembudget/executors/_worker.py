@@ -32,7 +32,7 @@ def work(job: Job, on_epoch: Callable[[int], None]) -> list[Outcome]:
     """
     keep_freed()
     store = Store(job.store)
-    told: dict[str, Outcome] = {}
+    done = Done()
     try:
         with store.claim(job.keys[0]):
             if job.probe:
@@ -41,32 +41,48 @@ def work(job: Job, on_epoch: Callable[[int], None]) -> list[Outcome]:
             if any(store.lacks(run, keep_weights=job.keep_weights) for run in job.runs):
                 with torch_threads(job.threads):
                     if job.runs[0].cell.is_trained:
-                        told = _train_and_publish(job, store, on_epoch)
+                        done = _train_and_publish(job, store, on_epoch)
                     else:
                         _round_and_publish(job, store)
-        return [told.get(run.key) or _published(store, run) for run in job.runs]
+        return [done.told.get(run.key) or _published(store, run, done.note) for run in job.runs]
     except Exception as error:  # a worker always answers
         return job.failed(_reason(error))
 
 
-def _train_and_publish(job: Job, store: Store, on_epoch: Callable[[int], None]) -> dict[str, Outcome]:
-    """Trains a pack, and says by key of which members another one is stored, or weights were refused."""
+class Done(NamedTuple):
+    """What is to be told of a job that was done.
+
+    Attributes:
+        told: By key: another one is stored of this member, or weights were refused.
+        note: What checkpoints note; empty for nothing.
+    """
+
+    told: Mapping[str, Outcome] = MappingProxyType({})
+    note: str = ""
+
+
+def _train_and_publish(job: Job, store: Store, on_epoch: Callable[[int], None]) -> Done:
+    """Trains a pack and publishes its members."""
     cell = job.runs[0].cell
     data = open_cached(cell.dataset_digest, cell.dataset)
     parts = parts_of(cell, data.arrays)
     labels = (parts.validation_labels.numpy(), parts.test_labels.numpy())
     stepping = job.stepping.model_copy(update={"pack": len(job.runs)})
     environment = Environment(**_here(job), **stepping.model_dump())
+    processor = torch.backends.cpu.get_cpu_capability()
+    checkpoints = store.checkpoints(job.runs, environment, processor, keep_weights=job.keep_weights)
     told = {}
     with store.staging() as histories:
         for trained in train(
             job.runs, data, device=job.device, stepping=job.stepping, keep_weights=job.keep_weights,
             on_epoch=on_epoch, histories=histories if cell.record else None,
+            checkpoints=checkpoints, checkpoint_seconds=job.checkpoint_seconds,
         ):  # fmt: skip
             found = _publish(trained, labels, environment, job, store)
             if found:
                 told[trained.run.key] = found
-    return told
+    checkpoints.remove()
+    return Done(told, " ".join(checkpoints.notes))
 
 
 def _publish(
@@ -140,8 +156,8 @@ def _here(job: Job) -> dict[str, Any]:
     }
 
 
-def _published(store: Store, run: Run) -> Outcome:
-    return Outcome(key=run.key, status=store.read(run.key).member.status)
+def _published(store: Store, run: Run, note: str) -> Outcome:
+    return Outcome(key=run.key, status=store.read(run.key).member.status, note=note or None)
 
 
 def _reason(error: Exception) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from torch import Generator, Tensor, nn
 
@@ -67,6 +67,20 @@ class Collector(Protocol):
 
         Weights that training did not itself reach need `finished.refit()`. What is yielded is the distance
         from a centre, in norms of the centre, (member,), or None where a method has none.
+        """
+
+
+@runtime_checkable
+class Resumable(Collector, Protocol):
+    """A collector whose packs go on from their checkpoints; those of any other start anew when killed."""
+
+    def state(self) -> dict[str, Tensor]:
+        """All that it keeps from epoch to epoch, by names of its own; nothing of it is changed."""
+
+    def load(self, state: dict[str, Tensor], network: nn.Module) -> None:
+        """Makes a new collector what `state` was taken of: names in the same order, tensors its own to keep.
+
+        `network` is the packed network as it was then.
         """
 
 

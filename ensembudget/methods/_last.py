@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from torch import nn
+from torch import Tensor, nn
 
 from ._base import Finished
 
@@ -13,5 +13,11 @@ class Last:
     def keep(self, epoch: int, network: nn.Module) -> None:
         pass
 
-    def predictors(self, finished: Finished) -> Iterator[None]:
+    def state(self) -> dict[str, Tensor]:
+        return {}
+
+    def load(self, state: dict[str, Tensor], network: nn.Module) -> None:
+        pass
+
+    def predictors(self, finished: Finished) -> Iterator[Tensor | None]:
         yield None

@@ -17,6 +17,40 @@ def copied(weights: Mapping[str, Tensor]) -> Weights:
     return {name: tensor.clone() for name, tensor in weights.items()}
 
 
+def within(place: str, weights: Mapping[str, Tensor]) -> Weights:
+    """Names of one place in a collector's state, as `of_place` finds them.
+
+    >>> within("mean", {"weight": torch.ones(1)})
+    {'mean/weight': tensor([1.])}
+    """
+    return {f"{place}/{name}": tensor for name, tensor in weights.items()}
+
+
+def of_place(place: str, state: Mapping[str, Tensor]) -> Weights:
+    """What `within` put there, in its order; nothing where there is nothing.
+
+    >>> of_place("mean", {"mean/weight": torch.ones(1), "count": torch.ones(1)})
+    {'weight': tensor([1.])}
+    """
+    prefix = f"{place}/"
+    return {name.removeprefix(prefix): one for name, one in state.items() if name.startswith(prefix)}
+
+
+def numbered(several: Iterable[Mapping[str, Tensor]]) -> Weights:
+    """Several networks' tensors in a collector's state, in order, as `by_number` finds them."""
+    return {place: one for i, some in enumerate(several) for place, one in within(str(i), some).items()}
+
+
+def by_number(state: Mapping[str, Tensor]) -> list[Weights]:
+    """What `numbered` put there.
+
+    >>> by_number(numbered([{"weight": torch.zeros(1)}, {"weight": torch.ones(1)}]))
+    [{'weight': tensor([0.])}, {'weight': tensor([1.])}]
+    """
+    count = len({name.partition("/")[0] for name in state})
+    return [of_place(str(i), state) for i in range(count)]
+
+
 def put(weights: Mapping[str, Tensor], network: nn.Module) -> None:
     """Makes these the network's trained parameters."""
     for name, tensor in trained(network).items():

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from ..records import MethodOptions, Recipe
 from ._base import Finished, Method, Option, Unit
+from ._packed import by_number, numbered
 
 
 def ends(epochs: int, cycles: int) -> list[int]:
@@ -59,6 +60,12 @@ class Snapshots:
     def keep(self, epoch: int, network: nn.Module) -> None:
         if epoch + 1 in self._ends:
             self._kept.append({name: tensor.clone() for name, tensor in network.state_dict().items()})
+
+    def state(self) -> dict[str, Tensor]:
+        return numbered(self._kept)
+
+    def load(self, state: dict[str, Tensor], network: nn.Module) -> None:
+        self._kept = by_number(state)
 
     def predictors(self, finished: Finished) -> Iterator[None]:
         for state in self._kept:

@@ -9,7 +9,7 @@ Source: stochastic weight averaging, Izmailov et al. 2018, arXiv:1803.05407; the
 
 from collections.abc import Iterator
 
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from ..records import MethodOptions, Recipe
@@ -28,6 +28,14 @@ class Average:
         if epoch in self._ends:
             self._average = self._average or AveragedModel(network)
             self._average.update_parameters(network)
+
+    def state(self) -> dict[str, Tensor]:
+        return self._average.state_dict() if self._average else {}
+
+    def load(self, state: dict[str, Tensor], network: nn.Module) -> None:
+        if state:
+            self._average = AveragedModel(network)
+            self._average.load_state_dict(state)
 
     def predictors(self, finished: Finished) -> Iterator[None]:
         assert self._average is not None

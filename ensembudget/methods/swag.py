@@ -21,7 +21,18 @@ from torch import Generator, Tensor, nn
 from ..records import MethodOptions, Recipe
 from . import _tail
 from ._base import Finished, Method, Option, Unit
-from ._packed import Weights, by_member, copied, normals, put, trained
+from ._packed import (
+    Weights,
+    by_member,
+    by_number,
+    copied,
+    normals,
+    numbered,
+    of_place,
+    put,
+    trained,
+    within,
+)
 
 
 class Gaussian:
@@ -57,6 +68,19 @@ class Gaussian:
             self.mean[name] += before / self.count
             self.squares[name] += before * (tensor - self.mean[name])
         self.deviations.append({name: tensor - self.mean[name] for name, tensor in weights.items()})
+
+    def state(self) -> dict[str, Tensor]:
+        return {
+            "count": torch.tensor(self.count),
+            **within("mean", self.mean),
+            **within("squares", self.squares),
+            **within("deviations", numbered(self.deviations)),
+        }
+
+    def load(self, state: dict[str, Tensor], network: nn.Module) -> None:
+        self.count = int(state["count"])
+        self.mean, self.squares = of_place("mean", state), of_place("squares", state)
+        self.deviations.extend(by_number(of_place("deviations", state)))
 
     def sample(self, generators: list[Generator]) -> Weights:
         """One sample of every member, each by its own generator."""

@@ -13,10 +13,11 @@ subspaces of Fort et al. 2019, arXiv:1912.02757. The rule for the distance is ou
 from collections.abc import Callable, Iterator
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..records import MethodOptions, Recipe
 from ._base import Finished, Method, Option, Unit
+from ._last import Last
 from ._packed import Weights, by_member, copied, normals, norms, put, trained
 
 FIRST, DOUBLINGS, HALVINGS = 1 / 16, 6, 5  # of the distance, in norms of the centre
@@ -57,14 +58,11 @@ def bracket(
     return low, torch.where(found, high, torch.inf)
 
 
-class Tunnel:
+class Tunnel(Last):
     """Moves the network's weights from where training left them."""
 
     def __init__(self, recipe: Recipe, options: MethodOptions) -> None:
         self._points, self._rise = int(options["predictors"]), float(options["rise"])
-
-    def keep(self, epoch: int, network: nn.Module) -> None:
-        pass
 
     @torch.no_grad()
     def predictors(self, finished: Finished) -> Iterator[Tensor]:

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 from typing import NamedTuple
 
+from .checkpoints import outlived
 from .inventory import space_of
 from .paths import Paths
 from .sweeping import abandoned
@@ -28,6 +29,7 @@ def garbage(root: Path) -> list[Garbage]:
     """What may be removed: nothing here is read by any command."""
     paths = Paths(root)
     found = [(path, "left behind by a run that was killed") for path in abandoned(paths)]
+    found += [(path, "a checkpoint of members that are there now") for path in outlived(paths)]
     found += [(path, "damaged, and set aside") for path in _inside(paths.quarantine)]
     for path in _inside(paths.root / "failures"):
         if _is_there(paths, path.stem):

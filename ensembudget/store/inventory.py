@@ -16,6 +16,7 @@ KINDS = {
     "searches": "searches",
     "choices": "choices",
     "probes": "probes",
+    "checkpoints": "checkpoints",
     "failures": "failures",
     "quarantine": "quarantine",
     "staging": "tmp",

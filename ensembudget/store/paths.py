@@ -34,6 +34,14 @@ class Paths:
     def quarantine(self) -> Path:
         return self.root / "quarantine"
 
+    @property
+    def checkpoints(self) -> Path:
+        return self.root / "checkpoints"
+
+    def checkpoint(self, pack: str, epoch: int) -> Path:
+        """Of a pack, after so many epochs."""
+        return self.checkpoints / f"{_checked(pack)}-{epoch}"
+
     def member(self, key: str) -> Path:
         return self.root / "members" / key[:2] / _checked(key)
 

@@ -13,6 +13,7 @@ from ..files import write_whole
 from ..records import Environment, Member, Run
 from . import artefacts, failures, members, paths, publishing
 from .artefacts import Artefact, wanted
+from .checkpoints import PackCheckpoints, drop, outlived, pack_of
 from .document_store import DocumentStore
 from .documents import DamageError, UnknownError
 from .members import Labels, Stored
@@ -204,6 +205,13 @@ class Store(DocumentStore):
         with SoftFileLease(path, lease_duration=LEASE_SECONDS, heartbeat_interval=1.0, timeout=-1):
             yield
 
+    def checkpoints(
+        self, runs: list[Run], environment: Environment, processor: str, *, keep_weights: bool
+    ) -> PackCheckpoints:
+        """The checkpoints of a pack that is trained in this environment; arguments as of `pack_of`."""
+        pack = pack_of(runs, environment, processor, keep_weights=keep_weights)
+        return PackCheckpoints(self._paths, pack, self._writing)
+
     def merge(self, other: "Store") -> list[Merged]:
         """Takes over what another store has and this one lacks, and says what became of each thing."""
         with self._writing():
@@ -212,6 +220,8 @@ class Store(DocumentStore):
     def sweep(self) -> None:
         """Removes what killed runs left behind; safe beside runs that go on."""
         sweep(self._paths)
+        for folder in outlived(self._paths):
+            drop(self._paths, folder)
 
     def record_failure(self, key: str, reason: str) -> None:
         """Remembers why a run raised; the run is tried again next time."""

@@ -10,11 +10,14 @@ Along an epoch the gradients are those that train, so their norms cost next to n
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..families._invariance import Invariant
@@ -27,35 +30,54 @@ EPOCHS, STEPS = "epochs.parquet", "steps.parquet"
 
 
 class Log:
-    """A table on disk that grows by rows of numbers; the first row names its columns."""
+    """A table on disk that grows by rows of numbers; the first row names its columns.
+
+    Rows go to a file of bare numbers, which `close` turns into Parquet: a Parquet file that is not finished
+    can neither be read nor gone on with.
+    """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._rows: list[Mapping[str, float]] = []
-        self._file: pq.ParquetWriter | None = None
+        self._path, self._held_in = path, path.with_suffix(".rows")
+        self._held_in.unlink(missing_ok=True)
+        self._rows: list[list[float]] = []
+        self.columns: list[str] = []
 
     def add(self, row: Mapping[str, float]) -> None:
-        self._rows.append(row)
+        self.columns = self.columns or list(row)
+        self._rows.append([row[name] for name in self.columns])
         if len(self._rows) == ROWS:
             self.flush()
 
     def flush(self) -> None:
         if not self._rows:
             return
-        names = list(self._rows[0])
-        columns = {name: pa.array([row[name] for row in self._rows], pa.float64()) for name in names}
-        table = pa.table(columns)
-        if self._file is None:
-            self._file = pq.ParquetWriter(
-                self._path, table.schema, compression="zstd", use_dictionary=False, write_statistics=False
-            )
-        self._file.write_table(table)
+        with self._held_in.open("ab") as file:
+            np.array(self._rows, np.float64).tofile(file)
         self._rows.clear()
+
+    def rows(self) -> NDArray[np.float64]:
+        """All rows so far, (row, column)."""
+        self.flush()
+        numbers = np.fromfile(self._held_in, np.float64) if self.columns else np.empty(0)
+        return numbers.reshape(-1, len(self.columns) or 1)
+
+    def load(self, columns: list[str], rows: NDArray[np.float64]) -> None:
+        """Makes these the rows of a new table, (row, column)."""
+        self.columns = columns
+        if columns:
+            rows.reshape(-1, len(columns)).tofile(self._held_in)
 
     def close(self) -> None:
         self.flush()
-        if self._file is not None:
-            self._file.close()
+        if not self.columns:
+            return
+        schema = pa.schema([(name, pa.float64()) for name in self.columns])
+        how = {"compression": "zstd", "use_dictionary": False, "write_statistics": False}
+        with self._held_in.open("rb") as file, pq.ParquetWriter(self._path, schema, **how) as parquet:
+            while len(some := np.fromfile(file, np.float64, ROWS * len(self.columns))):
+                by_column = np.ascontiguousarray(some.reshape(-1, len(self.columns)).T)
+                parquet.write_table(pa.table([pa.array(one) for one in by_column], schema=schema))
+        self._held_in.unlink()
 
 
 class Gradients:
@@ -179,8 +201,27 @@ class Recorder:
         _write(self._epochs, [row], [self._curved(i, epoch) for i in range(self._invariant.members)])
 
     def close(self) -> None:
-        for log in (*self._epochs, *self._steps):
+        for log in self._logs:
             log.close()
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """What was recorded until the end of an epoch, as tensors and facts that are JSON values.
+
+        The weights before the first step are not among it: a new recorder has them.
+        """
+        rows = {f"rows/{number}": torch.from_numpy(log.rows()) for number, log in enumerate(self._logs)}
+        columns = [log.columns for log in self._logs]
+        return {"last": self._last, **rows}, {"step": self._step, "columns": columns}
+
+    def load(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+        """Goes on from a state, before the first step."""
+        self._step, self._last = facts["step"], tensors["last"].to(self._last.device)
+        for number, (log, names) in enumerate(zip(self._logs, facts["columns"], strict=True)):
+            log.load(names, tensors[f"rows/{number}"].numpy())
+
+    @property
+    def _logs(self) -> list[Log]:
+        return [*self._epochs, *self._steps]
 
     def _row(self, epoch: int, rate: float, gradients: Gradients) -> dict[str, Tensor]:
         each = self._invariant.squares(self._invariant.tensors)

@@ -25,6 +25,7 @@ from ..records import TRAINING_ABI, Cell, Run, Stepping, Task, UnitFacts
 from ..stepping.check import faults
 from ..stepping.pack import Pack, assemble
 from ..stepping.step import batch_losses
+from .checkpoints import Checkpoints, Course, Saver, resumed
 from .curvature import curvature
 from .evaluation import evaluate_logits
 from .history import Recorder, loss_and_error
@@ -71,6 +72,8 @@ def train(
     keep_weights: bool = False,
     on_epoch: Callable[[int], None] = lambda epoch: None,
     histories: Path | None = None,
+    checkpoints: Checkpoints | None = None,
+    checkpoint_seconds: float = 0.0,
 ) -> list[Trained]:
     """Trains members of one cell side by side, each as it would be trained alone.
 
@@ -82,6 +85,9 @@ def train(
         keep_weights: Whether to return the weights too, of members that are single networks.
         on_epoch: Called with the number of epochs done, after each.
         histories: A folder for what the cell says is to be recorded; None records nothing.
+        checkpoints: Of this pack, trained in this environment: training goes on from the newest, and ends as
+            if it had never stopped, to the byte on a CPU. None starts anew and keeps none.
+        checkpoint_seconds: From one checkpoint to the next at least; 0 keeps one after every epoch.
 
     Returns:
         One result a run, in order. A member that diverges is one of them, with its step.
@@ -97,13 +103,20 @@ def train(
     unit = unit_of(cell.method, cell.method_options)
     _refuse(cell, stepping, device, keep_weights and not unit.is_network)
     parts = parts_of(cell, data.arrays)
-    pack = assemble(runs, parts, data.task, device, stepping)
+
+    def make() -> Course:
+        pack = assemble(runs, parts, data.task, device, stepping)
+        recorder = _recorder(pack, parts, data.task, histories) if histories else None
+        return Course(pack, collector_of(cell), recorder, losses=[])
+
+    course = resumed(make, checkpoints)
+    pack, collector, recorder, losses = course.pack, course.collector, course.recorder, course.losses
     network, optimizer = pack.network, pack.optimizer
     rates = [group["lr"] for group in optimizer.param_groups]
-    recorder = _recorder(pack, parts, data.task, histories) if histories else None
-    collector = collector_of(cell)
-    losses: list[Tensor] = []
-    for epoch in range(recipe.epochs):
+    save = Saver(course, checkpoints, checkpoint_seconds)
+    if losses:
+        on_epoch(len(losses))
+    for epoch in range(len(losses), recipe.epochs):
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
             group["lr"] = rate * rate_factor(cell, epoch)
         if recipe.dropout:
@@ -119,12 +132,13 @@ def train(
             recorder.end_epoch(epoch + 1, optimizer.param_groups[0]["lr"])
         collector.keep(epoch, network)
         on_epoch(epoch + 1)
-        if not losses[-1][-1].isfinite().any():
-            break  # every member has diverged
+        if course.has_diverged:
+            break
+        save()
     if recorder:
         recorder.close()
-    answers = unit_answers(collector, pack, parts, diverged=not losses[-1][-1].isfinite().any())
-    steps, seconds = torch.cat(losses), (time.perf_counter() - began) / len(runs)
+    answers = unit_answers(collector, pack, parts, diverged=course.has_diverged)
+    steps, seconds = torch.cat(losses), (course.seconds + time.perf_counter() - began) / len(runs)
     faults_at = [first_fault(steps[:, i], *(part[i] for part in answers.logits)) for i in range(len(runs))]
     return [
         Trained(
@@ -171,7 +185,7 @@ def _recorder(pack: Pack, parts: Parts, task: Task, histories: Path) -> Recorder
     chosen = slice(spec.curvature_size)
     folders = [histories / run.key for run in runs]
     for folder in folders:
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
 
     def fixed_pass(add: Callable[[Tensor], None]) -> None:
         held = [buffer.clone() for buffer in network.buffers()]

@@ -1,18 +1,42 @@
 """What a store lacks of a plan, as jobs for an executor."""
 
+import math
+import os
 from collections.abc import Iterator, Sequence
 
-from ..executors._base import Job
+from ..errors import ArgumentError, told
+from ..executors._base import CHECKPOINT_SECONDS, Job
 from ..records import Environment, Plan, PlannedCell, Run, Stepping
 from ..stepping.arrange import Arrangement, as_given
 from ..stepping.place import Place
 from ..store import Store
 from .missing import repeated_runs, unrounded
 
+CHECKPOINTS = "ENSEMBUDGET_CHECKPOINT_SECONDS"
+
 
 def missing_cells(planned: Plan, store: Store) -> list[PlannedCell]:
     """The cells whose pools lack members."""
     return [cell for cell in planned.pools if not all(run.key in store for run in cell.runs)]
+
+
+def checkpoint_seconds() -> float:
+    """From one checkpoint of a pack to the next at least: `$ENSEMBUDGET_CHECKPOINT_SECONDS`, or the default.
+
+    Raises:
+        ArgumentError: It is no such number.
+    """
+    text = os.environ.get(CHECKPOINTS)
+    try:
+        found = CHECKPOINT_SECONDS if text is None else float(text)
+    except ValueError:
+        found = math.nan
+    if not 0 <= found < math.inf:
+        raise ArgumentError(
+            f"{CHECKPOINTS} = {told(text)} is not seconds from one checkpoint to the next: a number from 0,"
+            f" which keeps one after every epoch. Without it they are {CHECKPOINT_SECONDS:g}."
+        )
+    return found
 
 
 def missing_jobs(planned: Plan, store: Store, arrangement: Arrangement, *, repeat: bool = True) -> list[Job]:
@@ -33,6 +57,7 @@ def missing_jobs(planned: Plan, store: Store, arrangement: Arrangement, *, repea
     packs = [pack for pack in packs if not all(run.key in store for run in pack[0])]
     if repeat:
         packs += _repeated_packs(planned, store, {run.key for pack in packs for run in pack[0]})
+    seconds = checkpoint_seconds()
     jobs = [
         Job(
             runs=runs,
@@ -41,6 +66,7 @@ def missing_jobs(planned: Plan, store: Store, arrangement: Arrangement, *, repea
             threads=threads,
             stepping=stepping,
             keep_weights=planned.study.keep_weights,
+            checkpoint_seconds=seconds,
         )
         for runs, stepping, threads in packs
     ]
@@ -96,6 +122,7 @@ def weight_jobs(cell: PlannedCell, runs: Sequence[Run], store: Store, device: st
             threads=environment.threads,
             stepping=environment.stepping,
             keep_weights=True,
+            checkpoint_seconds=checkpoint_seconds(),
         )
         for pack, environment in _packs_as_trained(stored, store)
         if wanted & {run.key for run in pack}

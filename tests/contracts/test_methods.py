@@ -5,10 +5,13 @@ import pytest
 
 from ensembudget.catalog import BUDGETS, METHODS
 from ensembudget.errors import PlanError
+from ensembudget.methods._base import Resumable
 from ensembudget.methods._options import resolve_method, unit_of
 from ensembudget.planning.widths import cost, split
 from ensembudget.records import Recipe, Run, Task
 from ensembudget.training.loop import train
+from ensembudget.training.units import collector_of
+from resuming import assert_resumes_after_every_epoch
 
 TASK = Task(10, 1, 8)
 SMALL = {"predictors": 2, "deviations": 2}  # of each method, those that it has
@@ -47,6 +50,21 @@ def test_the_same_run_twice_is_the_same_to_the_bit(make_cell, digits, method):
     first, second = (train(runs_of(make_cell, method, 1), digits)[0] for _ in range(2))
     assert np.array_equal(first.test_logits, second.test_logits)
     assert first.unit == second.unit
+
+
+@pytest.mark.parametrize("method", list(METHODS))
+def test_a_unit_goes_on_from_its_checkpoints_or_has_none(make_cell, digits, tmp_path, method):
+    runs = [run.model_copy(update={"cell": short(run.cell)}) for run in runs_of(make_cell, method, 5, 0)]
+    there = assert_resumes_after_every_epoch(runs, digits, tmp_path)
+    resumable = isinstance(collector_of(runs[0].cell), Resumable)
+    assert [one.epoch for one in there] == ([1, 2, 3, 4] if resumable else [])
+
+
+def short(cell):
+    """Four epochs; of the tail, if the method has one, the last three."""
+    options = cell.method_options | ({"start": 0.25} if "start" in cell.method_options else {})
+    recipe = cell.recipe.model_copy(update={"epochs": 4})
+    return cell.model_copy(update={"recipe": recipe, "method_options": options, "train_size": 40})
 
 
 @pytest.mark.parametrize("method", list(METHODS))

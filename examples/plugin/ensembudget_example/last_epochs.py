@@ -17,6 +17,15 @@ class LastEpochs:
         if epoch >= self.first:
             self.kept.append({name: tensor.clone() for name, tensor in network.state_dict().items()})
 
+    def state(self) -> dict[str, Tensor]:
+        return {f"{i}/{name}": one for i, state in enumerate(self.kept) for name, one in state.items()}
+
+    def load(self, state: dict[str, Tensor], network: nn.Module) -> None:
+        self.kept = [{} for _ in {place.partition("/")[0] for place in state}]
+        for place, one in state.items():
+            number, _, name = place.partition("/")
+            self.kept[int(number)][name] = one
+
     def predictors(self, finished: Finished) -> Iterator[None]:
         for state in self.kept:
             finished.network.load_state_dict(state)
