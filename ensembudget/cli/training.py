@@ -53,9 +53,11 @@ def say_outcomes(name: str, outcomes: "Sequence[Outcome]", also: str = "", thing
     """Says how training ended, or other things that were done, and why some failed; returns the exit code."""
     failed = [one for one in outcomes if one.status == "failed"]
     diverged = sum(one.status == "diverged" for one in outcomes)
-    done = f"{len(outcomes) - len(failed)} {things} done now" if outcomes else "nothing was missing"
+    others = sum(one.by_other for one in outcomes)
+    done = f"{len(outcomes) - len(failed) - others} {things} done now" if outcomes else "nothing was missing"
     say(
         f"{name}: {done}"
+        + (f", {others} by another run" if others else "")
         + (f", {diverged} of them diverged" if diverged else "")
         + (f"; {len(failed)} failed" if failed else "")
         + f".{also}"

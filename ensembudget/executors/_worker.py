@@ -15,7 +15,7 @@ from ..datasets._cache import open_cached
 from ..errors import EnsembudgetError, StoreError
 from ..landscape.site import site_of
 from ..packing.parts import parts_of
-from ..records import Environment, Probed, ProbeSubject, Run
+from ..records import Environment, Probed, ProbeSubject
 from ..stepping.memory import keep_freed
 from ..store import Store
 from ..threads import torch_threads
@@ -28,30 +28,77 @@ def work(job: Job, on_epoch: Callable[[int], None]) -> list[Outcome]:
     """Trains and publishes what is missing of a job, rounds it from trained members, or probes them.
 
     The whole pack is trained even where some of it is published, so that a member does not depend
-    on where a run was interrupted; what is there already stays as it is.
+    on where a run was interrupted; what is there already stays as it is. So a job may be begun any
+    number of times: what another worker, or this one before it died, published is not trained again.
+    A job that another run has now is not waited for.
     """
     keep_freed()
     store = Store(job.store)
-    refused: dict[str, StoreError] = {}
     try:
-        with store.claim(job.keys[0]):
-            if job.probe:
-                with torch_threads(job.threads):
-                    return [_probe_and_keep(job.probe, job, store, on_epoch)]
-            if any(store.lacks(run, keep_weights=job.keep_weights) for run in job.runs):
-                with torch_threads(job.threads):
-                    if job.runs[0].cell.is_trained:
-                        refused = _train_and_publish(job, store, on_epoch)
-                    else:
-                        _round_and_publish(job, store)
-        return [
-            Outcome(key=run.key, status="failed", reason=_reason(refused[run.key]))
-            if run.key in refused
-            else _published(store, run)
-            for run in job.runs
-        ]
+        with store.claimed(job.keys) as is_ours:
+            if not is_ours:
+                return job.held()
+            if is_done(job, store):
+                return outcomes_of(job, store, by_other=True)
+            with torch_threads(job.threads):
+                refused = _done(job, store, on_epoch)
+        return [refused.get(one.key, one) for one in outcomes_of(job, store)]
     except Exception as error:  # a worker always answers
         return job.failed(_reason(error))
+
+
+def is_done(job: Job, store: Store) -> bool:
+    """Whether the store lacks nothing that a job makes.
+
+    Raises:
+        StoreError: What its probe found is damaged.
+    """
+    if job.probe:
+        return store.saved_probe(job.probe) is not None
+    return not any(store.lacks(run, keep_weights=job.keep_weights) for run in job.runs)
+
+
+def outcomes_of(job: Job, store: Store, *, by_other: bool = False) -> list[Outcome]:
+    """How the members of a job went that is done, or its probe.
+
+    Raises:
+        StoreError: A member is damaged or not there.
+    """
+    if job.probe:
+        return [Outcome(key=job.probe.key, status="done", by_other=by_other)]
+    return [
+        Outcome(key=run.key, status=store.read(run.key).member.status, by_other=by_other) for run in job.runs
+    ]
+
+
+def lost(job: Job, reason: str, log: str = "") -> list[Outcome]:
+    """How a job went whose worker died at every try: what it published before is done."""
+    store, found = Store(job.store), []
+    for failed in job.failed(reason):
+        one = (
+            job
+            if job.probe
+            else job.model_copy(update={"runs": [r for r in job.runs if r.key == failed.key]})
+        )
+        try:
+            found += (
+                outcomes_of(one, store) if is_done(one, store) else [failed.model_copy(update={"log": log})]
+            )
+        except EnsembudgetError as error:
+            found.append(failed.model_copy(update={"reason": _reason(error)}))
+    return found
+
+
+def _done(job: Job, store: Store, on_epoch: Callable[[int], None]) -> dict[str, Outcome]:
+    """Does what is missing of a job; returns what failed of it, by key."""
+    if job.probe:
+        _probe_and_keep(job.probe, job, store, on_epoch)
+    elif job.runs[0].cell.is_trained:
+        refused = _train_and_publish(job, store, on_epoch)
+        return {k: Outcome(key=k, status="failed", reason=_reason(why)) for k, why in refused.items()}
+    else:
+        _round_and_publish(job, store)
+    return {}
 
 
 def _train_and_publish(job: Job, store: Store, on_epoch: Callable[[int], None]) -> dict[str, StoreError]:
@@ -103,19 +150,17 @@ def _round_and_publish(job: Job, store: Store) -> None:
         store.publish(rounded, (source.validation_labels, source.test_labels), environment)
 
 
-def _probe_and_keep(subject: ProbeSubject, job: Job, store: Store, on_done: Callable[[int], None]) -> Outcome:
+def _probe_and_keep(subject: ProbeSubject, job: Job, store: Store, on_done: Callable[[int], None]) -> None:
     """Measures a probe at trained members and keeps what it finds."""
-    if store.saved_probe(subject) is None:
-        cell, began = job.runs[0].cell, time.perf_counter()
-        data = open_cached(cell.dataset_digest, cell.dataset)
-        weights = [store.weights(run.key) for run in job.runs]
-        site = site_of(cell, data, weights, subject.key, job.device)
-        found = PROBES[subject.kind].measure(
-            site, subject.options, lambda share: on_done(round(share * PROBE_LENGTH))
-        )
-        seconds = time.perf_counter() - began
-        store.save_probe(Probed(subject=subject, points=found.points, facts=found.facts, seconds=seconds))
-    return Outcome(key=subject.key, status="done")
+    cell, began = job.runs[0].cell, time.perf_counter()
+    data = open_cached(cell.dataset_digest, cell.dataset)
+    weights = [store.weights(run.key) for run in job.runs]
+    site = site_of(cell, data, weights, subject.key, job.device)
+    found = PROBES[subject.kind].measure(
+        site, subject.options, lambda share: on_done(round(share * PROBE_LENGTH))
+    )
+    seconds = time.perf_counter() - began
+    store.save_probe(Probed(subject=subject, points=found.points, facts=found.facts, seconds=seconds))
 
 
 def _here(job: Job) -> dict[str, Any]:
@@ -126,10 +171,6 @@ def _here(job: Job) -> dict[str, Any]:
         "device": device_name(job.device),
         "threads": job.threads,
     }
-
-
-def _published(store: Store, run: Run) -> Outcome:
-    return Outcome(key=run.key, status=store.read(run.key).member.status)
 
 
 def _reason(error: Exception) -> str:

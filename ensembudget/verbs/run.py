@@ -13,6 +13,7 @@ from .jobs import missing_cells, missing_jobs, rounding_jobs
 from .missing import missing_runs, training_plan
 from .probing import probe_jobs
 from .progress import Follower, Progress
+from .sharing import shared
 
 
 def arrange(
@@ -82,7 +83,7 @@ def run(
         on_progress: Called as epochs and jobs end.
 
     Returns:
-        One outcome for each member that was trained or rounded now.
+        One outcome for each member that was trained or rounded now, here or by another run on this store.
 
     Raises:
         UnknownPartError: No such executor.
@@ -185,12 +186,11 @@ def do_jobs(
 
     `work` is how much each job is, in any unit.
     """
-    follower, found = Follower(jobs, work, on_progress), []
-    for number, outcomes in executor_of(executor).execute(jobs, workers, follower):
-        follower(number, jobs[number].length)
+    follower, found = Follower(jobs, work, on_progress), list[Outcome]()
+    for _, outcomes in shared(jobs, store, executor_of(executor), workers, follower):
         new = [one for one in outcomes if one.key not in whole]
         for one in new:
             if one.status == "failed":
-                store.record_failure(one.key, one.reason or "no reason given")
+                store.record_failure(one.key, one.reason or "no reason given", one.log or "")
         found += new
     return found
