@@ -54,7 +54,9 @@ def write(call: Call, report: Callable[[Any], None]) -> int:
     """
     root, number, seed, deaths = call.task
     dice = random.Random(f"{seed} {number} {call.tries}")
-    dies = dice.randrange(5) if call.tries < deaths else None
+    target = Path(root) / "published" / str(number)
+    moments = (0, 3, 4) if target.exists() else range(5)
+    dies = dice.choice(moments) if call.tries < deaths else None
     _note(root, f"begun-{number}-{call.tries}")
 
     def moment(now: int) -> None:
@@ -62,7 +64,6 @@ def write(call: Call, report: Callable[[Any], None]) -> int:
             os.kill(os.getpid(), signal.SIGKILL)
 
     moment(0)
-    target = Path(root) / "published" / str(number)
     if not target.exists():
         staged = Path(root) / f"staged-{number}-{call.tries}"
         staged.mkdir()
