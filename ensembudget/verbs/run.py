@@ -13,7 +13,7 @@ from .jobs import missing_cells, missing_jobs, rounding_jobs
 from .missing import missing_runs, training_plan
 from .probing import probe_jobs
 from .progress import Follower, Progress
-from .sharing import shared
+from .sharing import closed, shared
 
 
 def arrange(
@@ -187,10 +187,11 @@ def do_jobs(
     `work` is how much each job is, in any unit.
     """
     follower, found = Follower(jobs, work, on_progress), list[Outcome]()
-    for _, outcomes in shared(jobs, store, executor_of(executor), workers, follower):
-        new = [one for one in outcomes if one.key not in whole]
-        for one in new:
-            if one.status == "failed":
-                store.record_failure(one.key, one.reason or "no reason given", one.log or "")
-        found += new
+    with closed(shared(jobs, store, executor_of(executor), workers, follower)) as ended:
+        for _, outcomes in ended:
+            new = [one for one in outcomes if one.key not in whole]
+            for one in new:
+                if one.status == "failed":
+                    store.record_failure(one.key, one.reason or "no reason given", one.log or "")
+            found += new
     return found

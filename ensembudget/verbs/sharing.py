@@ -1,12 +1,16 @@
 """Does jobs beside other runs on the same store: each takes what no other has, and waits only at its end."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TypeVar
 
 from ..errors import EnsembudgetError
 from ..executors._base import EpochReport, Executor, Job, Outcome
 from ..executors._worker import is_done, outcomes_of
 from ..store import Claim, Store
+
+T = TypeVar("T")
 
 EVERY = 0.5  # seconds between looks at what other runs have
 
@@ -33,18 +37,19 @@ def shared(
 
     while rest:
         asked, rest = rest, []
-        for place, outcomes in part.execute([jobs[number] for number in asked], workers, report):
-            number = asked[place]
-            if any(one.status == "held" for one in outcomes):
-                held[number] = None
-            else:
-                on_epoch(number, jobs[number].length)
-                yield number, outcomes
-            # Those met first end first, so most are counted while this run goes on.
-            while held and (found := _ended(jobs[first := next(iter(held))], store)):
-                del held[first]
-                on_epoch(first, jobs[first].length)
-                yield first, found
+        with closed(part.execute([jobs[number] for number in asked], workers, report)) as ended:
+            for place, outcomes in ended:
+                number = asked[place]
+                if any(one.status == "held" for one in outcomes):
+                    held[number] = None
+                else:
+                    on_epoch(number, jobs[number].length)
+                    yield number, outcomes
+                # Those met first end first, so most are counted while this run goes on.
+                while held and (found := _ended(jobs[first := next(iter(held))], store)):
+                    del held[first]
+                    on_epoch(first, jobs[first].length)
+                    yield first, found
         claims = {number: store.claim(jobs[number].keys) for number in held}
         while held and not rest:
             for number in list(held):
@@ -58,6 +63,16 @@ def shared(
                 del held[number]
             if held and not rest:
                 time.sleep(EVERY)
+
+
+@contextmanager
+def closed(some: Iterator[T]) -> Iterator[Iterator[T]]:
+    """Ends an iterator where it is left: an executor's processes must not wait for a garbage collector."""
+    try:
+        yield some
+    finally:
+        if isinstance(some, Generator):
+            some.close()
 
 
 def _ended(job: Job, store: Store) -> list[Outcome]:

@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 
 import helpers
+from ensembudget.errors import StoreError
 from ensembudget.executors._base import Executor, Job, Outcome
 from ensembudget.records import Run, Stepping
 from ensembudget.store import Store
 from ensembudget.verbs import sharing
 from ensembudget.verbs.progress import Follower
+from ensembudget.verbs.run import do_jobs
 from ensembudget.verbs.sharing import shared
 
 LABELS = np.arange(10) % 10
@@ -161,6 +163,33 @@ def test_a_member_of_another_run_that_is_damaged_has_failed(jobs, store):
     ended = dict(found)[0]
     assert [one.status for one in ended] == ["failed", "failed"]
     assert "quarantine" in ended[0].reason
+
+
+@pytest.mark.parametrize("where", ["the jobs that failed cannot be written down", "progress cannot be shown"])
+def test_an_executor_is_ended_at_once_where_its_run_cannot_go_on(where, jobs, store, plug_in, monkeypatch):
+    """Not when the exception is gone: Python waits for processes before it ends."""
+    left = []
+
+    def execute(jobs, workers, on_epoch):
+        try:
+            for place, job in enumerate(jobs):
+                yield place, job.failed("no reason")
+        finally:
+            left.append("closed")
+
+    def show(progress):
+        if where.startswith("progress"):
+            raise BrokenPipeError
+
+    def record_failure(*told):
+        raise StoreError("the disk is full")
+
+    plug_in("executors", "open", executor=Executor(execute))
+    monkeypatch.setattr(store, "record_failure", record_failure)
+    with pytest.raises((StoreError, BrokenPipeError)) as error:
+        do_jobs(jobs, [1.0] * 3, store, set(), "open", 1, show)
+    assert left == ["closed"]
+    assert error.value.__traceback__  # which holds every frame
 
 
 def test_of_two_claims_that_overlap_one_has_all_and_the_other_nothing(store):
