@@ -31,8 +31,11 @@ def act(args: argparse.Namespace) -> int:
     print_rows(STATUS, STATUS.rows(rows), columns=args.columns)
     if planned.tuning:
         print_tuning(planned, store, columns=args.columns)
+    logs = {reason: log for row in rows for reason, log in row.logs.items()}
     for reason in sorted({reason for row in rows for reason in row.reasons}):
         print(f"failed: {reason}")
+        for line in logs.get(reason, "").splitlines():
+            print(f"    | {line}")
     left = seconds_left(status(training_plan(planned, store), store))
     missing = sum(row.missing for row in rows)
     when = "unknown, nothing is trained yet" if left is None else f"about {duration(left)} one after another"

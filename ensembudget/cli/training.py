@@ -56,9 +56,11 @@ def say_outcomes(name: str, outcomes: "Sequence[Outcome]", also: str = "", thing
     """Says how training ended, or other things that were done, and why some failed; returns the exit code."""
     by = {status: [one for one in outcomes if one.status == status] for status in STATUSES}
     diverged, failed, kept, conflicts = (len(by[status]) for status in STATUSES)
-    done = f"{len(outcomes) - failed - kept - conflicts} {things} done now"
+    others = sum(one.by_other for one in outcomes)
+    done = f"{len(outcomes) - failed - kept - conflicts - others} {things} done now"
     say(
         f"{name}: {done if outcomes else 'nothing was missing'}"
+        + (f", {others} by another run" if others else "")
         + (f", {diverged} of them diverged" if diverged else "")
         + (f"; {failed} failed" if failed else "")
         + (f"; {conflicts} in conflict with what is stored" if conflicts else "")

@@ -41,21 +41,29 @@ class Job(Record):
     def failed(self, reason: str) -> "list[Outcome]":
         return [Outcome(key=key, status="failed", reason=reason) for key in self.keys]
 
+    def held(self) -> "list[Outcome]":
+        return [Outcome(key=key, status="held") for key in self.keys]
+
 
 class Outcome(Record):
     """How one member went, or one probe.
 
     Attributes:
-        status: `kept` where another training of it, elsewhere or stepped otherwise, is stored and stays, with
-            other logits; `conflict` where that one was trained in the same environment, and should be equal.
+        status: `held` where another run has it now: it is asked for again, and never how a run ends. `kept`
+            where another training of it, elsewhere or stepped otherwise, is stored and stays, with other
+            logits; `conflict` where that one was trained in the same environment, and should be equal.
         reason: Why it failed, or how the stored one differs.
         note: Something to be told of what went well.
+        log: The end of what its process wrote, where that died.
+        by_other: Whether it is done, and another run did it.
     """
 
     key: str
-    status: Literal["done", "diverged", "failed", "kept", "conflict"]
+    status: Literal["done", "diverged", "failed", "held", "kept", "conflict"]
     reason: str | None = None
     note: str | None = None
+    log: str | None = None
+    by_other: bool = False
 
 
 EpochReport = Callable[[int, int], None]  # (job, how much of its length is done)
@@ -69,7 +77,7 @@ class Executor:
     Attributes:
         execute: `execute(jobs, workers, on_epoch)` yields (job number, outcomes) as jobs end, in
             any order, at most `workers` of them at one time. A job that raises is outcomes with a
-            reason, never an exception.
+            reason, never an exception; one that another run holds is outcomes that say so.
         places: `places(device, workers, threads)` is where jobs may run, the usual place first; None
             leaves a number to the executor. Raises `DeviceError` where such a job could never start.
         here: Whether its workers are on this machine, so that timings here tell of them.

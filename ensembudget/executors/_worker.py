@@ -3,8 +3,9 @@
 import os
 import platform
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from ..datasets._cache import open_cached
 from ..errors import ConflictError, EnsembudgetError, StoreError
 from ..landscape.site import site_of
 from ..packing.parts import parts_of
-from ..records import Environment, Probed, ProbeSubject, Run
+from ..records import Environment, Probed, ProbeSubject
 from ..stepping.memory import keep_freed
 from ..store import Labels, Store
 from ..threads import torch_threads
@@ -28,25 +29,64 @@ def work(job: Job, on_epoch: Callable[[int], None]) -> list[Outcome]:
     """Trains and publishes what is missing of a job, rounds it from trained members, or probes them.
 
     The whole pack is trained even where some of it is published, so that a member does not depend
-    on where a run was interrupted; what is there already stays as it is.
+    on where a run was interrupted; what is there already stays as it is. So a job may be begun any
+    number of times: what another worker, or this one before it died, published is not trained again.
+    A job that another run has now is not waited for.
     """
     keep_freed()
     store = Store(job.store)
-    done = Done()
     try:
-        with store.claim(job.keys[0]):
-            if job.probe:
-                with torch_threads(job.threads):
-                    return [_probe_and_keep(job.probe, job, store, on_epoch)]
-            if any(store.lacks(run, keep_weights=job.keep_weights) for run in job.runs):
-                with torch_threads(job.threads):
-                    if job.runs[0].cell.is_trained:
-                        done = _train_and_publish(job, store, on_epoch)
-                    else:
-                        _round_and_publish(job, store)
-        return [done.told.get(run.key) or _published(store, run, done.note) for run in job.runs]
+        with store.claimed(job.keys) as is_ours:
+            if not is_ours:
+                return job.held()
+            if is_done(job, store):
+                return outcomes_of(job, store, by_other=True)
+            with torch_threads(job.threads):
+                done = _done(job, store, on_epoch)
+        found = [one.model_copy(update={"note": done.note}) for one in outcomes_of(job, store)]
+        return [done.told.get(one.key, one) for one in found]
     except Exception as error:  # a worker always answers
         return job.failed(_reason(error))
+
+
+def is_done(job: Job, store: Store) -> bool:
+    """Whether the store lacks nothing that a job makes.
+
+    Raises:
+        StoreError: What its probe found is damaged.
+    """
+    if job.probe:
+        return store.saved_probe(job.probe) is not None
+    return not any(store.lacks(run, keep_weights=job.keep_weights) for run in job.runs)
+
+
+def outcomes_of(job: Job, store: Store, *, by_other: bool = False) -> list[Outcome]:
+    """How the members of a job went that is done, or its probe.
+
+    Raises:
+        StoreError: A member is damaged or not there.
+    """
+    if job.probe:
+        return [Outcome(key=job.probe.key, status="done", by_other=by_other)]
+    return [
+        Outcome(key=run.key, status=store.read(run.key).member.status, by_other=by_other) for run in job.runs
+    ]
+
+
+def lost(job: Job, reason: str, log: str = "") -> list[Outcome]:
+    """How a job went whose worker died at every try: what it published before is done."""
+    store, found = Store(job.store), []
+    for failed in job.failed(reason):
+        own = {} if job.probe else {"runs": [run for run in job.runs if run.key == failed.key]}
+        one = job.model_copy(update=own)
+        try:
+            if is_done(one, store):
+                found += outcomes_of(one, store)
+            else:
+                found.append(failed.model_copy(update={"log": log}))
+        except EnsembudgetError as error:
+            found.append(failed.model_copy(update={"reason": _reason(error)}))
+    return found
 
 
 class Done(NamedTuple):
@@ -54,11 +94,22 @@ class Done(NamedTuple):
 
     Attributes:
         told: By key: another one is stored of this member, or weights were refused.
-        note: What checkpoints note; empty for nothing.
+        note: What checkpoints note; None for nothing.
     """
 
     told: Mapping[str, Outcome] = MappingProxyType({})
-    note: str = ""
+    note: str | None = None
+
+
+def _done(job: Job, store: Store, on_epoch: Callable[[int], None]) -> Done:
+    """Does what is missing of a job."""
+    if job.probe:
+        _probe_and_keep(job.probe, job, store, on_epoch)
+    elif job.runs[0].cell.is_trained:
+        return _train_and_publish(job, store, on_epoch)
+    else:
+        _round_and_publish(job, store)
+    return Done()
 
 
 def _train_and_publish(job: Job, store: Store, on_epoch: Callable[[int], None]) -> Done:
@@ -82,7 +133,7 @@ def _train_and_publish(job: Job, store: Store, on_epoch: Callable[[int], None]) 
             if found:
                 told[trained.run.key] = found
     checkpoints.remove()
-    return Done(told, " ".join(checkpoints.notes))
+    return Done(told, " ".join(checkpoints.notes) or None)
 
 
 def _publish(
@@ -131,19 +182,17 @@ def _round_and_publish(job: Job, store: Store) -> None:
         store.publish(rounded, (source.validation_labels, source.test_labels), environment)
 
 
-def _probe_and_keep(subject: ProbeSubject, job: Job, store: Store, on_done: Callable[[int], None]) -> Outcome:
+def _probe_and_keep(subject: ProbeSubject, job: Job, store: Store, on_done: Callable[[int], None]) -> None:
     """Measures a probe at trained members and keeps what it finds."""
-    if store.saved_probe(subject) is None:
-        cell, began = job.runs[0].cell, time.perf_counter()
-        data = open_cached(cell.dataset_digest, cell.dataset)
-        weights = [store.weights(run.key) for run in job.runs]
-        site = site_of(cell, data, weights, subject.key, job.device)
-        found = PROBES[subject.kind].measure(
-            site, subject.options, lambda share: on_done(round(share * PROBE_LENGTH))
-        )
-        seconds = time.perf_counter() - began
-        store.save_probe(Probed(subject=subject, points=found.points, facts=found.facts, seconds=seconds))
-    return Outcome(key=subject.key, status="done")
+    cell, began = job.runs[0].cell, time.perf_counter()
+    data = open_cached(cell.dataset_digest, cell.dataset)
+    weights = [store.weights(run.key) for run in job.runs]
+    site = site_of(cell, data, weights, subject.key, job.device)
+    found = PROBES[subject.kind].measure(
+        site, subject.options, lambda share: on_done(round(share * PROBE_LENGTH))
+    )
+    seconds = time.perf_counter() - began
+    store.save_probe(Probed(subject=subject, points=found.points, facts=found.facts, seconds=seconds))
 
 
 def _here(job: Job) -> dict[str, Any]:
@@ -154,10 +203,6 @@ def _here(job: Job) -> dict[str, Any]:
         "device": device_name(job.device),
         "threads": job.threads,
     }
-
-
-def _published(store: Store, run: Run, note: str) -> Outcome:
-    return Outcome(key=run.key, status=store.read(run.key).member.status, note=note or None)
 
 
 def _reason(error: Exception) -> str:

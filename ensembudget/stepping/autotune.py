@@ -1,5 +1,6 @@
 """Which stepping is fastest for a cell on this machine: measured briefly, and kept for the next run."""
 
+import signal
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
@@ -9,12 +10,14 @@ from functools import partial
 from multiprocessing import get_context
 from typing import NamedTuple, NoReturn, TypeVar
 
+import torch
+
 from ..records import Cell, Record, Stepping, SteppingChoice, Task
 from ..threads import torch_threads
 from .axes import BETTER, axes, coordinate_search
 from .measured import Shape, Timing, hardware, keep, known, shape_of
 from .memory import keep_freed
-from .place import Place
+from .place import Place, devices
 from .timing import STEPS, time_steps, try_steps
 
 T = TypeVar("T")
@@ -97,7 +100,13 @@ def try_request(request: Request) -> Timing:
 
 def spawned(workers: int) -> Executor:
     """Processes like those of a run."""
-    return ProcessPoolExecutor(workers, get_context("spawn"), keep_freed)
+    return ProcessPoolExecutor(workers, get_context("spawn"), _begin)
+
+
+def _begin() -> None:
+    """Ctrl-C is the parent's to hear, which ends its processes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    keep_freed()
 
 
 @dataclass(frozen=True)
@@ -120,13 +129,19 @@ class Bench:
         self, work: Callable[["Bench", Request], T], requests: Sequence[Request], lost: Callable[[Request], T]
     ) -> list[T]:
         """`work(bench, request)` of each, in workers of the requests' place; `lost` where one is killed."""
-        workers = requests[0].place.workers
-        if workers == 1:
+        workers, device = requests[0].place.workers, requests[0].place.device
+        # One process a GPU slows no other, so one alone tells.
+        if workers <= len(devices(device, torch.cuda.device_count())):
             keep_freed()
             return [work(self, request) for request in requests]
         try:
             with self.pool(workers) as pool:
-                return list(pool.map(partial(work, self), requests))
+                try:
+                    return list(pool.map(partial(work, self), requests))
+                except KeyboardInterrupt:  # leaving the pool would wait for all that is measured
+                    for process in list((getattr(pool, "_processes", None) or {}).values()):
+                        process.terminate()
+                    raise
         except BrokenProcessPool:  # killed for its memory, say: nothing is known then, and nothing stops
             return [lost(request) for request in requests]
 

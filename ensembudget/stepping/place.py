@@ -41,6 +41,15 @@ def places(device: str, workers: int | None, threads: int | None, *, usual: int 
     return found
 
 
+def devices(device: str, gpus: int) -> list[str]:
+    """What workers take in turn: every GPU where `cuda` is asked and there are several, else the device.
+
+    >>> devices("cuda", 3), devices("cuda:1", 3), devices("cuda", 1)
+    (['cuda:0', 'cuda:1', 'cuda:2'], ['cuda:1'], ['cuda'])
+    """
+    return [f"{device}:{number}" for number in range(gpus)] if device == "cuda" and gpus > 1 else [device]
+
+
 def check_numbers(workers: int | None, threads: int | None) -> None:
     """Refuses less than one worker or thread."""
     for name, number in (("workers", workers), ("threads", threads)):

@@ -9,7 +9,8 @@
     searches/<key>.json               the rounds of a search
     choices/<key>.json                what tuning chose, and how everything that was tried did
     checkpoints/<pack>-<epochs>/      checkpoint.json and tensors.safetensors of members in training
-    failures/<key>.json               the last exception of a run that raised one; a success removes it
+    failures/<key>.json               the last exception of a run that raised one, or the end of the log of
+                                      a worker that died; a success removes it
     claims/<key>.lock                 who trains what now: saves work, decides nothing
     quarantine/<key>-<n>/             what did not match its digests; never used, never overwritten
     tmp/<machine>.<process>.<uuid>/   staging; anything in it was never published
@@ -19,7 +20,8 @@ fails, so of two who trained the same member the first wins. Its digests are che
 """
 
 from .artefacts import Artefact, wanted
+from .claims import Claim
 from .members import Labels, Stored
 from .store import Store
 
-__all__ = ["Artefact", "Labels", "Store", "Stored", "wanted"]
+__all__ = ["Artefact", "Claim", "Labels", "Store", "Stored", "wanted"]

@@ -107,12 +107,12 @@ class Shelf(Generic[Kept, Subject]):
                 break
         write_whole(path, seal({self.kind: kept.model_dump(mode="json")}), durable=True)
 
-    def every(self) -> Iterator[tuple[str, Kept | DamageError | UnknownError]]:
+    def every(self) -> Iterator[tuple[str, Kept | DamageError | UnknownError | StoreError]]:
         """All documents that are here by the stems of their files, or why one cannot be read."""
         for path in sorted(self.folder.glob("*.json")):
             try:
                 found = self._read(path)
-            except (DamageError, UnknownError) as error:
+            except (DamageError, UnknownError, StoreError) as error:
                 yield path.stem, error
             else:
                 if found is not None:

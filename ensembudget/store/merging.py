@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..errors import StoreError
+from ..errors import StoreError, reason
 from . import artefacts, members, publishing
 from .documents import DamageError, UnknownError
 from .inventory import member_folders
@@ -47,30 +47,43 @@ def _members(ours: Paths, theirs: Paths) -> Iterator[Merged]:
         key = folder.name
         try:
             members.checked(folder, key)
-            yield _member(ours, folder, key)
-            if (taken := _weights(ours, theirs, folder, key)) is not None:
-                yield taken
+            logits = artefacts.logits_digest(folder)
         except (DamageError, UnknownError) as error:
             yield Merged("member", key, UNREADABLE, str(error))
+            continue
+        except OSError as error:  # theirs, not ours
+            yield Merged("member", key, UNREADABLE, reason(error))
+            continue
+        taken = _member(ours, folder, key, logits)
+        yield taken
+        if taken.outcome == CONFLICT:
+            continue
+        try:
+            if (more := _weights(ours, theirs, folder, key, logits)) is not None:
+                yield more
+        except (DamageError, UnknownError, FileNotFoundError) as error:
+            yield Merged("weights", key, UNREADABLE, reason(error))
 
 
-def _member(ours: Paths, folder: Path, key: str) -> Merged:
+def _member(ours: Paths, folder: Path, key: str, logits: str) -> Merged:
     here = ours.member(key)
     if not here.is_dir() and publishing.publish_folder(ours, here, _files(folder)):
         ours.failure(key).unlink(missing_ok=True)
         return Merged("member", key, NEW)
-    if artefacts.logits_digest(here) == artefacts.logits_digest(folder):
-        return Merged("member", key, SAME)
+    try:
+        if artefacts.logits_digest(here) == logits:
+            return Merged("member", key, SAME)
+    except (DamageError, UnknownError, FileNotFoundError) as error:
+        told = reason(error) if isinstance(error, OSError) else str(error)
+        why = f"the one here is damaged or of a newer version ({told}): a command that reads it says more"
+        return Merged("member", key, CONFLICT, why)
     return Merged("member", key, CONFLICT, "it has other logits there: trained on another machine, perhaps")
 
 
-def _weights(ours: Paths, theirs: Paths, folder: Path, key: str) -> Merged | None:
+def _weights(ours: Paths, theirs: Paths, folder: Path, key: str, logits: str) -> Merged | None:
     """Weights that are there and not here, of a member with the same logits."""
     here, later = ours.member(key), theirs.weights(key)
     if (here / members.WEIGHTS).exists() or ours.weights(key).is_dir():
-        return None
-    logits = artefacts.logits_digest(here)
-    if logits != artefacts.logits_digest(folder):
         return None
     if later.is_dir():
         artefacts.read_later(later, key, logits)

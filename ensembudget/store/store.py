@@ -1,11 +1,10 @@
 """The store: what others see of it."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import SoftFileLease
 from numpy.typing import NDArray
 
 from ..errors import ConflictError, StoreError, reason
@@ -14,6 +13,7 @@ from ..records import Environment, Member, Run
 from . import artefacts, failures, members, paths, publishing
 from .artefacts import Artefact, wanted
 from .checkpoints import PackCheckpoints, drop, outlived, pack_of
+from .claims import Claim
 from .document_store import DocumentStore
 from .documents import DamageError, UnknownError
 from .members import Labels, Stored
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ..training.loop import Trained
-
-# Another process that trains the same pack renews its claim; one that died stops, and is overtaken.
-LEASE_SECONDS = 5.0
 
 
 class Store(DocumentStore):
@@ -196,14 +193,22 @@ class Store(DocumentStore):
                 folder = stack.enter_context(publishing.staging(self._paths))
             yield folder
 
-    @contextlib.contextmanager
-    def claim(self, key: str) -> Iterator[None]:
-        """Waits until nobody else trains this member; it saves work, and nothing depends on it."""
-        path = self._paths.claim(key)
+    def claim(self, keys: Sequence[str]) -> Claim:
+        """A claim on members, not taken yet; it saves work, and nothing depends on it."""
         with self._writing():
-            path.parent.mkdir(parents=True, exist_ok=True)
-        with SoftFileLease(path, lease_duration=LEASE_SECONDS, heartbeat_interval=1.0, timeout=-1):
-            yield
+            self._paths.claims.mkdir(parents=True, exist_ok=True)
+        return Claim(map(self._paths.claim, keys))
+
+    @contextlib.contextmanager
+    def claimed(self, keys: Sequence[str]) -> Iterator[bool]:
+        """Claims members for as long as it is open; false where another has one of them."""
+        claim = self.claim(keys)
+        with self._explained():
+            is_ours = claim.take()
+        try:
+            yield is_ours
+        finally:
+            claim.release()
 
     def checkpoints(
         self, runs: list[Run], environment: Environment, processor: str, *, keep_weights: bool
@@ -223,10 +228,16 @@ class Store(DocumentStore):
         for folder in outlived(self._paths):
             drop(self._paths, folder)
 
-    def record_failure(self, key: str, reason: str) -> None:
-        """Remembers why a run raised; the run is tried again next time."""
+    def record_failure(self, key: str, reason: str, log: str = "") -> None:
+        """Remembers why a run raised, and the end of its log; the run is tried again next time."""
+        told = {"reason": reason} | ({"log": log} if log else {})
         with self._writing():
-            write_whole(self._paths.failure(key), failures.sealed(key, {"reason": reason}), durable=True)
+            write_whole(self._paths.failure(key), failures.sealed(key, told), durable=True)
+
+    def failure_log(self, key: str) -> str:
+        """The end of the log of a run that failed when last tried; empty where there is none."""
+        told = failures.read(self._paths.failure(key), key)
+        return str(told.get("log", "")) if told else ""
 
     def failure(self, key: str) -> str | None:
         """Why a run raised when last tried, or None."""

@@ -13,6 +13,7 @@ from .jobs import missing_cells, missing_jobs, rounding_jobs
 from .missing import missing_runs, training_plan
 from .probing import probe_jobs
 from .progress import Follower, Progress
+from .sharing import closed, shared
 
 
 def arrange(
@@ -82,8 +83,9 @@ def run(
         on_progress: Called as epochs and jobs end.
 
     Returns:
-        One outcome for each member that was trained or rounded now; and for each that was stored before and
-        was trained again, for its pack lacked another, where its logits were not the same.
+        One outcome for each member that was trained or rounded now, here or by another run on this store; and
+        for each that was stored before and was trained again, for its pack lacked another, where its logits
+        were not the same.
 
     Raises:
         UnknownPartError: No such executor.
@@ -186,12 +188,12 @@ def do_jobs(
 
     `work` is how much each job is, in any unit.
     """
-    follower, found = Follower(jobs, work, on_progress), []
-    for number, outcomes in executor_of(executor).execute(jobs, workers, follower):
-        follower(number, jobs[number].length)
-        new = [one for one in outcomes if one.key not in whole or one.status in ("kept", "conflict")]
-        for one in new:
-            if one.status == "failed":
-                store.record_failure(one.key, one.reason or "no reason given")
-        found += new
+    follower, found = Follower(jobs, work, on_progress), list[Outcome]()
+    with closed(shared(jobs, store, executor_of(executor), workers, follower)) as ended:
+        for _, outcomes in ended:
+            new = [one for one in outcomes if one.key not in whole or one.status in ("kept", "conflict")]
+            for one in new:
+                if one.status == "failed":
+                    store.record_failure(one.key, one.reason or "no reason given", one.log or "")
+            found += new
     return found

@@ -9,7 +9,12 @@ from .missing import missing_runs
 
 @dataclass(frozen=True)
 class CellStatus:
-    """How many members of a cell's pool there are, and how long one takes."""
+    """How many members of a cell's pool there are, and how long one takes.
+
+    Attributes:
+        reasons: Why members failed when last tried.
+        logs: The end of a log for some of these reasons.
+    """
 
     planned: PlannedCell
     done: int
@@ -17,6 +22,7 @@ class CellStatus:
     failed: int
     seconds_each: float | None = None
     reasons: list[str] = field(default_factory=list)
+    logs: dict[str, str] = field(default_factory=dict)
 
     @property
     def missing(self) -> int:
@@ -29,16 +35,17 @@ def status(planned: Plan, store: Store) -> list[CellStatus]:
     for cell in planned.pools:
         stored = [store.read(run.key).member for run in cell.runs if run.key in store]
         found = [member for member in stored if member.run.key not in missing]
-        reasons = [why for run in cell.runs if run.key in missing and (why := store.failure(run.key))]
+        failed = {run.key: why for run in cell.runs if run.key in missing and (why := store.failure(run.key))}
         seconds = sum(member.seconds for member in stored) / len(stored) if stored else None
         rows.append(
             CellStatus(
                 planned=cell,
                 done=sum(member.status == "done" for member in found),
                 diverged=sum(member.status == "diverged" for member in found),
-                failed=len(reasons),
+                failed=len(failed),
                 seconds_each=seconds,
-                reasons=reasons,
+                reasons=list(failed.values()),
+                logs={why: log for key, why in failed.items() if (log := store.failure_log(key))},
             )
         )
     return rows

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import shutil
 import signal
 import time
 
@@ -12,12 +13,12 @@ from ensembudget import studies
 from ensembudget.catalog import EXECUTORS
 from ensembudget.errors import DeviceError
 from ensembudget.executors._base import Job, Outcome
-from ensembudget.executors._worker import work
+from ensembudget.executors._worker import lost, work
 from ensembudget.records import Plan, SteppingChoice
 from ensembudget.stepping.place import Place
 from ensembudget.stepping.ways._base import Way
 from ensembudget.store import Store
-from ensembudget.store.store import LEASE_SECONDS
+from ensembudget.store.claims import LEASE_SECONDS
 from ensembudget.verbs.jobs import missing_jobs
 from ensembudget.verbs.plan import plan_study
 from ensembudget.verbs.run import arrange, run
@@ -68,37 +69,78 @@ def test_several_processes_train_to_the_same_logits_as_one(serial, store):
     assert_same_as_serial(store, serial, "processes", [])
 
 
+DYING = """
+import ctypes, os, signal
+from pathlib import Path
+from ensembudget.stepping.ways._base import Way
+
+def forward(network, single, members):
+    width, notes = len(next(network.parameters())) // members, Path(os.environ["NOTES"])
+    begun = len(list(notes.glob(f"{width}-*")))
+    (notes / f"{width}-{os.getpid()}").touch()
+    if begun < int(os.environ[f"DEATHS_{width}"]):
+        os.write(2, f"width {width} is too much".encode())
+        ctypes.string_at(0) if os.environ["HOW"] == "segfault" else os.kill(os.getpid(), signal.SIGKILL)
+    return network
+
+way = Way(forward)
+"""
+
+
+@pytest.fixture
+def dying(install, tmp_path, monkeypatch):
+    """`dying("kill", 3, 0)`: workers die by a signal as packs of width 3 and 4 begin, so many times each."""
+    install("dying", ways={"dying": DYING})
+    (tmp_path / "notes").mkdir()
+    monkeypatch.setenv("NOTES", str(tmp_path / "notes"))
+
+    def set_up(how, *deaths):
+        monkeypatch.setenv("HOW", how)
+        for width, number in zip((3, 4), deaths, strict=True):
+            monkeypatch.setenv(f"DEATHS_{width}", str(number))
+
+    return set_up
+
+
+def run_dying(store, retries, seen):
+    """With one worker, so that every death is one of the job that it is meant for."""
+    executor = f"processes:retries={retries}"
+    way = SteppingChoice(way="dying", pack=2)
+    arrangement = arrange(planned(), store, executor=executor, workers=1, stepping=way)
+    return run(planned(), store, executor=executor, arrangement=arrangement, on_progress=seen.append)
+
+
 @pytest.mark.slow
-def test_a_killed_worker_is_a_failure_with_a_reason_and_the_same_command_resumes(serial, store):
-    long = planned(epochs=400)
+@pytest.mark.parametrize(("how", "said"), [("kill", "killed by SIGKILL"), ("segfault", "crashed by SIGSEGV")])
+def test_a_job_whose_worker_always_dies_has_failed_and_the_others_go_on(how, said, serial, store, dying):
+    """Width 4 has one pack, width 3 two: of these, one dies twice and the other never."""
+    seen = []
+    dying(how, 0, 9)
+    outcomes = {one.key: one for one in run_dying(store, 1, seen)}
+    assert set(outcomes) == {r.key for r in planned().runs}
+    failed = [r for r in planned().runs if outcomes[r.key].status == "failed"]
+    assert [r.cell.width for r in failed] == [4, 4]
+    for one in failed:
+        assert said in outcomes[one.key].reason
+        assert "Tried 2 times" in outcomes[one.key].reason
+        assert store.failure(one.key) == outcomes[one.key].reason
+        assert store.failure_log(one.key).startswith("width 4 is too much")
+    (row,) = (row for row in status(planned(), store) if row.failed)
+    assert (row.planned.cell.width, row.failed, row.done) == (4, 2, 0)
+    assert "width 4 is too much" in row.logs[row.reasons[0]]
+    assert (seen[-1].ended, seen[-1].missing, seen[-1].share) == (6, 6, 1)
 
-    def kill_one(progress):
-        for child in multiprocessing.active_children()[:1]:
-            os.kill(child.pid, signal.SIGKILL)
-
-    outcomes = run(long, store, executor="processes", workers=2, on_progress=kill_one)
-    assert sorted(one.key for one in outcomes) == sorted(r.key for r in long.runs)
-    assert {one.status for one in outcomes} == {"failed"}
-    assert all("killed" in one.reason for one in outcomes)
-    assert logits(store) == {}
-
-    outcomes = run(planned(), store, executor="processes", workers=2)
-    assert {one.status for one in outcomes} == {"done"}
+    dying(how, 0, 0)
+    assert {one.status for one in run_dying(store, 0, [])} == {"done"}
     assert logits(store) == logits(serial)
+    assert not any(row.failed for row in status(planned(), store))
 
 
 @pytest.mark.slow
-def test_status_knows_of_members_that_were_lost_with_their_worker(store):
-    long = planned(epochs=400)
-
-    def kill_all(progress):
-        for child in multiprocessing.active_children():
-            os.kill(child.pid, signal.SIGKILL)
-
-    run(long, store, executor="processes", workers=1, on_progress=kill_all)
-    rows = status(long, store)
-    assert sum(row.failed for row in rows) == 6
-    assert all("killed" in reason for row in rows for reason in row.reasons)
+def test_a_job_whose_worker_died_is_done_again(serial, store, dying):
+    dying("kill", 1, 2)
+    assert {one.status for one in run_dying(store, 2, [])} == {"done"}
+    assert logits(store) == logits(serial)
 
 
 @pytest.mark.slow
@@ -181,9 +223,38 @@ def test_a_job_whose_members_are_there_trains_nothing(jobs, store, plug_in):
     plug_in("ways", "failing", way=Way(failing))
     first = work(jobs[0], lambda epoch: None)
     before = logits(store)
-    assert work(stepped(jobs[0], "failing"), lambda epoch: None) == first
+    again = work(stepped(jobs[0], "failing"), lambda epoch: None)
+    assert again == [one.model_copy(update={"by_other": True}) for one in first]
     assert logits(store) == before
     assert first == [Outcome(key=r.key, status="done") for r in jobs[0].runs]
+
+
+def test_a_job_that_another_run_did_says_so(jobs, store):
+    work(jobs[0], lambda epoch: None)
+    assert all(one.by_other for one in work(jobs[0], lambda epoch: None))
+
+
+def test_a_job_whose_worker_died_after_publishing_has_lost_nothing(jobs, store):
+    """Of a pack in which one member was published, one is done and one failed."""
+    first = work(jobs[0], lambda epoch: None)
+    assert lost(jobs[0], "gone") == first
+    folder = store.root / "members" / first[1].key[:2] / first[1].key
+    shutil.rmtree(folder)
+    assert lost(jobs[0], "gone", "a log") == [
+        first[0],
+        Outcome(key=first[1].key, status="failed", reason="gone", log="a log"),
+    ]
+
+
+def test_a_job_that_another_has_is_not_waited_for(jobs, store):
+    """Not even where only one of its members is another's: it may be in a pack of another size."""
+    with store.claimed([jobs[0].runs[1].key]) as is_ours:
+        assert is_ours
+        began = time.monotonic()
+        assert work(jobs[0], lambda epoch: None) == jobs[0].held()
+        assert time.monotonic() - began < LEASE_SECONDS
+    assert logits(store) == {}
+    assert {one.status for one in work(jobs[0], lambda epoch: None)} == {"done"}
 
 
 def test_a_store_that_cannot_be_written_is_a_failure_with_its_reason(jobs, tmp_path):

@@ -101,7 +101,7 @@ def test_old_staging_in_which_something_changes_stays(store):
 
 def test_claims_that_nobody_renews_go(store):
     dead = aged(store.root / "claims" / f"{'a' * 64}.lock", 2 * HOUR)
-    with store.claim("b" * 64):
+    with store.claimed(["b" * 64]):
         (held,) = set((store.root / "claims").iterdir()) - {dead}
         store.sweep()
         assert held.exists()
