@@ -1,5 +1,6 @@
 """Attack J: workers, nodes and the driver of a Ray cluster are killed while they train."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -26,10 +27,8 @@ pytestmark = [
     ),
 ]
 
-SECONDS = 240  # that anything may take; on two idle cores the whole attack takes 90
-STUDY = THREE_PACKS.replace("epochs = 2", "epochs = 40").replace(
-    "[recipe]", "keep_weights = true\n\n[recipe]"
-)
+SECONDS = 600  # that anything may take: this is no measure of speed
+STUDY = THREE_PACKS.replace("epochs = 2", "epochs = 40").replace("[rec", "keep_weights = true\n\n[rec")
 # A lost node is noticed in 10 seconds, and not in 20; a slow one is not taken for lost.
 WATCHFUL = {"health_check_period_ms": 1000, "health_check_failure_threshold": 10}
 
@@ -44,7 +43,7 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     (broken / "__init__.py").write_text("raise ImportError('the code was not sent')")
     with monkeypatch.context() as patch:
         patch.setenv("PYTHONPATH", str(broken.parent))
-        patch.setenv("OMP_NUM_THREADS", "1")
+        patch.setenv("RAY_worker_niceness", "0")  # Ray's workers step back for all others
         head = {"num_cpus": 0, "include_dashboard": False, "_system_config": WATCHFUL}
         made = Cluster(initialize_head=True, head_node_args=head)
         try:
@@ -53,13 +52,14 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
             yield made
         finally:
             made.shutdown()
+            gc.collect()  # what Ray leaves open is told of here, where it is ignored
 
 
 def wait_for(found: Callable[[], Any], what: str) -> Any:
     until = time.monotonic() + SECONDS
     while not (it := found()):
         assert time.monotonic() < until, f"no {what} after {SECONDS} seconds"
-        time.sleep(0.05)
+        time.sleep(0.2)
     return it
 
 
@@ -87,13 +87,14 @@ def both_training(cluster: Any, store: Path) -> list[int]:
     return found if len(found) == 2 and len([*claims.glob("*.lock")]) >= 2 else []
 
 
-def command(folder: Path, address: str, *options: str) -> "subprocess.Popen[str]":
+def command(folder: Path, address: str, *options: str) -> "subprocess.Popen[bytes]":
+    """`run` in a process of its own; what it says is in the file `said`."""
     executor = ["--executor", f"ray:{','.join(options)}", "--address", address, "--workers", "2"]
-    return subprocess.Popen(
-        [sys.executable, "-m", "ensembudget", "run", "study.toml", "--store", "store", *executor],
-        cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT)}, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
+    with (folder / "said").open("w") as said:
+        return subprocess.Popen(
+            [sys.executable, "-m", "ensembudget", "run", "study.toml", "--store", "store", *executor],
+            cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=said, stderr=said,
+        )  # fmt: skip
 
 
 def tensors(store: Path) -> dict[str, bytes]:
@@ -109,7 +110,7 @@ def test_whatever_is_killed_the_members_are_those_of_one_process(cluster, tmp_pa
     The first driver's nodes see the store; the second one's send it what they trained.
     """
     (tmp_path / "study.toml").write_text(STUDY)
-    store = tmp_path / "store"
+    store, said = tmp_path / "store", tmp_path / "said"
     began = time.monotonic()
 
     def note(*words):
@@ -129,7 +130,7 @@ def test_whatever_is_killed_the_members_are_those_of_one_process(cluster, tmp_pa
             cluster.add_node(num_cpus=1)
         note("nodes added")
         wait_for(lambda: both_training(cluster, store), "two workers on new nodes")
-        assert driver.poll() is None, driver.communicate()[0]
+        assert driver.poll() is None, said.read_text()
         driver.kill()
         note("driver killed")
     finally:
@@ -137,11 +138,11 @@ def test_whatever_is_killed_the_members_are_those_of_one_process(cluster, tmp_pa
         driver.wait()
     again = command(tmp_path, cluster.address, "shared=no")
     try:
-        said, _ = again.communicate(timeout=SECONDS)
+        code = again.wait(timeout=SECONDS)
     finally:
         again.kill()
     note("done")
-    assert again.returncode == 0, said
+    assert code == 0, said.read_text()
     planned = plan_study(studies.parse(STUDY, "study"))
     serial = tmp_path / "serial"
     run(planned, Store(serial), executor="serial")
