@@ -324,3 +324,23 @@ def test_a_share_that_is_none_of_one_gpu_is_refused(gpus):
 def test_options_that_cannot_be_are_refused(options):
     with pytest.raises(ArgumentError, match=f"option {next(iter(options))} = "):
         Options(**options)
+
+
+def test_an_address_is_of_ray_alone(command):
+    said = command("run", "digits", "--address", "10.0.0.7:6379")
+    assert said.code == 2
+    assert "--address '10.0.0.7:6379' is a Ray cluster's, and the executor is 'processes'" in said.err
+
+
+@pytest.mark.parametrize("asked", ["ray", "ray:gpus=0.5"])
+def test_an_address_is_short_for_rays_option(asked, command, monkeypatch):
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    said = command("run", "digits", "--executor", asked, "--address", "127.0.0.1:9")
+    assert said.code == 2
+    assert "no Ray cluster answers at address '127.0.0.1:9'" in said.err
+
+
+def test_an_address_is_given_once(command):
+    said = command("run", "digits", "--executor", "ray:address=a:1", "--address", "b:1")
+    assert said.code == 2
+    assert "Write each option once" in said.err
