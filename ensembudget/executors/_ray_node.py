@@ -31,7 +31,7 @@ class Errand(Record):
 
     Attributes:
         job: What is to be done.
-        shared: Whether the node has the driver's store: `yes`, `no`, or `auto` to look.
+        shared: Whether the node sees the driver's folders: `yes`, `no`, or `auto` to look.
         marker: A folder in the store that only this driver's run has.
         cache: The driver's folder of decoded datasets.
         source: The digest of the driver's source.
@@ -98,7 +98,8 @@ def _data_at_hand(asked: Errand, data: list[Any]) -> Iterator[None]:
     """
     digest, own = asked.job.runs[0].cell.dataset_digest, cache_folder()
     with contextlib.ExitStack() as stack:
-        there = next((one for one in (Path(asked.cache), own) if has_cached(one, digest)), None)
+        folders = [own] if asked.shared == "no" else [Path(asked.cache), own]
+        there = next((one for one in folders if has_cached(one, digest)), None)
         if there is None:
             content, there = _fetched(data)[0], own
             try:

@@ -39,7 +39,7 @@ class Options:
     Attributes:
         address: Of a running cluster, host:port.
         gpus: The share of a GPU that a job on `cuda` takes.
-        shared: Whether nodes see the store: yes, no, or auto to look.
+        shared: Whether nodes see the store's and the cache's folders: yes, no, or auto to look.
         retries: How often a job may be done again that was lost with its worker or node. That is harmless:
             of two who publish a member the first wins.
 
