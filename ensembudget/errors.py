@@ -41,6 +41,12 @@ class DeviceError(EnsembudgetError):
     """A device, or a number of workers or threads, that this machine does not have."""
 
 
+class ClusterError(EnsembudgetError):
+    """A cluster that was lost while it worked."""
+
+    exit_code = 1
+
+
 class SteppingError(EnsembudgetError):
     """A way to step that these members cannot take, or that does not exist."""
 

@@ -46,7 +46,7 @@ def act(args: argparse.Namespace) -> int:
             return failed
         planned = plan_study(study, store)
         arrangement = arrange(planned, store, **how)
-    return train(planned, store, arrangement, args.executor)
+    return train(planned, store, arrangement, how["executor"])
 
 
 def show(

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypedDict
 
+from ..errors import ArgumentError, told
 from .parser import Parser, add_device, add_study
 from .voice import say
 
@@ -32,6 +33,8 @@ def add_arguments(
     add_study(parser)
     about = "see ls executors; with options as in ray:gpus=0.25 (default: processes)"
     parser.add_argument("--executor", metavar="NAME[:OPTION=VALUE,...]", default="processes", help=about)
+    about = "of a running cluster, for executor ray: as ray:address=HOST:PORT"
+    parser.add_argument("--address", metavar="HOST:PORT", help=about)
     parser.add_argument("--workers", type=int, help="jobs that run at once (default: the executor's)")
     parser.add_argument("--threads", type=int, help="threads of each job (default: autotuned)")
     add_device(parser)
@@ -44,12 +47,25 @@ def asked(args: argparse.Namespace) -> Asked:
     from ..stepping.parse import parse_stepping
 
     return Asked(
-        executor=args.executor,
+        executor=_executor(args),
         workers=args.workers,
         threads=args.threads,
         device=args.device,
         stepping=None if args.stepping is None else parse_stepping(args.stepping),
     )
+
+
+def _executor(args: argparse.Namespace) -> str:
+    """The executor as it was asked for, with the address that was given beside it."""
+    name, _, options = args.executor.partition(":")
+    if args.address is None:
+        return str(args.executor)
+    if name != "ray":
+        raise ArgumentError(
+            f"--address {told(args.address)} is a Ray cluster's, and the executor is {told(name)}. Add"
+            " --executor ray, or leave --address out."
+        )
+    return f"ray:{','.join(filter(None, [f'address={args.address}', options]))}"
 
 
 def say_outcomes(name: str, outcomes: "Sequence[Outcome]", also: str = "", things: str = "members") -> int:

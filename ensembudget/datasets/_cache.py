@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import safetensors.numpy
 
-from ..errors import DatasetError
+from ..errors import DatasetError, reason
 from ..files import write_whole
 from ._base import Arrays
 from ._data import Data
@@ -31,14 +31,45 @@ def open_cached(digest: str, name: str) -> Data:
     """
     path = _arrays_path(digest)
     try:
-        tensors = safetensors.numpy.load(path.read_bytes())
-        train, train_labels, test, test_labels = (tensors[name] for name in Arrays._fields[:4])
-        arrays = Arrays(train, train_labels, test, test_labels, int(tensors["classes"][0]))
+        arrays = _from_bytes(path.read_bytes())
     except (OSError, safetensors.SafetensorError, KeyError, TypeError) as error:
         raise DatasetError(f"the decoded images of {name!r} are not in the cache: {error}.") from None
     if digest_of(arrays) != digest:
         raise DatasetError(f"the decoded images of {name!r} in the cache are damaged: {path}.")
     return Data(name, digest, arrays)
+
+
+def cached_bytes(digest: str, name: str) -> bytes:
+    """A dataset's file in the cache, to be sent to a machine that has another cache.
+
+    Raises:
+        DatasetError: It is missing.
+    """
+    try:
+        return _arrays_path(digest).read_bytes()
+    except OSError as error:
+        raise DatasetError(f"the decoded images of {name!r} are not in the cache: {error}.") from None
+
+
+def has_cached(folder: Path, digest: str) -> bool:
+    """Whether a cache folder, of this machine or another that is seen here, has a dataset."""
+    return _arrays_path(digest, folder).is_file()
+
+
+def keep_bytes(folder: Path, digest: str, content: bytes) -> None:
+    """Keeps a dataset's file that another machine sent.
+
+    Raises:
+        DatasetError: It is not what has this digest; nothing was written.
+        OSError: The disk refuses.
+    """
+    try:
+        found = digest_of(_from_bytes(content))
+    except (safetensors.SafetensorError, KeyError, TypeError) as error:
+        raise DatasetError(f"what was sent as dataset {digest} cannot be read: {reason(error)}.") from None
+    if found != digest:
+        raise DatasetError(f"what was sent as dataset {digest} is dataset {found}.")
+    write_whole(_arrays_path(digest, folder), content)
 
 
 def read_source(source: str, name: str) -> Data | None:
@@ -63,8 +94,14 @@ def keep(data: Data, source: str) -> None:
     write_whole(_source_path(source), json.dumps(about).encode())
 
 
-def _arrays_path(digest: str) -> Path:
-    return cache_folder() / "arrays" / f"{digest}.safetensors"
+def _from_bytes(content: bytes) -> Arrays:
+    tensors = safetensors.numpy.load(content)
+    train, train_labels, test, test_labels = (tensors[name] for name in Arrays._fields[:4])
+    return Arrays(train, train_labels, test, test_labels, int(tensors["classes"][0]))
+
+
+def _arrays_path(digest: str, folder: Path | None = None) -> Path:
+    return (folder or cache_folder()) / "arrays" / f"{digest}.safetensors"
 
 
 def _source_path(source: str) -> Path:

@@ -1,5 +1,6 @@
 """Ray, really: started here, or joined; and what no node can run is refused before anything starts."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 from ensembudget import studies
 from ensembudget.catalog import EXECUTORS
 from ensembudget.errors import DeviceError
+from ensembudget.executors._spec import executor_of
 from ensembudget.records import Member
 from ensembudget.stepping.place import Place
 from ensembudget.store import Store
@@ -49,15 +51,24 @@ def command(tmp_path: Path) -> Command:
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[str]:
-    """The address of a cluster of two nodes: one of two CPUs, one of one CPU and, so it says, a GPU."""
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a cluster of two nodes: one of two CPUs, one of one CPU and, so it says, a GPU.
+
+    Their own ensembudget cannot be imported.
+    """
     from ray.cluster_utils import Cluster
 
+    broken = tmp_path_factory.mktemp("node")
+    (broken / "ensembudget.py").write_text("raise ImportError('the code was not sent')")
     head = {"num_cpus": 2, "num_gpus": 0, "include_dashboard": False}
-    made = Cluster(initialize_head=True, head_node_args=head)
-    made.add_node(num_cpus=1, num_gpus=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(broken))
+        patch.setenv("RAY_worker_niceness", "0")  # Ray's workers step back for all others
+        made = Cluster(initialize_head=True, head_node_args=head)
+        made.add_node(num_cpus=1, num_gpus=1)
     yield made.address
     made.shutdown()
+    gc.collect()  # what Ray leaves open is told of here, where it is ignored
 
 
 @pytest.fixture
@@ -97,7 +108,8 @@ def test_ray_is_started_with_room_for_what_is_asked(asked, threads, command, ser
 
 @pytest.mark.slow
 def test_a_running_cluster_is_joined(command, cluster, serial, tmp_path):
-    done = command(cluster, "--workers", "2")
+    """Its nodes get the code; the address on the command line is preferred to the environment's."""
+    done = command("127.0.0.1:9", "--address", cluster, "--workers", "2")
     assert done.returncode == 0, done.stderr
     assert "6 members done now" in done.stderr
     assert logits(tmp_path / "store") == serial
@@ -122,6 +134,7 @@ def test_the_place_is_the_clusters_and_not_the_drivers():
     assert places("cpu", None, None) == [Place(device="cpu", workers=3, threads=1)]
     assert places("cpu", None, 2) == [Place(device="cpu", workers=1, threads=2)]
     assert places("cpu", 7, None) == [Place(device="cpu", workers=7, threads=1)]
+    assert executor_of("ray:gpus=0.25").places("cpu", None, None)[0].workers == 3
     with pytest.raises(DeviceError, match="workers 0 is below 1"):
         places("cpu", 0, None)
     assert not ray.is_initialized()
@@ -132,6 +145,7 @@ def test_the_place_is_the_clusters_and_not_the_drivers():
 def test_a_gpu_is_asked_of_the_cluster_and_not_of_the_driver():
     places = EXECUTORS["ray"].places
     assert places("cuda", None, None) == [Place(device="cuda", workers=1, threads=1)]
+    assert executor_of("ray:gpus=0.25").places("cuda", None, None)[0].workers == 1  # it has one CPU
     with pytest.raises(DeviceError, match="no node of the Ray cluster can run a job of 2 threads and a GPU"):
         places("cuda", None, 2)
     with pytest.raises(DeviceError, match=r"Ray chooses each job's GPU. Use --device cuda"):
