@@ -27,7 +27,8 @@ def add_arguments(parser: Parser) -> None:
 
 def act(args: argparse.Namespace) -> int:
     from ..rendering.write import open_folder, write_table
-    from ..tables.comparison import table
+    from ..tables import comparison
+    from ..tables._base import marked_partial
     from ..verbs.compare import compare_results
     from .layouts import FIELDS, UNMATCHED
     from .show import print_lines, print_tables
@@ -37,6 +38,7 @@ def act(args: argparse.Namespace) -> int:
     alike = (args.b, store_b) == (args.a, args.store)
     b = a if alike else results_of(args.b, store_b, allow_partial=args.allow_partial)
     found = compare_results(a, b)
+    table = marked_partial(comparison.table) if a.partial or b.partial else comparison.table
     if args.out:
         write_table(open_folder(args.out), table, found)
     tables = [(table, table.rows(found))]
