@@ -10,7 +10,7 @@ from benchmarks.coverage.intervals import FEWER_KINDS, KINDS, Images, Kind, scor
 from ensembudget.scoring.differences import Measured, differences, intervals_at_once, measured
 from ensembudget.tables._base import Column, Row, Table
 
-REPETITIONS = 200
+REPETITIONS = 100
 POOLS = (8, 4)
 CELLS = ((0, 1), (0, 2), (1, 2), (1, 4))  # (which width, n): two budgets that share a width
 AGAIN = 0.05  # the noise of training the same run twice, in a logit

@@ -122,7 +122,7 @@ def pools_of(plan: Plan, store: Store) -> list[Pool]:
 
 def _pool(planned: PlannedCell, stored: tuple[Stored, ...]) -> Pool:
     trained = [one for one in stored if one.member.status == "done"]
-    width, labels = planned.cell.width, trained[0].test_labels if trained else None
+    width = planned.cell.width
     for one in trained:
         if one.test_logits.shape != trained[0].test_logits.shape:
             raise ScoreError(
@@ -130,7 +130,7 @@ def _pool(planned: PlannedCell, stored: tuple[Stored, ...]) -> Pool:
                 f" {one.test_logits.shape}, and member {trained[0].member.run.seed} of shape"
                 f" {trained[0].test_logits.shape}: they were tested on different images or classes."
             )
-        if not np.array_equal(one.test_labels, labels):
+        if not np.array_equal(one.test_labels, trained[0].test_labels):
             raise ScoreError(f"members of width {width} were tested on different labels.")
         if not (np.isfinite(one.test_logits).all() and np.isfinite(one.validation_logits).all()):
             raise ScoreError(

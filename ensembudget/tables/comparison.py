@@ -1,7 +1,9 @@
 """Two result sets side by side: one row a cell that both have, B minus A."""
 
+from collections.abc import Callable
+
 from ..analysis.two_results import ComparedCell, Comparison, Pairing
-from ..records import Setting
+from ..records import Interval
 from ..scoring.differences import MEASURES
 from ._base import Column, Table, Value
 from ._setting import NAMES, setting_columns
@@ -68,28 +70,25 @@ def notes(comparison: Comparison) -> list[str]:
     return found
 
 
-def _setting(one: ComparedCell) -> Setting:
-    return one.place.setting
+def _of_side(side: str, name: str) -> Callable[[ComparedCell], Interval]:
+    return lambda one: (one.a if side == "a" else one.b).values[name]
 
 
-def _measure(name: str, form: str, *, shown: bool) -> tuple[Column, ...]:
-    """Columns of one measure: of A, of B, and the difference."""
+def _verdict_of(name: str) -> Callable[[ComparedCell], Value]:
+    return verdict if name == CNLL else lambda one: one.verdicts[name]
+
+
+def _measure(name: str) -> tuple[Column, ...]:
+    """Columns of one measure: of A, of B, the difference and its verdict."""
     heading = HEADINGS[name]
     return (
-        *(
-            Column(
-                f"{name}_{side}", f"{heading} of {side.upper()}", form, interval=True,
-                get=lambda one, side=side: getattr(one, side).values[name],
-            )
-            for side in ("a", "b")
-        ),
+        Column(f"{name}_a", f"{heading} of A", ".4f", interval=True, get=_of_side("a", name)),
+        Column(f"{name}_b", f"{heading} of B", ".4f", interval=True, get=_of_side("b", name)),
         Column(
-            f"{name}_difference", f"{heading}, B minus A", f"+{form}", interval=True,
+            f"{name}_difference", f"{heading}, B minus A", "+.4f", interval=True,
             get=lambda one: one.differences[name],
         ),
-        Column(f"{name}_verdict", "B vs A" if shown else "", get=lambda one: (
-            verdict(one) if name == CNLL else one.verdicts[name]
-        )),
+        Column(f"{name}_verdict", "B vs A" if name == CNLL else "", get=_verdict_of(name)),
     )  # fmt: skip
 
 
@@ -105,9 +104,9 @@ table = Table(
         Column("width_b", "width of B", "d", get="b.pool.planned.cell.width"),
         Column("ensembles_a", "ensembles of A", "d", get="a.ensembles"),
         Column("ensembles_b", "ensembles of B", "d", get="b.ensembles"),
-        *_measure(CNLL, ".4f", shown=True),
+        *_measure(CNLL),
         Column("also", "also", get=also),
-        *(column for name in MEASURES if name != CNLL for column in _measure(name, ".4f", shown=False)),
+        *(column for name in MEASURES if name != CNLL for column in _measure(name)),
         Column("pairing", "members", get="pairing"),
     ),
     rules=(

@@ -65,9 +65,9 @@ def _contradictions(a: Results, b: Results) -> Iterator[str]:
     labels = [np.asarray(pool.labels) for pool in pools]
     if len(labels[0]) != len(labels[1]):
         yield f"A has {len(labels[0]):,} test labels and B {len(labels[1]):,}"
-    elif not np.array_equal(*labels):
+    elif not np.array_equal(labels[0], labels[1]):
         where = np.flatnonzero(labels[0] != labels[1])
-        same = np.array_equal(*map(np.sort, labels))
+        same = np.array_equal(np.sort(labels[0]), np.sort(labels[1]))
         yield (
             f"{len(where):,} of {len(labels[0]):,} test labels differ, first that of image {where[0]}:"
             f" {labels[0][where[0]]} in A and {labels[1][where[0]]} in B"

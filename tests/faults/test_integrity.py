@@ -12,9 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import helpers
-from ensembudget.errors import ScoreError, StoreError
+from ensembudget.datasets._base import Arrays
+from ensembudget.datasets._shared import shared_images, shared_note
+from ensembudget.errors import ScoreError, StoreError, StudyError
 from ensembudget.planning.plan import plan
 from ensembudget.records import RecipeChoice, Run, Study
 from ensembudget.scoring.calibration import Fold, cross_fitted_losses, halvings
@@ -24,6 +27,7 @@ from ensembudget.scoring.tuning import above_lowest, judgement, ranking
 from ensembudget.store import Store
 from ensembudget.store.documents import canonical, sha256
 from ensembudget.verbs.evaluate import evaluate
+from ensembudget.verbs.plan import plan_study
 from ensembudget.verbs.predictions import read_logits
 from ensembudget.verbs.status import status
 from scoring import oracle
@@ -351,3 +355,53 @@ def test_frozen_stores_are_read_and_newer_ones_left_alone(tmp_path, attacked):
     with pytest.raises(StoreError, match="format 99"):
         Store(store.root)
     attacked("P14", "members and stores of format 1, and the same called newer", cases + 1)
+
+
+# Budgets and images.
+
+
+def test_a_split_far_from_its_budget_is_flagged_and_refused_unless_asked(planned, digits, folder, attacked):
+    def study(tolerance, budget):
+        own = STUDY.model_copy(update={"tolerance": tolerance, "budgets": [budget], "members": [1]})
+        return plan(own, digits.task, digest=digits.digest, dataset="digits", train_images=1000)
+
+    cases, how = 0, ("--family", "wide_resnet", "--depth", "10", "--dataset", "digits", "--members", "1")
+    for budget in range(4000, 9000, 500):
+        said = helpers.command("plan", *how, "--budget", budget, "--format", "json")
+        (off,) = [abs(row["error_percent"]) for row in json.loads(said.out)]
+        assert ("more than 5%" in said.err) == (off > 5), said.err
+        table = helpers.command("plan", *how, "--budget", budget).out
+        assert ("more than 1% off their budget" in table) == (off > 1)
+        if off > 5:
+            with pytest.raises(StudyError, match=r"misses the budget by .*the tolerance of 5%"):
+                study(0.05, budget)
+        assert study(off / 100 + 1e-6 if off > 5 else 0.05, budget).splits
+        cases += 1
+    attacked("P13", "budgets that no whole width spends: told above 1%, refused above 5% unless asked", cases)
+
+
+def test_test_images_that_are_training_images_are_told_with_every_result(folder, times, attacked):
+    for seed in range(20 * times):
+        rng = np.random.default_rng(seed)
+        images = rng.integers(0, 3, size=(30, 2, 2, 1), dtype=np.uint8)
+        labels = np.arange(30) % 2
+        train, test = images[:18], images[18:]
+        by_hand = sum(any(np.array_equal(one, other) for other in train) for one in test)
+        arrays = Arrays(train, labels[:18], test, labels[18:], 2)
+        assert shared_images(arrays) == by_hand
+        assert bool(shared_note(arrays)) == (by_hand > 0)
+        assert not by_hand or f"{by_hand} of 12 test images" in shared_note(arrays)[0]
+    rng = np.random.default_rng(0)
+    for part in ("train", "test"):
+        for label in ("bird", "cat"):
+            for number in range(6):
+                path = folder / "photos" / part / label / f"{number}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(rng.integers(0, 255, size=(8, 8), dtype=np.uint8)).save(path)
+    shutil.copyfile(folder / "photos/train/cat/1.png", folder / "photos/test/bird/3.png")
+    own = {"dataset": "folder:photos", "train_size": None}
+    (said,) = plan_study(STUDY.model_copy(update=own)).notes
+    assert said.startswith("SHARED IMAGES: 1 of 12 test images")
+    attacked(
+        "P12", "training images among the test images: counted, and told with every result", 20 * times + 1
+    )
