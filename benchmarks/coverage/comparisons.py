@@ -7,7 +7,7 @@ import torch
 from scipy.stats import binomtest
 
 from benchmarks.coverage.intervals import FEWER_KINDS, KINDS, Images, Kind, scored
-from ensembudget.scoring.differences import Measured, differences, intervals_at_once, measured
+from ensembudget.scoring.differences import MeasuredSize, differences, intervals_at_once, measured
 from ensembudget.tables._base import Column, Row, Table
 
 REPETITIONS = 100
@@ -79,10 +79,10 @@ def row_of(kind: Kind, case: Case, pool: int, repetitions: int = REPETITIONS, se
 
 def _sides(
     kind: Kind, case: Case, rng: np.random.Generator, views: list[Images], pool: int
-) -> list[dict[tuple[int, int], Measured]]:
+) -> list[dict[tuple[int, int], MeasuredSize]]:
     """What both sides measure in every cell."""
     labels = torch.from_numpy(views[0].labels)
-    sides: list[dict[tuple[int, int], Measured]] = [{}, {}]
+    sides: list[dict[tuple[int, int], MeasuredSize]] = [{}, {}]
     for width, view in enumerate(views):
         first = kind.members(rng, pool, view)
         if case.paired:

@@ -7,7 +7,14 @@ from typing import NamedTuple
 
 from ..records import Interval, PlannedCell, Setting
 from ..scoring.comparison import Verdict, verdict
-from ..scoring.differences import MEASURES, Difference, Measured, differences, intervals_at_once, measured
+from ..scoring.differences import (
+    MEASURES,
+    MeasureDifference,
+    MeasuredSize,
+    differences,
+    intervals_at_once,
+    measured,
+)
 from ..scoring.pools import Pool, Results
 from ..scoring.standard_errors import cnll_interval, mean_metrics, member_errors
 from .differing_fields import FieldDifference
@@ -21,10 +28,10 @@ class Pairing(StrEnum):
     SAME = "same members"  # every bit of them: the difference is zero
     PAIRED = "paired"  # the same runs, trained twice
     SOME = "some shared"  # counted as independent
-    INDEPENDENT = "independent"
+    INDEPENDENT = "other members"
 
 
-class Place(NamedTuple):
+class CellPlace(NamedTuple):
     """Where a cell stands in a study: by this it is found in another.
 
     Attributes:
@@ -49,7 +56,7 @@ class Place(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Side:
+class CellSide:
     """One side of a cell.
 
     Attributes:
@@ -62,7 +69,7 @@ class Side:
     pool: Pool
     ensembles: int
     values: Mapping[str, Interval]
-    measured: Measured
+    measured: MeasuredSize
 
 
 @dataclass(frozen=True)
@@ -78,9 +85,9 @@ class ComparedCell:
         verdicts: B against A by measure.
     """
 
-    place: Place
-    a: Side
-    b: Side
+    place: CellPlace
+    a: CellSide
+    b: CellSide
     pairing: Pairing
     differences: Mapping[str, Interval]
     verdicts: Mapping[str, Verdict]
@@ -105,7 +112,7 @@ class Unmatched(NamedTuple):
     """
 
     side: str
-    place: Place
+    place: CellPlace
     why: str
 
 
@@ -151,7 +158,7 @@ def compared_cells(a: Results, b: Results) -> tuple[tuple[ComparedCell, ...], tu
     places_a, places_b = places(a), places(b)
     unmatched = [Unmatched("A", place, "not in B") for place in places_a if place not in places_b]
     unmatched += [Unmatched("B", place, "not in A") for place in places_b if place not in places_a]
-    found: list[tuple[Place, Side, Side, Pairing, list[Difference]]] = []
+    found: list[tuple[CellPlace, CellSide, CellSide, Pairing, list[MeasureDifference]]] = []
     for place in places_a:
         if place not in places_b:
             continue
@@ -175,11 +182,11 @@ def compared_cells(a: Results, b: Results) -> tuple[tuple[ComparedCell, ...], tu
 
 
 def _cell(
-    place: Place,
-    one: Side,
-    other: Side,
+    place: CellPlace,
+    one: CellSide,
+    other: CellSide,
     pairing: Pairing,
-    errors: list[Difference],
+    errors: list[MeasureDifference],
     intervals: Iterator[Interval],
 ) -> ComparedCell:
     same = pairing == Pairing.SAME
@@ -196,19 +203,19 @@ def _as_loss(measure: str, one: Interval) -> Interval:
     return Interval(value=-one.value, low=ends[0], high=ends[1])
 
 
-def places(results: Results) -> dict[Place, Pool]:
+def places(results: Results) -> dict[CellPlace, Pool]:
     """Every cell of a study and the pool that serves it, in the study's order."""
-    plan, found = results.plan, dict[Place, Pool]()
+    plan, found = results.plan, dict[CellPlace, Pool]()
     served = set()
     for split in plan.splits:
-        place = Place(split.setting, split.budget, split.budget_kind, None, split.members)
+        place = CellPlace(split.setting, split.budget, split.budget_kind, None, split.members)
         found[place] = results.pool_of(split)
         served.add((split.setting, split.width))
     for pool in results.pools:
         planned: PlannedCell = pool.planned
         if (planned.setting, planned.cell.width) not in served:
             for members in plan.study.members:
-                found[Place(planned.setting, None, "", planned.cell.width, members)] = pool
+                found[CellPlace(planned.setting, None, "", planned.cell.width, members)] = pool
     return found
 
 
@@ -224,7 +231,7 @@ def paired(one: Pool, other: Pool) -> Pairing:
     return Pairing.SAME if alike else Pairing.PAIRED
 
 
-def _side(pool: Pool, size: int) -> Side | None:
+def _side(pool: Pool, size: int) -> CellSide | None:
     """One side, or None where its pool is too small."""
     scores = pool.scores
     if scores is None or size not in scores.losses:
@@ -233,4 +240,4 @@ def _side(pool: Pool, size: int) -> Side | None:
     metrics = mean_metrics(scores, size, errors)
     values = {name: found for name in MEASURES if (found := metrics.get(name)) is not None}
     values["cnll"] = cnll_interval(float(scores.losses[size].mean()), errors)
-    return Side(pool, len(scores.losses[size]), values, measured(pool.logits, pool.labels, scores, size))
+    return CellSide(pool, len(scores.losses[size]), values, measured(pool.logits, pool.labels, scores, size))

@@ -20,7 +20,7 @@ MEASURES = WITH_ERRORS  # accuracy, nll, cnll: the rows of what follows
 
 
 @dataclass(frozen=True)
-class Moves:
+class UnitMoves:
     """How units (ensembles, or members of ensembles) move the means of one ensemble size.
 
     Attributes:
@@ -43,7 +43,7 @@ class Moves:
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredSize:
     """What ensembles of one size are compared by.
 
     Attributes:
@@ -52,11 +52,11 @@ class Measured:
     """
 
     losses: Array
-    moves: Moves | None
+    moves: UnitMoves | None
 
 
 @dataclass(frozen=True)
-class Difference:
+class MeasureDifference:
     """One measure of one pool's ensembles minus the other's.
 
     Attributes:
@@ -75,7 +75,7 @@ class Difference:
 
 
 @torch_threads(1)
-def measured(logits: Tensor, labels: Tensor, scores: PoolScores, size: int) -> Measured:
+def measured(logits: Tensor, labels: Tensor, scores: PoolScores, size: int) -> MeasuredSize:
     """What ensembles of one size out of a pool are compared by.
 
     Their errors are those of `member_errors`, kept apart by member and sample, so that two pools of the same
@@ -92,20 +92,20 @@ def measured(logits: Tensor, labels: Tensor, scores: PoolScores, size: int) -> M
     right = (averages.argmax(-1) == labels).double().numpy()
     values = np.stack([right, label_losses(averages, labels).numpy(), scores.losses[size].numpy()])
     if len(logits) == 1:
-        return Measured(values.mean(1), None)
+        return MeasuredSize(values.mean(1), None)
     count = len(parts)
     if size == 1 or count >= MANY_GROUPS:
         each = values - values.mean(1, keepdims=True)
-        return Measured(values.mean(1), Moves(each, 1 / (count * (count - 1)), count - 1))
+        return MeasuredSize(values.mean(1), UnitMoves(each, 1 / (count * (count - 1)), count - 1))
     found = []
     for part in parts:
         losses, margins = moves(logits[part], labels, scores.temperatures[size])
         found.append(np.concatenate([accuracy_moves(margins)[None], losses]))
     scale = 1 / (count**2 * size * (size - 1))
-    return Measured(values.mean(1), Moves(np.concatenate(found, axis=1), scale, count * (size - 1)))
+    return MeasuredSize(values.mean(1), UnitMoves(np.concatenate(found, axis=1), scale, count * (size - 1)))
 
 
-def differences(one: Measured, other: Measured, *, paired: bool = False) -> list[Difference]:
+def differences(one: MeasuredSize, other: MeasuredSize, *, paired: bool = False) -> list[MeasureDifference]:
     """One minus the other, a difference a measure.
 
     Args:
@@ -116,13 +116,13 @@ def differences(one: Measured, other: Measured, *, paired: bool = False) -> list
     """
     losses = one.losses - other.losses
     if one.moves is None or other.moves is None:
-        return [Difference(row, None, 0.0) for row in losses]
+        return [MeasureDifference(row, None, 0.0) for row in losses]
     if paired and one.moves.each.shape == other.moves.each.shape:
-        both = Moves(one.moves.each - other.moves.each, one.moves.scale, one.moves.freedom)
-        return list(map(Difference, losses, both.variances(), both.interactions()))
+        both = UnitMoves(one.moves.each - other.moves.each, one.moves.scale, one.moves.freedom)
+        return list(map(MeasureDifference, losses, both.variances(), both.interactions()))
     sums = map(_sum, one.moves.variances(), other.moves.variances())
     interactions = np.add(one.moves.interactions(), other.moves.interactions()).tolist()
-    return list(map(Difference, losses, sums, interactions))
+    return list(map(MeasureDifference, losses, sums, interactions))
 
 
 def _sum(one: Variance, other: Variance) -> Variance:
@@ -130,7 +130,7 @@ def _sum(one: Variance, other: Variance) -> Variance:
     return Variance(float(values.sum()), float(welch(values, freedoms)))
 
 
-def intervals_at_once(some: Sequence[Difference], seed: int = 0) -> list[Interval]:
+def intervals_at_once(some: Sequence[MeasureDifference], seed: int = 0) -> list[Interval]:
     """Intervals that, with probability 95%, hold the truth of all of these differences at once.
 
     Errors are over members and over test samples, which all differences share. Members of two differences

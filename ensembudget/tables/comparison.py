@@ -115,7 +115,7 @@ table = Table(
         " hold at once: were A and B equal, one of them would exclude zero in at most 5% of comparisons."
         " Better and worse are outside them. Those of A and of B alone are over members, each by itself.",
         "Members: 'same members' are equal to the last bit; 'paired' are the same runs trained twice, and"
-        " what a seed does to both is no error of their difference; 'independent' share nothing; of 'some"
+        " what a seed does to both is no error of their difference; 'other members' share nothing; of 'some"
         " shared' intervals are wider than they need be.",
     ),
     records=lambda comparison: comparison.cells,

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..analysis.differing_fields import differing_fields
-from ..analysis.two_results import Comparison, Place, compared_cells, places
+from ..analysis.two_results import CellPlace, Comparison, compared_cells, places
 from ..errors import ComparisonError, told
 from ..scoring.pools import Pool, Results
 
@@ -40,7 +40,7 @@ def compare_results(a: Results, b: Results) -> Comparison:
     return Comparison(a, b, cells, unmatched, tuple(differing_fields(a, b)))
 
 
-def _listed(some: list[Place]) -> str:
+def _listed(some: list[CellPlace]) -> str:
     """The first cells of a result set in words."""
     more = f" and {len(some) - 3} more" if len(some) > 3 else ""
     return "; ".join(place.words for place in some[:3]) + more if some else "none"

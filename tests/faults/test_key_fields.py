@@ -59,7 +59,7 @@ OTHERS = {
     "members": [1, 2], "multiple_of": 2, "narrowest": 2, "tolerance": 0.9, "replicates": 3, "pool": 7,
     "widths": [3, 4], "keep_weights": True, "stepping": SteppingChoice(pack=1, threads=1), "subsets": 2,
     "probes": [ProbeChoice(kind="line")], "first_look": "epochs 3",
-    "tune": Tune(values={"weight_decay": [1e-3]}),
+    "tune": Tune(values={"weight_decay": [1e-3, 1e-2]}),
 }  # fmt: skip
 DECODED = {"dataset", "image_size", "colour", "skip_corrupt"}  # they decide the images, whose digest is keyed
 

@@ -9,7 +9,7 @@ from ensembudget.records import Interval
 from ensembudget.scoring.comparison import minus, split_losses
 from ensembudget.scoring.differences import (
     MEASURES,
-    Difference,
+    MeasureDifference,
     differences,
     intervals_at_once,
     measured,
@@ -87,7 +87,7 @@ def test_the_same_pool_twice_differs_by_nothing_and_knows_it(size):
 
 def known(values, deviation=1.0, freedom=1e6):
     """Differences that are known up to members alone."""
-    return [Difference(np.full(SAMPLES, v), Variance(deviation**2, freedom), 0.0) for v in values]
+    return [MeasureDifference(np.full(SAMPLES, v), Variance(deviation**2, freedom), 0.0) for v in values]
 
 
 @pytest.mark.parametrize("count", [2, 5, 12])
