@@ -6,7 +6,7 @@ Writes its tables to --out (default: tables/coverage). Needs no store and trains
 
 from pathlib import Path
 
-from benchmarks.coverage import dynamics, intervals, laws, maps, predictions
+from benchmarks.coverage import comparisons, dynamics, intervals, laws, maps, predictions
 from benchmarks.publishing import publish
 
 OUT = "tables/coverage"
@@ -78,3 +78,13 @@ def test_crossings_and_shares_of_a_map_cover(out: Path) -> None:
     for row in rows:
         assert all(float(row[name]) >= 91 for name in ("crossing", "share", "shares", "difference"))
         assert float(row["false_change"]) <= 5
+
+
+def test_equal_results_are_seldom_called_different(out: Path) -> None:
+    rows = comparisons.rows()
+    publish(out, comparisons.TABLE, rows)
+    for row in rows:
+        if row["case"] == comparisons.CASES[-1].name:
+            assert float(str(row["different"])) >= 20  # a difference can be seen
+        else:
+            assert float(str(row["different"])) <= 8

@@ -43,6 +43,7 @@ from .studies import load_study as load_study
 from .verbs.analyse import analyse as analyse
 from .verbs.choose import ExportChoice as ExportChoice
 from .verbs.choose import choose_export as choose_export
+from .verbs.compare import compare_results as compare_results
 from .verbs.curves import study_curves as study_curves
 from .verbs.estimate import estimate as estimate
 from .verbs.evaluate import evaluate as evaluate

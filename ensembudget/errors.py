@@ -71,6 +71,10 @@ class ScoreError(EnsembudgetError):
     """Logits or labels that cannot be scored."""
 
 
+class ComparisonError(EnsembudgetError):
+    """Two result sets that cannot be compared."""
+
+
 class ExportError(EnsembudgetError):
     """An ensemble that cannot be exported, or an exported one that cannot be read."""
 

@@ -40,6 +40,7 @@ PRINTING = (
     "tune",
     "status",
     "report",
+    "compare",
     "evaluate",
     "fit",
     "predict",

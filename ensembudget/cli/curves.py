@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import ArgumentError
@@ -51,7 +52,7 @@ def act(args: argparse.Namespace) -> int:
     limit = None if args.from_at_most is None else image_count(args.from_at_most, "--from-at-most")
     curves, partial = _curves(args)
     folder = open_folder(args.out) if args.out else None
-    shown = _judged(curves, limit, folder) if at is None else _forecast(curves, at, folder)
+    shown = _judged(curves, limit, folder, partial) if at is None else _forecast(curves, at, folder, partial)
     if args.format == "json":
         print(json.dumps({table.name: rows for table, rows in shown.tables}, indent=1))
         return 0
@@ -77,37 +78,45 @@ def _curves(args: argparse.Namespace) -> "tuple[LearningCurves, list[str]]":
     return study_curves(plans, store, args.metric), missing_of(plans, store)
 
 
-def _judged(curves: "LearningCurves", limit: int | None, folder: "Path | None") -> Shown:
-    """What few images say of the largest size."""
+def _judged(
+    curves: "LearningCurves", limit: int | None, folder: "Path | None", partial: Sequence[str]
+) -> Shown:
+    """What few images say of the largest size; `partial` says which studies lack members."""
     from ..analysis.curve_ranks import judged_ranks
-    from ..figures._style import styled
+    from ..figures._style import styled, watermark
     from ..figures.learning_curves import figure
     from ..rendering.write import write_figure, write_table
     from ..tables import curve_ranking, learning_curves
+    from ..tables._base import PARTIAL, marked_partial
     from ..verbs.curves import JudgedStudies
 
     subject = JudgedStudies((judged_ranks(curves, limit),))
     tables = [learning_curves.table, curve_ranking.table]
+    if partial:
+        tables = [marked_partial(table) for table in tables]
     if folder:
         for table in tables:
-            write_table(folder, table, subject)
+            write_table(folder, table, subject, partial)
         if drawn := styled(figure, subject):
+            if partial:
+                watermark(drawn, PARTIAL)
             write_figure(folder, "learning_curves", drawn)
     said = [line for table in tables for line in table.notes(subject)]
     return Shown([(table, table.rows(subject)) for table in tables], said)
 
 
-def _forecast(curves: "LearningCurves", at: int, folder: "Path | None") -> Shown:
-    """What is expected at more images than were measured."""
+def _forecast(curves: "LearningCurves", at: int, folder: "Path | None", partial: Sequence[str]) -> Shown:
+    """What is expected at more images than were measured; `partial` as in `_judged`."""
     from ..analysis.curve_forecasts import forecast
     from ..rendering.write import write_rows
+    from ..tables._base import marked_partial
     from ..tables.curve_forecasts import table, verdicts
 
-    found = forecast(curves, at)
-    rows, said = table.rows([found]), verdicts(found)
+    found, shown = forecast(curves, at), marked_partial(table) if partial else table
+    rows, said = shown.rows([found]), verdicts(found)
     if folder:
-        write_rows(folder, table, rows, said)
-    return Shown([(table, rows)], said)
+        write_rows(folder, shown, rows, [*said, *partial])
+    return Shown([(shown, rows)], said)
 
 
 command = Command(

@@ -151,3 +151,23 @@ EXPORTED = Table(
         Column("difference", "off the store by", ".1e", get=lambda row: row[1].difference),
     ),
 )
+
+FIELDS = Table(
+    "fields",
+    "What differs besides the numbers",
+    (Column("name", "field"), Column("a", "of A"), Column("b", "of B")),
+)
+
+UNMATCHED = Table(
+    "unmatched",
+    "Cells that are not compared",
+    (
+        Column("side", "side"),
+        *setting_columns("place.setting"),
+        Column("budget_kind", "of", get="place.budget_kind"),
+        Column("budget", "budget", ",d", get="place.budget"),
+        Column("width", "width", "d", get="place.width"),
+        Column("members", "n", "d", get="place.members"),
+        Column("why", "why"),
+    ),
+)

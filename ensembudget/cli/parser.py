@@ -20,6 +20,7 @@ COMMANDS = (
     "run",
     "status",
     "report",
+    "compare",
     "export",
     "evaluate",
     "fit",

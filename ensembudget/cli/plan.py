@@ -6,6 +6,7 @@ from typing import Any
 
 from ..errors import ArgumentError, PlanError, told
 from .parser import Command, Parser, add_format
+from .voice import say
 
 
 def add_arguments(parser: Parser) -> None:
@@ -57,6 +58,7 @@ def act(args: argparse.Namespace) -> int:
     from ..catalog import BUDGETS, FAMILIES
     from ..datasets._load import task_of
     from ..planning.widths import split
+    from ..records import Study
     from .layouts import SPLITS
     from .show import print_rows
     from .values import whole_numbers
@@ -92,6 +94,14 @@ def act(args: argparse.Namespace) -> int:
     if off and args.format == "table":
         print(
             f"{len(off)} of {len(found)} splits are more than 1% off their budget: widths are whole numbers."
+        )
+    tolerance = Study.model_fields["tolerance"].default
+    if far := [one for one in found if abs(one.error_percent) > 100 * tolerance]:
+        worst = max(far, key=lambda one: abs(one.error_percent))
+        say(
+            f"ensembudget: {len(far)} of {len(found)} splits miss their budget by more than {tolerance:.0%},"
+            f" at most {worst.error_percent:+.1f}% (n = {worst.members} at {worst.budget:,}): a study refuses"
+            " them unless its tolerance allows it."
         )
     return 0
 

@@ -90,13 +90,15 @@ def _more(seen: Seen, width: int) -> str:
     return f"{len(names)} more: --columns all"
 
 
-def print_tables(tables: Sequence[tuple[Table, Sequence[Row]]], kind: str = "table") -> None:
+def print_tables(
+    tables: Sequence[tuple[Table, Sequence[Row]]], kind: str = "table", columns: str = "fit"
+) -> None:
     """Several tables as `--format` asks: in turn, the first alone as csv, or one JSON object by name."""
     if kind == "json":
         print(json.dumps({table.name: list(rows) for table, rows in tables}, indent=1))
         return
     for table, rows in tables[:1] if kind == "csv" else tables:
-        print_rows(table, rows, kind)
+        print_rows(table, rows, kind, columns)
 
 
 def duration(seconds: float) -> str:

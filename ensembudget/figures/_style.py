@@ -66,6 +66,22 @@ def entitle(figure: Figure, text: str) -> None:
     figure.suptitle(textwrap.fill(text, int(figure.get_figwidth() * CHARACTERS)), fontsize=9)
 
 
+def watermark(figure: Figure, text: str) -> None:
+    """Large pale letters across a figure, in front of everything."""
+    figure.text(
+        0.5,
+        0.5,
+        text,
+        fontsize=48,
+        color="black",
+        alpha=0.15,
+        rotation=30,
+        ha="center",
+        va="center",
+        zorder=99,
+    )
+
+
 def scale(count: int) -> list[Colour]:
     """Colours from dark to light along one scale, for lines that have an order."""
     return [matplotlib.colormaps["viridis"](x) for x in np.linspace(0.05, 0.85, count)]

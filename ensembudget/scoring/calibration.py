@@ -31,12 +31,23 @@ class Calibrated(NamedTuple):
 
 @dataclass(frozen=True)
 class Fold:
-    """Indices of the samples a temperature is fitted on, and of those it is scored on."""
+    """Indices of the samples a temperature is fitted on, and of those it is scored on.
+
+    Raises:
+        ScoreError: A sample is in both, or in one of them twice; one of them is empty; an index is below 0.
+    """
 
     fit: Integers
     score: Integers
 
     def __post_init__(self) -> None:
+        for name, some in (("fitted", self.fit), ("scored", self.score)):
+            if not len(some):
+                raise ScoreError(f"a fold has no sample that is {name} on.")
+            if some.min() < 0:
+                raise ScoreError(f"a fold is {name} on sample {some.min()}; samples are counted from 0.")
+            if len(np.unique(some)) < len(some):
+                raise ScoreError(f"a fold is {name} on some sample twice.")
         if both := set(self.fit.tolist()) & set(self.score.tolist()):
             raise ScoreError(f"{len(both)} samples would be both fitted on and scored on, first {min(both)}.")
 
@@ -66,7 +77,15 @@ def cross_fitted_losses(
 
     Returns:
         Losses (group, sample) in nats, and the temperatures (group, fold).
+
+    Raises:
+        ScoreError: A fold has a sample that is not there, or a sample is scored in no fold.
     """
+    last = max(int(max(fold.fit.max(), fold.score.max())) for fold in folds)
+    if last >= len(labels):
+        raise ScoreError(f"a fold has sample {last}, but there are {len(labels)} samples.")
+    if unscored := set(range(len(labels))) - set(np.concatenate([one.score for one in folds]).tolist()):
+        raise ScoreError(f"{len(unscored)} samples are scored in no fold, first {min(unscored)}.")
     mixtures = Mixtures(Curves(logits, labels), matrix)
     fit = _indicator([fold.fit for fold in folds], len(labels))
     score = _indicator([fold.score for fold in folds], len(labels))

@@ -97,6 +97,17 @@ def _reduced(probs: Array, total: Array, labels: Integers, inverse: float, logit
 def accuracy_variance(margins: Array) -> float:
     """Variance over members of one group's accuracy, with as many degrees of freedom as members less one.
 
+    Args:
+        margins: As from `moves`, (member, sample), at least two members.
+    """
+    size, samples = margins.shape
+    moved = accuracy_moves(margins).sum(1) / samples
+    return float((moved**2).sum() / (size * (size - 1)))
+
+
+def accuracy_moves(margins: Array) -> Array:
+    """How much each member of a group moves the chance that its average is right, as `influences` of a loss.
+
     Accuracy jumps where losses slide, so no jackknife holds for it. Each sample's margin is known up to a
     standard error over members, so whether it is right varies as p (1 - p), and with a member's margin at the
     rate of the normal density. Samples that members move a little go wrong together at that rate, and samples
@@ -106,16 +117,19 @@ def accuracy_variance(margins: Array) -> float:
 
     Args:
         margins: As from `moves`, (member, sample), at least two members.
+
+    Returns:
+        (member, sample); their mean over members is zero.
     """
-    size, samples = margins.shape
+    size, _ = margins.shape
     margin, error = margins.mean(0), np.maximum(margins.std(0, ddof=1) / size**0.5, 1e-12)
     certainty = margin / error
     either = ndtr(certainty) * ndtr(-certainty)  # p (1 - p), exact where p is close to 1
     density = np.exp(-0.5 * certainty**2) / math.sqrt(2 * math.pi)
     share = 3 / 4 if size == 2 else 1 / 2
     rate = np.sqrt((1 - share) * density**2 + share * either) / error
-    moved = (rate * (margins - margin)).sum(1) / samples
-    return float((moved**2).sum() / (size * (size - 1)))
+    moved: Array = rate * (margins - margin)
+    return moved
 
 
 def _parts(logits: Tensor) -> Iterator[slice]:

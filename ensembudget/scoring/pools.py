@@ -14,6 +14,7 @@ from ..errors import ScoreError
 from ..records import Plan, PlannedCell, Probed, Split
 from ..store import Store, Stored
 from .comparison import SplitLosses, split_losses
+from .copies import copies
 from .ensembles import PoolScores, score_pool
 
 
@@ -109,7 +110,8 @@ def pools_of(plan: Plan, store: Store) -> list[Pool]:
 
     Raises:
         StoreError: A member is damaged.
-        ScoreError: Two members of a pool have the same logits, or other labels.
+        ScoreError: Two members of a pool have the same logits, or nearly, or other labels; or one that is
+            not marked as diverged has logits that are not finite.
     """
     found = {
         cell.cell.key: _pool(cell, tuple(store.read(run.key) for run in cell.runs if run.key in store))
@@ -120,18 +122,31 @@ def pools_of(plan: Plan, store: Store) -> list[Pool]:
 
 def _pool(planned: PlannedCell, stored: tuple[Stored, ...]) -> Pool:
     trained = [one for one in stored if one.member.status == "done"]
-    seen: dict[bytes, int] = {}
+    width = planned.cell.width
     for one in trained:
-        seed = one.member.run.seed
-        twin = seen.setdefault(one.test_logits.tobytes(), seed)
-        if twin != seed:
+        if one.test_logits.shape != trained[0].test_logits.shape:
             raise ScoreError(
-                f"members {twin} and {seed} of width {planned.cell.width} have the same logits: an"
-                " ensemble must not hold copies. Remove one of them from the store."
+                f"member {one.member.run.seed} of width {width} has test logits of shape"
+                f" {one.test_logits.shape}, and member {trained[0].member.run.seed} of shape"
+                f" {trained[0].test_logits.shape}: they were tested on different images or classes."
             )
         if not np.array_equal(one.test_labels, trained[0].test_labels):
-            raise ScoreError(f"members of width {planned.cell.width} were tested on different labels.")
-    return Pool(planned, stored)
+            raise ScoreError(f"members of width {width} were tested on different labels.")
+        if not (np.isfinite(one.test_logits).all() and np.isfinite(one.validation_logits).all()):
+            raise ScoreError(
+                f"member {one.member.run.seed} of width {width} has logits that are not finite, and is not"
+                f" marked as diverged: it can be neither averaged nor left out. Remove member"
+                f" {one.member.run.key} from the store, and train it again."
+            )
+    pool = Pool(planned, stored)
+    if trained and (found := copies(pool.logits)):
+        twins = [trained[number].member.run.seed for number in found[:2]]
+        same = "the same logits" if found.apart == 0 else f"nearly the same logits ({found.apart:.0e} apart)"
+        raise ScoreError(
+            f"members {twins[0]} and {twins[1]} of width {width} have {same}: an ensemble must not hold"
+            " copies. Remove one of them from the store."
+        )
+    return pool
 
 
 def scored(pool: Pool) -> Pool:

@@ -118,7 +118,7 @@ def _errors_of_groups(each: Sequence[Score], losses: Array) -> MemberErrors:
     values = np.array([[score.value(name) for score in each] for name in WITH_ERRORS])
     accuracy, nll, cnll = (Variance(float(v), count - 1) for v in values.var(1, ddof=1) / count)
     centred = losses - losses.mean(0)
-    return MemberErrors(accuracy, nll, cnll, _interaction(centred) / (count * (count - 1)))
+    return MemberErrors(accuracy, nll, cnll, interaction_of(centred) / (count * (count - 1)))
 
 
 def _errors_of_influences(parts: Sequence[Tensor], labels: Tensor, temperature: float) -> MemberErrors:
@@ -128,13 +128,13 @@ def _errors_of_influences(parts: Sequence[Tensor], labels: Tensor, temperature: 
     for part in parts:
         moved, margins = moves(part, labels, temperature)
         squares += (moved.mean(2) ** 2).sum(1)
-        interaction += _interaction(moved[1])
+        interaction += interaction_of(moved[1])
         accuracy += accuracy_variance(margins) / count**2
     nll, cnll = (Variance(float(scale * total), freedom) for total in squares)
     return MemberErrors(Variance(accuracy, freedom), nll, cnll, scale * interaction)
 
 
-def _interaction(centred: Array) -> float:
+def interaction_of(centred: Array) -> float:
     """What squares of rows' means contain of rows by samples; columns have mean zero, (row, sample)."""
     samples = centred.shape[1]
     return float((centred.var(1, ddof=1) / samples).sum())

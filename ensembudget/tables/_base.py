@@ -8,6 +8,7 @@ from typing import Any
 from ..records import Interval
 
 Value = str | int | float | None
+PARTIAL = "PARTIAL"  # what every file of a report says that lacks members
 Row = dict[str, Value]  # one line of a CSV
 
 
@@ -129,3 +130,9 @@ class Table:
             }
             for line in cells
         ]
+
+
+def marked_partial(table: Table) -> Table:
+    """The same table for results that lack members: every line of its CSV says so, in a column `partial`."""
+    mark = Column("partial", get=lambda record: PARTIAL)
+    return replace(table, columns=(*table.columns, mark))

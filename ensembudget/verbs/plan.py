@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..datasets._load import study_data
+from ..datasets._shared import shared_note
 from ..planning.plan import plan
 from ..records import Plan, Study
 from ..store import Store
@@ -25,7 +26,8 @@ def plan_study(study: Study, store: Store | None = None) -> Plan:
         validation_classes=len(np.unique(data.arrays.train_labels[-study.validation_size :])),
         **({} if store is None else {"choice_of": store.saved_choice}),
     )
-    return made.model_copy(update={"class_names": list(data.class_names), "notes": list(data.notes)})
+    notes = [*data.notes, *shared_note(data.arrays)]
+    return made.model_copy(update={"class_names": list(data.class_names), "notes": notes})
 
 
 def stored_plan(study: Study, store: Store) -> Plan:

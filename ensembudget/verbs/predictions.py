@@ -19,6 +19,7 @@ from torch import Tensor
 
 from ..errors import ScoreError, reason, told
 from ..scoring.check import check_logits
+from ..scoring.copies import copies
 
 HEADER_LIMIT = 2**20  # bytes of a safetensors header with two tensors, with much to spare
 SUM_OFF = 1e-3  # how far a sum of float32 probabilities may be from 1
@@ -46,7 +47,8 @@ def read_logits(
         Logits or log-probabilities, (member, sample, class), and labels, (sample,).
 
     Raises:
-        ScoreError: Not such a file, numbers that cannot be scored, or probabilities that are called logits.
+        ScoreError: Not such a file, numbers that cannot be scored, a member that is there twice, or
+            probabilities that are called logits.
     """
     name = "probabilities" if probabilities else "logits"
     tensors = _read(Path(path), name)
@@ -71,6 +73,12 @@ def read_logits(
         raise ScoreError(
             f"logits {told(str(path))} are probabilities: none is below 0, and every sample's sum to 1."
             " Give them with --probabilities; logits are what comes before the softmax."
+        )
+    if found_twice := copies(values):
+        first, second, _ = found_twice
+        raise ScoreError(
+            f"members {first} and {second} of logits {told(str(path))} are the same, or nearly: an ensemble"
+            " must not hold copies. Leave one of them out."
         )
     return values, truth
 

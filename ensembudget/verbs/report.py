@@ -8,13 +8,13 @@ from matplotlib.figure import Figure
 
 from ..analysis import Analysis
 from ..catalog import FIGURES, TABLES
-from ..figures._style import styled
+from ..figures._style import styled, watermark
 from ..prediction.sidecar import plane_document
 from ..rendering.manifest import manifest
 from ..rendering.notes import result_notes
 from ..rendering.page import page
 from ..rendering.write import open_folder, write, write_figure, write_table
-from ..tables._base import Table
+from ..tables._base import PARTIAL, Table, marked_partial
 
 
 def report(analysis: Analysis, out: str | Path) -> list[Table]:
@@ -32,6 +32,8 @@ def report(analysis: Analysis, out: str | Path) -> list[Table]:
     """
     folder, about_all = open_folder(out), result_notes(analysis.results)
     written = [table for table in analysis_tables() if table.records(analysis)]
+    if analysis.results.partial:
+        written = [marked_partial(table) for table in written]
     study = analysis.results.plan.study.name
     for table in written:
         write_table(folder, table, analysis, about_all, study)
@@ -40,6 +42,8 @@ def report(analysis: Analysis, out: str | Path) -> list[Table]:
         write(folder, "plane.json", plane_document(plan, pools, csv.read_bytes()))
     figures = dict(drawn(analysis))
     for name, figure in figures.items():
+        if analysis.results.partial:
+            watermark(figure, PARTIAL)
         write_figure(folder, name, figure)
     shown = [table for table in written if not table.csv_only]
     notes = {table.name: [*table.notes(analysis), *about_all] for table in shown}
