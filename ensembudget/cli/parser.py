@@ -21,6 +21,8 @@ COMMANDS = (
     "status",
     "report",
     "export",
+    "bundle",
+    "verify",
     "evaluate",
     "fit",
     "predict",
