@@ -1,5 +1,6 @@
 """The files of a folder that somebody sent: regular files inside it, of bounded size, and nothing else."""
 
+import itertools
 import json
 import os
 import stat
@@ -41,27 +42,23 @@ class GivenFolder:
             raise self.refusal(f"has {total:,} bytes; at most {TOTAL_BYTES:,} are read")
 
     def _found(self, folder: Path, depth: int) -> Iterator[tuple[str, int]]:
-        count = 0
-        for entry in os.scandir(folder):
+        with os.scandir(folder) as entries:
+            found = list(itertools.islice(entries, FILES + 1))
+        if len(found) > FILES:
+            raise self.refusal(f"has more than {FILES:,} files in one folder")
+        for entry in found:
             name = Path(entry.path).relative_to(self.root).as_posix()
             kind = entry.stat(follow_symlinks=False)
             if stat.S_ISDIR(kind.st_mode):
                 if depth + 1 > FOLDERS_DEEP:
-                    raise self.refusal(
-                        f"has folders below {told(name)}; at most {FOLDERS_DEEP} deep are read"
-                    )
+                    raise self.refusal(f"has folders in {told(name)}, deeper than {FOLDERS_DEEP}")
                 yield from self._found(Path(entry.path), depth + 1)
             elif not stat.S_ISREG(kind.st_mode):
                 raise self.refusal(f"has {told(name)}, which is a link or no ordinary file; none is followed")
             elif kind.st_size > FILE_BYTES:
-                raise self.refusal(
-                    f"has {told(name)} of {kind.st_size:,} bytes; at most {FILE_BYTES:,} are read"
-                )
+                raise self.refusal(f"has {told(name)} of {kind.st_size:,} bytes; read are {FILE_BYTES:,}")
             else:
                 yield name, kind.st_size
-            count += 1
-            if count > FILES:
-                raise self.refusal(f"has more than {FILES:,} files in one folder")
 
     def __contains__(self, name: str) -> bool:
         return name in self.sizes
