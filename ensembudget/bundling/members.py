@@ -78,7 +78,7 @@ def read_members(folder: GivenFolder, index: BundleIndex, plan: Plan) -> tuple[B
     """
     described = dict(_descriptions(folder))
     faults: list[str] = []
-    labels = _tensors(folder, LABELS)
+    labels = {name: array.copy() for name, array in _tensors(folder, LABELS).items()}  # torch wants its own
     for name, array in labels.items():
         if array.ndim != 1 or array.dtype != np.int64:
             raise folder.refusal(f"has labels {name!r} of shape {array.shape} and type {array.dtype}")
