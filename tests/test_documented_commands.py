@@ -56,6 +56,7 @@ ELSEWHERE = {
     "pytest": "tests/test_benchmarks.py and tests/test_baselines.py run the benchmarks cut short",
     "python benchmarks/gpu.py": "tests/test_baselines.py",
     "python -m benchmarks.claims": "tests/test_claims.py",
+    "verify tables": "tests/bundling/test_published.py",
 }
 
 

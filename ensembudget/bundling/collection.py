@@ -12,6 +12,7 @@ from .index import PLACE
 from .rendered import MANIFEST, csv_fault, manifest_of
 
 COLLECTION_PAGE = "README.md"
+LISTED = 3  # titles of the tables of a folder that no manifest describes
 _INTRODUCTION = """# Published tables
 
 A line a folder. Each has its tables as CSV, Markdown, LaTeX and HTML, and where it is a study's report a
@@ -47,13 +48,15 @@ def _line(path: Path) -> list[str]:
 def _facts(folder: GivenFolder) -> tuple[str, str, str]:
     """What a folder is, its answer, and whether its numbers can be computed again."""
     if MANIFEST not in folder:
-        return "; ".join(_titles(folder)), "", "no: measured, or of several studies"
+        titles = _titles(folder)
+        more = f" and {len(titles) - LISTED} more" if len(titles) > LISTED else ""
+        return "; ".join(titles[:LISTED]) + more, "", "no: measured, or of several studies"
     manifest = manifest_of(folder)
     about = str(manifest["study"].get("description") or manifest["study"]["name"])
     text = folder.text("memory_split.csv") if "memory_split.csv" in folder else ""
     logits = "yes" if has_bundle(folder) else "no: its logits are not here"
     said = answer(from_csv(text)) if text and not csv_fault(text) else ""
-    return about, said.partition(";")[0].rstrip("."), logits
+    return about, re.split("[:;]", said)[0].rstrip("."), logits
 
 
 def _titles(folder: GivenFolder) -> list[str]:

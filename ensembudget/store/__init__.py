@@ -19,7 +19,7 @@ fails, so of two who trained the same member the first wins. Its digests are che
 
 from .artefacts import Artefact, wanted
 from .members import Stored
-from .reading import MemberSource
+from .reading import ReadableStore
 from .store import Store
 
-__all__ = ["Artefact", "MemberSource", "Store", "Stored", "wanted"]
+__all__ = ["Artefact", "ReadableStore", "Store", "Stored", "wanted"]

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-class MemberSource(Protocol):
+class ReadableStore(Protocol):
     """Members, their histories and what probes found at them; `Store` is one.
 
     Attributes:
