@@ -6,6 +6,7 @@ again, with the store), `arrange` (how members are stepped here; `run` calls it 
 `analyse`, `report`. Before there is a study: `look` and `propose`. Without study or store: `load_data` or
 `data_of`, `train_member`, `train_pool`, `compare_splits`, `plot_splits`. On their own: `split` finds the
 width that spends a budget, `score_pool` and `calibrated_nll` score logits, `fit_points` fits a law.
+To publish it: `bundle`; to check what somebody published: `verify`, `verify_all`, `results_of_bundle`.
 To ship one: `choose_export`, `export`, and `load`, which reads what was exported.
 Before members are paid for: `read_plane` or `study_plane`, `fit_plane`, `plane_budget`, `predict`;
 and `space_of`, `Policy`, `TrainingSource`, `search`. Along data sizes: `study_curves`, `judged_ranks`,

@@ -41,6 +41,8 @@ from .scoring.pools import Results as Results
 from .store import Store as Store
 from .studies import load_study as load_study
 from .verbs.analyse import analyse as analyse
+from .verbs.bundle import bundle as bundle
+from .verbs.bundle import results_of_bundle as results_of_bundle
 from .verbs.choose import ExportChoice as ExportChoice
 from .verbs.choose import choose_export as choose_export
 from .verbs.compare import compare_results as compare_results
@@ -66,5 +68,8 @@ from .verbs.search import TrainingSource as TrainingSource
 from .verbs.search import space_of as space_of
 from .verbs.status import status as status
 from .verbs.tune import tune as tune
+from .verbs.verify import Verification as Verification
+from .verbs.verify import verify as verify
+from .verbs.verify import verify_all as verify_all
 
 __version__: str

@@ -79,6 +79,10 @@ class ExportError(EnsembudgetError):
     """An ensemble that cannot be exported, or an exported one that cannot be read."""
 
 
+class BundleError(EnsembudgetError):
+    """A folder that is no bundle, or one that cannot be read without trusting it."""
+
+
 class SymmetryError(EnsembudgetError):
     """A network whose channels cannot be followed, or weights or orders that are not of its channels."""
 

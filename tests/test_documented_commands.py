@@ -59,6 +59,7 @@ ELSEWHERE = {
     "python -m benchmarks.claims": "tests/test_claims.py",
     "run digits --device cuda": "it needs GPUs; tests/executors/test_devices.py plays them",
     "run my_study.toml --executor slurm:partition": "tests/executors/test_slurm.py plays Slurm's commands",
+    "verify tables": "tests/bundling/test_published.py",
 }
 
 EXTRAS = {"slurm": "submitit"}  # executors, and the packages without which their commands cannot run

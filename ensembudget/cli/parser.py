@@ -22,6 +22,8 @@ COMMANDS = (
     "report",
     "compare",
     "export",
+    "bundle",
+    "verify",
     "evaluate",
     "fit",
     "predict",

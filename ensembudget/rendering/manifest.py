@@ -13,11 +13,20 @@ import torch
 
 from ..scoring.pools import Pool, Results
 
-PACKAGES = ("ensembudget", "torch", "numpy", "pandas", "scipy", "scikit-learn", "timm")
+PACKAGES = ("ensembudget", "torch", "numpy", "pandas", "scipy", "scikit-learn", "timm", "matplotlib")
 
 
-def manifest(results: Results, notes: dict[str, list[str]]) -> dict[str, Any]:
-    """Provenance of a report, as JSON. Places on this machine are left out: they say nothing."""
+NOT_PUBLISHED = "not published with this report"
+
+
+def manifest(results: Results, notes: dict[str, list[str]], logits: str = NOT_PUBLISHED) -> dict[str, Any]:
+    """Provenance of a report, as JSON. Places on this machine are left out: they say nothing.
+
+    Args:
+        results: What was scored.
+        notes: Sentences below each table, by its name.
+        logits: Where a reader finds the logits that all numbers follow from.
+    """
     # By way of its canonical form: a plan made now and one kept in the store say 1.0 alike.
     study = json.loads(results.plan.study.to_json())
     study["dataset"] = results.plan.cells[0].cell.dataset
@@ -39,6 +48,7 @@ def manifest(results: Results, notes: dict[str, list[str]]) -> dict[str, Any]:
         "environments": sorted({s.member.environment.to_json() for p in pools for s in p.stored}),
         "code": {"packages": {name: version(name) for name in PACKAGES}, "python": platform.python_version(),
                  "source_sha256": source_digest(), "commit": _commit()},
+        "logits": logits,
         "scored_on": {"machine": platform.machine(), "threads": torch.get_num_threads()},
         "command": " ".join(["ensembudget", *(_bare(word) for word in sys.argv[1:])]),
         "notes": notes,

@@ -165,6 +165,7 @@ def provenance(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
         "source": f"SHA-256 {code['source_sha256']}"
         + (f", commit {code['commit']}" if code.get("commit") else ""),
         "trained on": "; ".join(map(_environment, environments)),
+        **({"logits": manifest["logits"]} if "logits" in manifest else {}),
         "scored on": ", ".join(f"{name} {value}" for name, value in manifest["scored_on"].items()),
         **{
             f"study.{name}": _said(value) for name, value in fields.items() if value not in (None, "", [], {})

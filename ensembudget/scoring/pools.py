@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..errors import ScoreError
 from ..records import Plan, PlannedCell, Probed, Split
-from ..store import Store, Stored
+from ..store import ReadableStore, Stored
 from .comparison import SplitLosses, split_losses
 from .copies import copies
 from .ensembles import PoolScores, score_pool
@@ -105,7 +105,7 @@ class Results:
         return self.pools[self.plan.cells.index(self.plan.cell_of(split))]
 
 
-def pools_of(plan: Plan, store: Store) -> list[Pool]:
+def pools_of(plan: Plan, store: ReadableStore) -> list[Pool]:
     """The members that the store has of every cell, checked but not scored; cells that are one share them.
 
     Raises:
@@ -156,7 +156,7 @@ def scored(pool: Pool) -> Pool:
     return replace(pool, scores=score_pool(pool.logits, pool.labels, cell=pool.planned.cell.key))
 
 
-def with_histories(pool: Pool, store: Store) -> Pool:
+def with_histories(pool: Pool, store: ReadableStore) -> Pool:
     """The pool with what its members recorded each epoch."""
     if pool.planned.cell.record is None:
         return pool

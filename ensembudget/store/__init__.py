@@ -22,6 +22,7 @@ fails, so of two who trained the same member the first wins. Its digests are che
 from .artefacts import Artefact, wanted
 from .claims import Claim
 from .members import Labels, Stored
+from .reading import ReadableStore
 from .store import Store
 
-__all__ = ["Artefact", "Claim", "Labels", "Store", "Stored", "wanted"]
+__all__ = ["Artefact", "Claim", "Labels", "ReadableStore", "Store", "Stored", "wanted"]

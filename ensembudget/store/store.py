@@ -59,6 +59,12 @@ class Store(DocumentStore):
         with self._reading(folder, f"member {key}"):
             return members.described(folder, key)[0]
 
+    def description(self, key: str) -> bytes:
+        """A member's sealed description, as it lies there; `read` the member first, which checks it."""
+        path = self._member(key) / members.DESCRIPTION
+        with self._reading(path.parent, f"member {key}"):
+            return path.read_bytes()
+
     def weights(self, key: str) -> dict[str, NDArray[Any]]:
         """A member's weights by the names of its network's tensors, checked against their digest.
 

@@ -5,11 +5,11 @@ from dataclasses import replace
 from ..errors import IncompleteError
 from ..records import Plan
 from ..scoring.pools import Results, pools_of, scored, with_histories
-from ..store import Store
+from ..store import ReadableStore
 from .probing import probe_status
 
 
-def evaluate(plan: Plan, store: Store, *, allow_partial: bool = False) -> Results:
+def evaluate(plan: Plan, store: ReadableStore, *, allow_partial: bool = False) -> Results:
     """Scores every pool of a plan, every ensemble size, from stored logits alone.
 
     Args:

@@ -7,7 +7,7 @@ from ..planning.probes import PlannedProbe, probes_of
 from ..records import Plan, ProbeSubject, Run, Stepping
 from ..scoring.pools import FoundProbe
 from ..stepping.place import Place
-from ..store import Store
+from ..store import ReadableStore, Store
 
 
 class Probing(NamedTuple):
@@ -40,7 +40,7 @@ class ProbeStatus(NamedTuple):
         return self.planned - len(self.found)
 
 
-def probings(planned: Plan, store: Store) -> list[Probing]:
+def probings(planned: Plan, store: ReadableStore) -> list[Probing]:
     """Every measurement at the pools whose members are all there; diverged members are left out.
 
     Raises:
@@ -58,7 +58,7 @@ def probings(planned: Plan, store: Store) -> list[Probing]:
     return every
 
 
-def probe_status(planned: Plan, store: Store) -> ProbeStatus:
+def probe_status(planned: Plan, store: ReadableStore) -> ProbeStatus:
     """How many probes a plan has, and what a store has of them."""
     known = probings(planned, store)
     pools = {one.probe.planned.cell.key for one in known}

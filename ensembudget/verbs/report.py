@@ -10,19 +10,20 @@ from ..analysis import Analysis
 from ..catalog import FIGURES, TABLES
 from ..figures._style import styled, watermark
 from ..prediction.sidecar import plane_document
-from ..rendering.manifest import manifest
+from ..rendering.manifest import NOT_PUBLISHED, manifest
 from ..rendering.notes import result_notes
 from ..rendering.page import page
 from ..rendering.write import open_folder, write, write_figure, write_table
 from ..tables._base import PARTIAL, Table, marked_partial
 
 
-def report(analysis: Analysis, out: str | Path) -> list[Table]:
+def report(analysis: Analysis, out: str | Path, *, logits: str = NOT_PUBLISHED) -> list[Table]:
     """Writes every file of a report.
 
     Args:
         analysis: As from `analyse`.
         out: A folder, created where it is not there; files of the same names are replaced.
+        logits: Where a reader finds the logits that all numbers follow from.
 
     Returns:
         The tables for people, in the order of a report. A table without a row is not written.
@@ -47,7 +48,7 @@ def report(analysis: Analysis, out: str | Path) -> list[Table]:
         write_figure(folder, name, figure)
     shown = [table for table in written if not table.csv_only]
     notes = {table.name: [*table.notes(analysis), *about_all] for table in shown}
-    write(folder, "manifest.json", json.dumps(manifest(analysis.results, notes), indent=1) + "\n")
+    write(folder, "manifest.json", json.dumps(manifest(analysis.results, notes, logits), indent=1) + "\n")
     write(folder, "index.html", page(folder, shown, list(figures)))
     return shown
 
