@@ -2,6 +2,7 @@
 
 import argparse
 
+from ..errors import visible
 from .parser import FORMATS, Command, Parser, add_format, add_study
 
 
@@ -32,7 +33,7 @@ def act(args: argparse.Namespace) -> int:
     if planned.tuning:
         print_tuning(planned, store, columns=args.columns)
     for reason in sorted({reason for row in rows for reason in row.reasons}):
-        print(f"failed: {reason}")
+        print(f"failed: {visible(reason)}")
     left = seconds_left(status(training_plan(planned, store), store))
     missing = sum(row.missing for row in rows)
     when = "unknown, nothing is trained yet" if left is None else f"about {duration(left)} one after another"

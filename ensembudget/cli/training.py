@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypedDict
 
+from ..errors import visible
 from .parser import Parser, add_device, add_study
 from .voice import say
 
@@ -61,5 +62,8 @@ def say_outcomes(name: str, outcomes: "Sequence[Outcome]", also: str = "", thing
         + f".{also}"
     )
     for reason in sorted({one.reason or "" for one in failed}):
-        print(f"ensembudget: {sum(one.reason == reason for one in failed)} failed: {reason}", file=sys.stderr)
+        print(
+            f"ensembudget: {sum(one.reason == reason for one in failed)} failed: {visible(reason)}",
+            file=sys.stderr,
+        )
     return 1 if failed else 0

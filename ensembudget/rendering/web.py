@@ -6,6 +6,7 @@ from functools import cache
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
+from ..errors import visible
 from ..tables._base import Row, Table
 from .cells import Seen, below, shown
 
@@ -18,10 +19,15 @@ def templates() -> Environment:
     return Environment(
         loader=PackageLoader(__package__),
         autoescape=True,
+        finalize=_shown,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+
+
+def _shown(value: object) -> object:
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def to_html(table: Table, rows: Sequence[Row], notes: Sequence[str] = ()) -> Markup:

@@ -62,6 +62,8 @@ PAYLOADS = {
     "unicode": "größe 中文 🙂 ★",
     "right to left": "\u202egnp.exe",
 }
+# Marks that are obeyed and not seen are shown as escapes.
+SHOWN = {PAYLOADS["right to left"]: r"\u202egnp.exe", PAYLOADS["line separator"]: r"one\u2028two"}
 payloads = pytest.mark.parametrize("text", PAYLOADS.values(), ids=PAYLOADS)
 
 
@@ -85,13 +87,13 @@ def test_no_cell_of_a_csv_is_run_by_a_spreadsheet(text):
     assert lines[0] == ["name", "n", "y", "y_low", "y_high", "why"]
     for cell in (lines[1][0], lines[1][-1]):
         assert cell.lstrip()[:1] not in set("=+-@\t\r")
-        assert cell.removeprefix("'") == text
+        assert cell.removeprefix("'") == SHOWN.get(text, text)
 
 
 @payloads
 def test_text_survives_a_round_trip_but_for_what_makes_it_inert(text):
     (found,) = from_csv(to_csv(LAYOUT, [row(text)]))
-    assert found["name"].removeprefix("'") == text
+    assert found["name"].removeprefix("'") == SHOWN.get(text, text)
     assert {**found, "name": text, "why": text} == row(text)
 
 
