@@ -67,14 +67,14 @@ def render(table: Table, rows: Sequence[Row], kind: str, notes: Sequence[str] = 
 
 def _markdown(table: Table, rows: Sequence[Row], notes: Sequence[str]) -> str:
     seen = shown(table, rows)
-    cells = [[_escape(cell.whole) for cell in line] for line in seen.lines]
-    headings = [_escape(column.heading) for column in seen.columns]
+    cells = [[markdown(cell.whole) for cell in line] for line in seen.lines]
+    headings = [markdown(column.heading) for column in seen.columns]
     align = ["right" if column.form else "left" for column in seen.columns]
     body = tabulate(
         cells, headings, tablefmt="github", colalign=align if cells else None, disable_numparse=True
     )
     lines = "\n".join(f"- {_item(line)}" for line in below(table, seen, notes))
-    return f"### {_escape(table.title)}\n\n{body}\n\n{lines}\n"
+    return f"### {markdown(table.title)}\n\n{body}\n\n{lines}\n"
 
 
 def _inert(value: object) -> object:
@@ -92,17 +92,26 @@ def _value(text: str) -> str | int | float | None:
     return float(text) if re.fullmatch(r"-?[0-9]+\.?[0-9]*(e[+-]?[0-9]+)?", text) else text or None
 
 
-def _escape(text: str) -> str:
-    """Text that Markdown shows as it is; code in back quotes stays, for rules have it."""
+def markdown(text: str, *, code: bool = False) -> str:
+    r"""Text that Markdown shows as it is, in one line.
+
+    Args:
+        text: Of anybody.
+        code: Whether code in back quotes stays code, as in the rules of tables.
+
+    >>> print(markdown("[a](x) <b> | `c`"))
+    [a]\\(x) &lt;b> \\| \\`c\\`
+    """
     text = visible(" ".join(text.splitlines()))
     for plain, escaped in (("&", "&amp;"), ("\\", "\\\\"), ("|", "\\|"), ("<", "&lt;"), ("://", "&#58;//")):
         text = text.replace(plain, escaped)
-    return _MARKS.sub(lambda found: f"\\{found[0]}", text)
+    text = _MARKS.sub(lambda found: f"\\{found[0]}", text)
+    return text if code else text.replace("`", "\\`")
 
 
 def _item(text: str) -> str:
     """A line of a list, which begins no list, heading or block of code within it."""
-    text = _escape(text.lstrip())
+    text = markdown(text.lstrip(), code=True)
     begun = _BLOCK.match(text)
     if not begun:
         return text.replace("```", "\\`\\`\\`", 1) if text.startswith("```") else text

@@ -27,7 +27,10 @@ def templates() -> Environment:
 
 
 def _shown(value: object) -> object:
-    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    """A value as a page shows it; a carriage return is a line break there."""
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return visible(value.replace("\r", "\n"))
 
 
 def to_html(table: Table, rows: Sequence[Row], notes: Sequence[str] = ()) -> Markup:
