@@ -17,7 +17,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
 
-from .errors import UnknownPartError, did_you_mean
+from .errors import UnknownPartError, did_you_mean, told
 
 if TYPE_CHECKING:
     from .budgets._base import Budget
@@ -113,7 +113,7 @@ class Catalog(Generic[Part]):
         known = self._sources()
         if name not in known:
             near = did_you_mean(name, known)
-            raise UnknownPartError(f"no {self.symbol} {name!r}.{near} Known: {', '.join(sorted(known))}.")
+            raise UnknownPartError(f"no {self.symbol} {told(name)}.{near} Known: {', '.join(sorted(known))}.")
         first, *others = known[name]
         if others:
             several = ", ".join(map(str, others))

@@ -5,6 +5,11 @@ import re
 from collections.abc import Iterable
 
 LONGEST = 250  # characters of a value that a message repeats
+# What a terminal or a page obeys instead of showing it: control characters but tab and line break, marks that
+# turn the direction of text, separators, tags, and halves of characters, as names of files may have.
+_OBEYED = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff\U000e0000-\U000e007f]"
+)
 
 
 class EnsembudgetError(Exception):
@@ -107,6 +112,15 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """
     near = difflib.get_close_matches(word, list(known), n=1)
     return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def visible(text: str) -> str:
+    r"""Text of strangers as it can be shown: what a terminal or a page would obey becomes an escape.
+
+    >>> print(visible("\x1b[31mred \u202e and\ttab"))
+    \x1b[31mred \u202e and	tab
+    """
+    return _OBEYED.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def told(value: object) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from .errors import PlanError, did_you_mean
+from .errors import PlanError, did_you_mean, told
 
 
 def check_name(part: str, name: str, known: Iterable[str]) -> None:
@@ -24,7 +24,7 @@ def check_name(part: str, name: str, known: Iterable[str]) -> None:
     names = list(known)
     if name not in names:
         near = did_you_mean(name, names)
-        raise PlanError(f"{part} has no option {name!r}.{near} Known: {', '.join(names) or 'none'}.")
+        raise PlanError(f"{part} has no option {told(name)}.{near} Known: {', '.join(names) or 'none'}.")
 
 
 def check_value(
@@ -50,7 +50,7 @@ def check_value(
         if value not in choices[name]:
             near = did_you_mean(str(value), choices[name])
             raise PlanError(
-                f"option {name} = {value!r} of {part} is not one of {', '.join(choices[name])}.{near}"
+                f"option {name} = {told(value)} of {part} is not one of {', '.join(choices[name])}.{near}"
             )
     elif type(value) is not type(default):
-        raise PlanError(f"option {name} = {value!r} of {part} must be of type {type(default).__name__}.")
+        raise PlanError(f"option {name} = {told(value)} of {part} must be of type {type(default).__name__}.")

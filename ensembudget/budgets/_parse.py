@@ -4,7 +4,7 @@ import re
 from decimal import Decimal
 
 from ..catalog import BUDGETS
-from ..errors import PlanError
+from ..errors import PlanError, told
 
 _PREFIXES = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "B": 10**9, "T": 10**12}
 
@@ -34,7 +34,7 @@ def parse_budget(text: str | int, kind: str | None = None) -> tuple[int, str]:
     match = _WRITTEN.fullmatch(str(text))
     if not match:
         raise PlanError(
-            f"budget {text!r} is not a number with a unit. Write it like 36.8M, 250k, 40MB or 5.2GFLOP."
+            f"budget {told(text)} is not a number with a unit. Write it like 36.8M, 250k, 40MB or 5.2GFLOP."
         )
     number, letters = Decimal(match[1].replace(",", "").replace("_", "")), match[2]
     kinds = BUDGETS.usable()
@@ -46,7 +46,7 @@ def parse_budget(text: str | int, kind: str | None = None) -> tuple[int, str]:
     }
     if not readings:
         raise PlanError(
-            f"budget {text!r} has an unknown unit {letters!r}. Known: k, M, G or T, alone or before"
+            f"budget {told(text)} has an unknown unit {told(letters)}. Known: k, M, G or T, alone or before"
             " B (bytes) or FLOP; Ki, Mi, Gi before B. For example 36.8M, 40MB, 5.2GFLOP."
         )
     kind = kind or next(iter(readings))
@@ -56,15 +56,15 @@ def parse_budget(text: str | int, kind: str | None = None) -> tuple[int, str]:
     if kind not in readings:
         other = next(iter(readings))
         raise PlanError(
-            f"budget {text!r} is in {BUDGETS[other].unit}, and budgets of kind {kind!r} are asked for."
+            f"budget {told(text)} is in {BUDGETS[other].unit}, and budgets of kind {kind!r} are asked for."
             f" Write it in {unit}, or ask for kind {other!r} (budget_kind in a study, --budget-kind in plan)."
         )
     exact = number * readings[kind]
     if exact > LARGEST:
-        raise PlanError(f"budget {text!r} is above {LARGEST:,} {unit}, the most that is planned with.")
+        raise PlanError(f"budget {told(text)} is above {LARGEST:,} {unit}, the most that is planned with.")
     value = round(exact)
     if value < 1:
-        raise PlanError(f"budget {text!r} is {value} {unit}; it must be at least 1.")
+        raise PlanError(f"budget {told(text)} is {value} {unit}; it must be at least 1.")
     return value, kind
 
 

@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import OutputError, reason
+from ..errors import OutputError, reason, visible
 from .parser import Command, Parser
 
 if TYPE_CHECKING:
     from ..datasets._look import Look
 
+LONGEST = 60  # characters of a class's name
 SHOWN = 20  # classes that are listed one by one
 
 TIME = "7min"  # with a look at the images, a report and an export about ten minutes in all
@@ -41,9 +42,9 @@ def act(args: argparse.Namespace) -> int:
     _refuse(out)
     parse_budget(args.budget)  # before all images are looked at
     found = look(args.dataset)
-    print(*described(found), sep="\n")
+    print(*map(visible, described(found)), sep="\n")
     for line in concerns(found):
-        print(f"- {line}")
+        print(f"- {visible(line)}")
     made = propose(found, args.budget, out, seconds=seconds, on_trial=trials_said("init"))
     try:
         write_whole(out, made.text)
@@ -75,9 +76,9 @@ def described(found: "Look") -> Iterator[str]:
         f"{found.spec}: {found.files:,} images, {sum(train):,} to train on and {sum(test):,} to test on, of"
         f" {len(found.classes)} classes."
     )
-    longest = max(map(len, found.classes))
+    longest = min(LONGEST, max(map(len, found.classes)))
     for name, trained, tested in list(zip(found.classes, train, test, strict=True))[:SHOWN]:
-        yield f"  {name:{longest}}  {trained:>7,} + {tested:,}"
+        yield f"  {name[:LONGEST]:{longest}}  {trained:>7,} + {tested:,}"
     if len(found.classes) > SHOWN:
         yield f"  and {len(found.classes) - SHOWN} more: {min(train):,} to {max(train):,} to train on"
     yield f"Pixels: {_counted({f'{width}x{height}': n for (width, height), n in found.sizes.items()})}."

@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Sequence
 
 from .. import __version__
-from ..errors import EnsembudgetError, reason
+from ..errors import EnsembudgetError, reason, visible
 from . import voice
 from .parser import build_parser
 
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except EnsembudgetError as error:
         if voice.verbose:
             traceback.print_exc()
-        print(f"ensembudget: {error}", file=sys.stderr)
+        print(f"ensembudget: {visible(str(error))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("ensembudget: interrupted; rerun the same command to resume.", file=sys.stderr)
@@ -38,8 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if os.environ.get("ENSEMBUDGET_TRACEBACK") or voice.verbose:
             raise
         print(
-            f"ensembudget: internal error: {type(error).__name__}: {reason(error)}. Please report it, with"
-            " the output of the same command under ENSEMBUDGET_TRACEBACK=1.",
+            f"ensembudget: internal error: {type(error).__name__}: {visible(reason(error))}. Please report"
+            " it, with the output of the same command under ENSEMBUDGET_TRACEBACK=1.",
             file=sys.stderr,
         )
         return 1

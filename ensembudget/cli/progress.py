@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 
+from ..errors import visible
 from ..verbs.progress import Progress
 from . import voice
 from .show import duration
@@ -52,7 +53,7 @@ def _lines(name: str, since: float) -> Callable[[float, str], None]:
         now = time.monotonic()
         if now - last >= EVERY or (share == 1 and told):
             last, told = now, True
-            print(f"{name}: {note}", file=sys.stderr, flush=True)
+            print(visible(f"{name}: {note}"), file=sys.stderr, flush=True)
 
     return show
 

@@ -6,6 +6,7 @@ import sys
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from ..errors import visible
 from . import training
 from .parser import FORMATS, Command, Parser, add_format
 from .voice import say
@@ -57,7 +58,7 @@ def act(args: argparse.Namespace) -> int:
         return 0
     found = search(policy, source, on_state=told)
     for reason, count in sorted(Counter(found.failures).items()):
-        print(f"ensembudget: {count} failed: {reason}", file=sys.stderr)
+        print(f"ensembudget: {count} failed: {visible(reason)}", file=sys.stderr)
     if args.format == "json":
         print(json.dumps(rounds.document(found, policy), indent=1))
         return 1 if found.failures else 0

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
+from ..errors import visible
 from ..rendering.cells import GAP, WIDEST, Seen, column_width, fitted, heading_lines, shown
 from ..rendering.render import to_csv
 from ..tables._base import Row, Table
@@ -40,7 +41,7 @@ def print_lines(lines: Iterable[str]) -> None:
     """Sentences, broken into words at the edge of a screen, and whole where there is none."""
     out = _console()
     for line in lines:
-        out.print(Text(line), soft_wrap=not out.is_terminal)
+        out.print(Text(visible(line)), soft_wrap=not out.is_terminal)
 
 
 def _console() -> Console:
@@ -66,14 +67,14 @@ def _grid(seen: Seen) -> Grid:
     for at, column in enumerate(seen.columns):
         width, number = column_width(seen, at), bool(column.form)
         grid.add_column(
-            Text("\n".join([*heading_lines(column.heading, width), "─" * width])),
+            Text("\n".join([*heading_lines(visible(column.heading), width), "─" * width])),
             justify="right" if number else "left",
             vertical="top",
             width=width,
             no_wrap=number or width < WIDEST,
         )
     for line, best in zip(seen.lines, seen.best, strict=True):
-        words = (Text(cell.whole, WORDS.get(cell.text, "")) for cell in line)
+        words = (Text(visible(cell.whole), WORDS.get(cell.text, "")) for cell in line)
         grid.add_row(*words, style=ROWS.get(best))
     return grid
 

@@ -2,6 +2,7 @@
 
 import argparse
 
+from ..errors import visible
 from .parser import FORMATS, Command, Parser, add_format, add_study
 
 
@@ -33,9 +34,9 @@ def act(args: argparse.Namespace) -> int:
         print_tuning(planned, store, columns=args.columns)
     logs = {reason: log for row in rows for reason, log in row.logs.items()}
     for reason in sorted({reason for row in rows for reason in row.reasons}):
-        print(f"failed: {reason}")
+        print(f"failed: {visible(reason)}")
         for line in logs.get(reason, "").splitlines():
-            print(f"    | {line}")
+            print(f"    | {visible(line)}")
     left = seconds_left(status(training_plan(planned, store), store))
     missing = sum(row.missing for row in rows)
     when = "unknown, nothing is trained yet" if left is None else f"about {duration(left)} one after another"

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypedDict
 
-from ..errors import ArgumentError, told
+from ..errors import ArgumentError, told, visible
 from .parser import Parser, add_device, add_study
 from .voice import say
 
@@ -84,13 +84,13 @@ def say_outcomes(name: str, outcomes: "Sequence[Outcome]", also: str = "", thing
     )
     for reason in sorted({one.reason or "" for one in by["failed"]}):
         same = sum(one.reason == reason for one in by["failed"])
-        print(f"ensembudget: {same} failed: {reason}", file=sys.stderr)
+        print(f"ensembudget: {same} failed: {visible(reason)}", file=sys.stderr)
     for note in sorted({one.note for one in outcomes if one.note}):
-        print(f"ensembudget: {note}", file=sys.stderr)
+        print(f"ensembudget: {visible(note)}", file=sys.stderr)
     for one in by["conflict"]:
-        print(f"ensembudget: conflict: {one.reason}", file=sys.stderr)
+        print(f"ensembudget: conflict: {visible(one.reason or '')}", file=sys.stderr)
     if kept:
-        first = by["kept"][0].reason
+        first = visible(by["kept"][0].reason or "")
         say(
             f"{name}: {kept} {things} that were there were trained again with their packs, elsewhere or"
             f" stepped otherwise, and gave other logits. Those that were there stay. The first: {first}."

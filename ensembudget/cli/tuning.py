@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from ..errors import visible
 from .training import Asked, say_outcomes
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def print_tuning(planned: "Plan", store: "Store", kind: str = "table", columns: 
         f" at most {sum(row.flops for row in rows):.3g} FLOP in all."
     )
     for reason in sorted({reason for row in rows for reason in row.reasons}):
-        print(f"failed: {reason}")
+        print(f"failed: {visible(reason)}")
     if (after := following(planned)).members:
         print(
             f"Tuned pools follow when the choices are made: at most {after.members} members and"

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from ..errors import ArgumentError, FitError, InputError, StoreError, did_you_mean, reason, told
-from ..files import read_csv
+from ..files import read_csv, read_regular
 
 if TYPE_CHECKING:
     from ..analysis.splits import SplitKey
@@ -137,7 +137,7 @@ def read_costs(path: str) -> "dict[SplitKey, SplitCost]":
 
     found: dict[SplitKey, SplitCost] = {}
     try:
-        for row in from_csv(Path(path).read_text()):
+        for row in from_csv(read_regular(path).decode()):
             key = str(row.get("arm") or ""), int(str(row["budget"])), int(str(row["members"]))
             values = {name: row[name] for name in SplitCost.model_fields if row.get(name) is not None}
             found[key] = SplitCost.model_validate(values)

@@ -3,6 +3,8 @@
 import argparse
 import sys
 
+from ..errors import visible
+
 quiet = False  # no progress, and nothing but what went wrong
 verbose = False  # also where things lie, how long it took, and where in the source it went wrong
 
@@ -22,10 +24,10 @@ def set_volume(args: argparse.Namespace) -> None:
 def say(text: str) -> None:
     """What helps to follow a command, and is no part of its answer."""
     if not quiet:
-        print(text, file=sys.stderr, flush=True)
+        print(visible(text), file=sys.stderr, flush=True)
 
 
 def detail(text: str) -> None:
     """What is said only where it is asked for."""
     if verbose:
-        print(f"ensembudget: {text}", file=sys.stderr, flush=True)
+        print(f"ensembudget: {visible(text)}", file=sys.stderr, flush=True)

@@ -13,6 +13,7 @@ import numpy as np
 from ..catalog import DATASETS
 from ..errors import DatasetError, reason
 from ..families._build import SMALLEST_IMAGE
+from ..files import open_regular
 from ..records import Colour, Study, Task
 from ._base import Arrays, Pictures, Treatment
 from ._cache import DECODER, cache_folder, digest_of, keep, read_source
@@ -175,7 +176,7 @@ def _fingerprint(files: list[Path]) -> Iterator[str]:
     root = os.path.commonpath([path.parent for path in files]) if files else ""
     for path in files:
         try:
-            with path.open("rb") as file:
+            with open_regular(path) as file:
                 yield f"{path.relative_to(root).as_posix()} {hashlib.file_digest(file, 'sha256').hexdigest()}"
         except OSError as error:
             raise DatasetError(f"cannot read {str(path)!r}: {reason(error)}.") from None

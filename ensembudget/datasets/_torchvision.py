@@ -36,6 +36,11 @@ def torchvision_dataset(
 
     def open_split(arguments: dict[str, Any]) -> Any:
         cls, root = make(), data_folder()
+        if (made := root / cls.__name__ / "processed").exists():
+            raise DatasetError(
+                f"dataset {cls.__name__}: torchvision would unpickle what lies in {str(made)!r} in place of"
+                " the dataset's own files, and nothing of strangers is unpickled. Remove that folder."
+            )
         try:
             return cls(root, download=False, **arguments)
         except (RuntimeError, ValueError, AssertionError):

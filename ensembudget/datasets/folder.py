@@ -2,23 +2,41 @@
 
 Images lie in `DIR/train/CLASS` and `DIR/test/CLASS` (or `val`, `valid`, `validation`), or in `DIR/CLASS`:
 then a fixed random fifth is the test set. Folders within a class belong to it. Classes are numbered in the
-order of their names. Files and folders whose names begin with a dot are passed over.
+order of their names. Files and folders whose names begin with a dot are passed over. A link that leads out
+of DIR is refused: whoever made it may not be who reads it.
 """
 
+from functools import partial
 from pathlib import Path
 
-from ..errors import DatasetError
+from ..errors import DatasetError, told
+from ..files import read_regular
 from ._base import Dataset, Picture, Pictures
 from ._order import permutation
 from ._place import folder_of
 
 KINDS = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".ppm", ".pgm", ".tif", ".tiff"}
 TESTS = ("test", "val", "valid", "validation")
+MOST_BYTES = 2**28  # of one image file
 TEST_SHARE = 5  # one image in five is tested on, where there is no test folder
 
 
 def files(place: str) -> list[Path]:
-    return [path for root in _roots(place) for folder in _folders(root) for path in _images(folder)]
+    found = [path for root in _roots(place) for folder in _folders(root) for path in _images(folder)]
+    _refuse_links(place, found)
+    return found
+
+
+def _refuse_links(place: str, found: list[Path]) -> None:
+    """Refuses what is reached by a link out of the dataset's folder."""
+    whole = folder_of("folder", place)
+    folders = {above for path in found for above in path.parents if whole in above.parents}
+    for path in sorted(folders) + found:
+        if path.is_symlink() and path.exists() and not path.resolve().is_relative_to(whole.resolve()):
+            raise DatasetError(
+                f"dataset 'folder:{place}': {told(str(path))} is a link to a place outside of that folder,"
+                " and is not followed. Copy what it leads to, or name a folder that holds both."
+            )
 
 
 def decode(place: str) -> Pictures:
@@ -26,6 +44,7 @@ def decode(place: str) -> Pictures:
     names = tuple(folder.name for folder in _folders(roots[0]))
     if len(names) < 2:
         raise DatasetError(_few_classes(place, roots[0], names))
+    files(place)  # refuses links
     read = [_pictures(root, names, place) for root in roots]
     if len(read) == 2:
         return Pictures(read[0], read[1], len(names), names)
@@ -72,7 +91,7 @@ def _pictures(root: Path, names: tuple[str, ...], place: str) -> list[Picture]:
                 f" {', '.join(sorted(KINDS))}."
             )
         label = names.index(folder.name)
-        pictures += [Picture(str(path), label, path.read_bytes) for path in found]
+        pictures += [Picture(str(path), label, partial(read_regular, path, MOST_BYTES)) for path in found]
     return pictures
 
 

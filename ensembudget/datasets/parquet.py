@@ -12,11 +12,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..errors import DatasetError
+from ..errors import DatasetError, reason, told
+from ..files import open_regular
 from ._base import Dataset, Picture, Pictures
 from ._decode import CorruptImageError
 from ._place import folder_of
 
+AT_ONCE = 2**28  # bytes that a batch of rows may decode to, and all rows beyond what the file says
+MOST_ROWS = 4096  # of a batch
 LABELS = ("label", "fine_label", "labels")
 
 
@@ -56,21 +59,42 @@ def _read(paths: list[Path]) -> list[Picture]:
 
 def _pictures(path: Path) -> list[Picture]:
     try:
-        table = pq.read_table(path)
+        with open_regular(path) as file:
+            column, labels = _columns(pq.ParquetFile(file), path)
     except (OSError, pa.ArrowException) as error:
-        raise DatasetError(f"{str(path)!r} is not a readable Parquet file: {error}.") from None
-    image_columns = [f.name for f in table.schema if _is_image(f.type)]
-    label_columns = [name for name in LABELS if name in table.column_names]
-    if not image_columns or not label_columns:
-        raise DatasetError(
-            f"{str(path)!r} has columns {', '.join(table.column_names)}; it needs a column of images (a"
-            f" struct of bytes and path) and one named {' or '.join(LABELS)}."
-        )
-    column, labels = table[image_columns[0]], table[label_columns[0]]
+        raise DatasetError(f"{str(path)!r} is not a readable Parquet file: {reason(error)}.") from None
     if column.null_count or labels.null_count or not pa.types.is_integer(labels.type):
         raise DatasetError(f"{str(path)!r} has rows without an image or without an integer label.")
     rows = zip(column, labels.to_numpy().astype(np.int64).tolist(), strict=True)
     return [_picture(value, label, f"row {row} of {path.name}") for row, (value, label) in enumerate(rows)]
+
+
+def _columns(parquet: pq.ParquetFile, path: Path) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
+    """Images and labels. A few bytes can stand for any number of equal values, so that rows are decoded a few
+    at a time, and no more than the file says it holds.
+    """
+    schema, about = parquet.schema_arrow, parquet.metadata
+    image_columns = [f.name for f in schema if _is_image(f.type)]
+    label_columns = [name for name in LABELS if name in schema.names]
+    if not image_columns or not label_columns:
+        raise DatasetError(
+            f"{str(path)!r} has columns {told(', '.join(schema.names))[1:-1]}; it needs a column of images (a"
+            f" struct of bytes and path) and one named {' or '.join(LABELS)}."
+        )
+    names = [image_columns[0], label_columns[0]]
+    groups = [about.row_group(i) for i in range(about.num_row_groups)]
+    sizes = [one.column(i).total_uncompressed_size for one in groups for i in range(one.num_columns)]
+    rows = min(MOST_ROWS, max(1, AT_ONCE // max([1, *sizes])))
+    most, size, batches = sum(max(0, one) for one in sizes) + AT_ONCE, 0, []
+    for batch in parquet.iter_batches(rows, columns=names):
+        size += batch.nbytes
+        if size > most:
+            raise DatasetError(
+                f"{str(path)!r} decodes to more than {most:,} bytes, the most by what it says of itself."
+            )
+        batches.append(batch)
+    table = pa.Table.from_batches(batches, pa.schema([schema.field(name) for name in names]))
+    return table[names[0]], table[names[1]]
 
 
 def _picture(value: Any, label: int, name: str) -> Picture:
@@ -93,7 +117,7 @@ def _class_names(path: Path) -> tuple[str, ...]:
     try:
         features = json.loads(metadata[b"huggingface"])["info"]["features"]
         return tuple(next(map(str, features[name]["names"]) for name in LABELS if name in features))
-    except (KeyError, StopIteration, ValueError, TypeError):
+    except (KeyError, StopIteration, ValueError, TypeError, RecursionError):
         return ()
 
 

@@ -20,6 +20,8 @@ from ..store.documents import canonical, sha256
 FORMAT = 1  # of a card; raised when a version that knows only older formats would misread it
 CARD = "card.json"
 
+LARGEST = 1024  # pixels a side: of the largest images that a study has
+
 FittedOn = Literal["validation", "test"]
 
 
@@ -36,7 +38,7 @@ class Blueprint(Record):
     width: PositiveInt
     members: PositiveInt
     class_names: Annotated[list[str], Field(min_length=2)]
-    image_size: PositiveInt
+    image_size: Annotated[PositiveInt, Field(le=LARGEST)]
     mean: Annotated[list[float], Field(min_length=1)]
     std: list[PositiveFloat]
     temperature: PositiveFloat

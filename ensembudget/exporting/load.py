@@ -9,6 +9,7 @@ import torch
 
 from ..catalog import FORMATS
 from ..errors import EnsembudgetError, ExportError, reason, told
+from ..files import read_regular
 from ..store.documents import sha256
 from .card import CARD, Card, WrittenFile, read_card
 from .formats._base import Format
@@ -134,7 +135,7 @@ def _content(folder: Path, name: str, most: int) -> bytes:
             raise ExportError(
                 f"{str(path)!r} has {path.stat().st_size:,} bytes, and at most {most:,} belong there."
             )
-        return path.read_bytes()
+        return read_regular(path, most)
     except (FileNotFoundError, NotADirectoryError):
         raise FileNotFoundError(name) from None
     except (OSError, ValueError, RuntimeError) as error:

@@ -2,6 +2,7 @@
 
 from ..catalog import FORMATS
 from ..records import FLOAT32, Interval
+from ..rendering.render import markdown
 from .card import Card, WrittenFile
 
 README = "README.md"
@@ -73,12 +74,12 @@ def readme(card: Card) -> str:
     plan, quality, origin = card.blueprint, card.quality, card.provenance
     count = "One network" if plan.members == 1 else f"{plan.members} networks"
     return PAGE.format(
-        title=f"{count} of {plan.family}, width {plan.width}, for {card.data.name}",
+        title=f"{count} of {plan.family}, width {plan.width}, for {markdown(card.data.name)}",
         version=origin.ensembudget,
         size=plan.image_size,
         colours="grey" if len(plan.mean) == 1 else "in colour",
         channels=len(plan.mean),
-        classes=", ".join(plan.class_names),
+        classes=", ".join(map(markdown, plan.class_names)),
         budget=f"{card.budget.amount:,} {card.budget.kind}",
         parameters=card.budget.parameters,
         bytes=card.budget.bytes,
@@ -97,8 +98,8 @@ def readme(card: Card) -> str:
         files="\n".join(_row(name, file) for name, file in card.files.items()),
         study=origin.study,
         study_sha256=origin.study_sha256,
-        setting=f", {origin.setting}" if origin.setting else "",
-        data=card.data.name,
+        setting=f", {markdown(origin.setting)}" if origin.setting else "",
+        data=markdown(card.data.name),
         training_images=card.data.training_images,
         validation_images=card.data.validation_images,
         digest=card.data.digest,

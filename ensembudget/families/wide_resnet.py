@@ -21,6 +21,8 @@ from ._invariance import DEGREES, FILTER, batch_norm, head
 from ._layers import BatchNorm2d, Conv2d, Dropout
 from ._residual import InvariantBlock, PreActivation, activate
 
+DEEPEST = 2002  # twice the deepest residual network that is known; describing more takes minutes
+
 
 class Block(nn.Module):
     """Twice batch norm, ReLU and convolution, with a shortcut; the second convolution has the stride."""
@@ -64,6 +66,8 @@ def build(width: int, task: Task, members: int, depth: int, invariance: str | No
 
 def _fault(options: Mapping[str, OptionValue]) -> str | None:
     depth = int(options["depth"])
+    if depth > DEEPEST:
+        return f"depth {depth} of family 'wide_resnet' is above {DEEPEST:,}, the deepest that is planned."
     if depth >= 10 and depth % 6 == 4:
         return None
     below = max(10, depth - (depth - 4) % 6)

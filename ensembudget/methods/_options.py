@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from ..catalog import METHODS
-from ..errors import PlanError
+from ..errors import PlanError, told
 from ..options import check_name
 from ..records import MethodOptions
 from ._base import Unit
@@ -29,7 +29,8 @@ def resolve_method(method: str, given: Given) -> MethodOptions:
         whole = isinstance(default, int)
         if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
             raise PlanError(
-                f"option {name} = {value!r} of method {method!r} must be a {'whole ' if whole else ''}number."
+                f"option {name} = {told(value)} of method {method!r} must be"
+                f" a {'whole ' if whole else ''}number."
             )
         if not low <= value <= high:
             raise PlanError(

@@ -56,7 +56,7 @@ def _study_checks(study: Study) -> Iterator[Check]:
     yield "stepping", lambda: study.stepping.way is None or WAYS[study.stepping.way]
     if not BUDGETS.fault(study.budget_kind):
         for budget in study.budgets:
-            yield f"budgets {budget!r}", partial(parse_budget, budget, study.budget_kind)
+            yield f"budgets {told(budget)}", partial(parse_budget, budget, study.budget_kind)
 
 
 def _repeated(study: Study) -> Iterator[str]:
@@ -67,7 +67,7 @@ def _repeated(study: Study) -> Iterator[str]:
             read.append((parse_budget(budget, study.budget_kind)[0], budget))
     for i, (value, written) in enumerate(read):
         if same := [other for earlier, other in read[:i] if earlier == value]:
-            yield f"budgets {same[0]!r} and {written!r} are the same. Leave one out."
+            yield f"budgets {told(same[0])} and {told(written)} are the same. Leave one out."
     for name, numbers in (("members", study.members), ("widths", study.widths)):
         for number in sorted({one for one in numbers if numbers.count(one) > 1}):
             yield f"{name} = {told(numbers)}: {number:,} is there more than once. Leave the others out."

@@ -6,7 +6,7 @@ from math import prod
 from typing import Any, NamedTuple, TypedDict
 
 from .. import recipes
-from ..errors import StudyError, did_you_mean
+from ..errors import StudyError, did_you_mean, told
 from ..families._base import OptionValue
 from ..records import FLOAT32, INDEPENDENT, MethodOptions, RecipeChoice, Setting, Study
 
@@ -146,11 +146,11 @@ def _sweep_faults(study: Study) -> list[str]:
     for field, values in study.sweep.items():
         if field not in known:
             faults.append(
-                f"sweep: {field!r} is no field of a recipe.{did_you_mean(field, known)}"
+                f"sweep: {told(field)} is no field of a recipe.{did_you_mean(field, known)}"
                 f" Known: {', '.join(known)}."
             )
         if repeated := [value for i, value in enumerate(values) if value in values[:i]]:
-            faults.append(f"sweep: {field} = {repeated[0]!r} is there twice. Leave one out.")
+            faults.append(f"sweep: {told(field)[1:-1]} = {told(repeated[0])} is there twice. Leave one out.")
     count = prod(map(len, study.sweep.values())) * max(1, len(study.arms))
     count *= len(train_sizes(study)) * study.subsets * len(dtypes(study))
     if count > MOST_VARIANTS:
@@ -168,7 +168,7 @@ def _size_faults(study: Study) -> list[str]:
     known = [str(size) for size in sizes if size is not None]
     if unknown := [size for size in study.recipe_at if size not in known]:
         faults.append(
-            f"recipe_at: the study has no train_size {', '.join(unknown)}."
+            f"recipe_at: the study has no train_size {', '.join(map(told, unknown))}."
             f" It has {', '.join(known) or 'none'}."
         )
     return faults

@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from ..errors import ArmError, DatasetError, InputError, reason
+from ..files import read_regular
 from ..records import Network, Plan, PublishedArm, PublishedCurve, PublishedPlane
 from ..scoring.covariance import scored_pool
 from ..scoring.pools import Pool
@@ -74,8 +75,8 @@ def read_sidecar(path: str | Path, arm: str) -> PublishedArm | None:
     """
     beside = sidecar_of(path)
     try:
-        published = PublishedPlane.from_json(beside.read_bytes())
-        content = Path(path).read_bytes()
+        published = PublishedPlane.from_json(read_regular(beside))
+        content = read_regular(path)
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -4,6 +4,7 @@ import re
 import textwrap
 from collections.abc import Iterable, Sequence
 
+from ..errors import visible
 from ..tables._base import Column, Row, Table
 from .cells import DASH, STAR, WIDEST, Seen, below, column_width, fitted, heading_lines
 
@@ -13,7 +14,9 @@ NOTE = 84  # characters of a line below the table
 PAGE = 48  # lines beside caption, heading and rules; a table of more is broken over pages
 _PLAIN = {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-    **{c: f"\\{c}" for c in "&%$#_{}"}, STAR: r"$\star$", DASH: "--", "²": "$^2$", "·": r"$\cdot$",
+    **{c: f"\\{c}" for c in "&%$#_{}"},
+    "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
+    STAR: r"$\star$", DASH: "--", "²": "$^2$", "·": r"$\cdot$",
     "±": r"$\pm$", "≤": r"$\leq$", "≥": r"$\geq$", "→": r"$\to$", "×": r"$\times$",  # noqa: RUF001
     "α": r"$\alpha$", "β": r"$\beta$", "σ": r"$\sigma$",  # noqa: RUF001
 }  # fmt: skip
@@ -76,7 +79,7 @@ def escape(text: str) -> str:
     >>> print(escape("50% of a_b: -0.5, 4.7e-04"))
     50\% of a\_b: $-$0.5, 4.7$\times10^{-4}$
     """
-    escaped = "".join(_PLAIN.get(c, c) for c in " ".join(text.splitlines()))
+    escaped = "".join(_PLAIN.get(c, c) for c in visible(" ".join(text.splitlines())))
     escaped = re.sub(r"(?<![\w.])(\d+(?:\.\d+)?)e([+-]?)0*(\d+)(?!\w)", _power, escaped)
     escaped = re.sub(r"(?<![\w${}^.-])-(?=\.?\d)|(?<= )-(?= )", "$-$", escaped)
     # At the start of a row these would be read as an argument of the line break before.

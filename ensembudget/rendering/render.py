@@ -7,12 +7,20 @@ from collections.abc import Sequence
 
 from tabulate import tabulate
 
+from ..errors import visible
 from ..tables._base import Row, Table
 from .cells import below, shown
 from .latex import to_latex
 from .web import to_html
 
 KINDS = ("md", "tex", "html")
+
+# Wide forms count too, and what is not seen before them: some spreadsheets pass over it.
+_FORMULA = re.compile(r"[\s\u200b-\u200f\u2060\ufeff]*[=+@\-\uff1d\uff0b\uff0d\uff20]")
+# What Markdown would make of text: a link or its definition, emphasis, mathematics. An interval may follow an
+# interval, and a part's name has underscores, so brackets and underscores within words stay.
+_MARKS = re.compile(r"(?<=\])[(:]|[*$]|~(?=~)|(?<![^\W_])_|_(?![^\W_])")
+_BLOCK = re.compile(r"([#>+=~-]|[0-9]{1,9}(?=[.)](?:\s|$)))")  # what begins a block in a list's item
 
 
 def to_csv(table: Table, rows: Sequence[Row]) -> str:
@@ -59,19 +67,23 @@ def render(table: Table, rows: Sequence[Row], kind: str, notes: Sequence[str] = 
 
 def _markdown(table: Table, rows: Sequence[Row], notes: Sequence[str]) -> str:
     seen = shown(table, rows)
-    cells = [[_escape(cell.whole) for cell in line] for line in seen.lines]
-    headings = [_escape(column.heading) for column in seen.columns]
+    cells = [[markdown(cell.whole) for cell in line] for line in seen.lines]
+    headings = [markdown(column.heading) for column in seen.columns]
     align = ["right" if column.form else "left" for column in seen.columns]
     body = tabulate(
         cells, headings, tablefmt="github", colalign=align if cells else None, disable_numparse=True
     )
-    lines = "\n".join(f"- {_escape(line)}" for line in below(table, seen, notes))
-    return f"### {_escape(table.title)}\n\n{body}\n\n{lines}\n"
+    lines = "\n".join(f"- {_item(line)}" for line in below(table, seen, notes))
+    return f"### {markdown(table.title)}\n\n{body}\n\n{lines}\n"
 
 
 def _inert(value: object) -> object:
-    runs = isinstance(value, str) and value.lstrip()[:1] in ("=", "+", "-", "@")
-    return f"'{value}" if runs or (isinstance(value, str) and value[:1] in ("\t", "\r")) else value
+    """A cell that no spreadsheet runs: text that begins as a formula does, after blanks, is quoted."""
+    if not isinstance(value, str):
+        return value
+    text = "\r".join(map(visible, value.split("\r")))
+    runs = _FORMULA.match(value) or text[:1] in ("\t", "\r")
+    return f"'{text}" if runs else text
 
 
 def _value(text: str) -> str | int | float | None:
@@ -80,7 +92,28 @@ def _value(text: str) -> str | int | float | None:
     return float(text) if re.fullmatch(r"-?[0-9]+\.?[0-9]*(e[+-]?[0-9]+)?", text) else text or None
 
 
-def _escape(text: str) -> str:
-    for plain, escaped in (("&", "&amp;"), ("\\", "\\\\"), ("|", "\\|"), ("<", "&lt;")):
+def markdown(text: str, *, code: bool = False) -> str:
+    r"""Text that Markdown shows as it is, in one line.
+
+    Args:
+        text: Of anybody.
+        code: Whether code in back quotes stays code, as in the rules of tables.
+
+    >>> print(markdown("[a](x) <b> | `c`"))
+    [a]\\(x) &lt;b> \\| \\`c\\`
+    """
+    text = visible(" ".join(text.splitlines()))
+    for plain, escaped in (("&", "&amp;"), ("\\", "\\\\"), ("|", "\\|"), ("<", "&lt;"), ("://", "&#58;//")):
         text = text.replace(plain, escaped)
-    return " ".join(text.splitlines())
+    text = _MARKS.sub(lambda found: f"\\{found[0]}", text)
+    return text if code else text.replace("`", "\\`")
+
+
+def _item(text: str) -> str:
+    """A line of a list, which begins no list, heading or block of code within it."""
+    text = markdown(text.lstrip(), code=True)
+    begun = _BLOCK.match(text)
+    if not begun:
+        return text.replace("```", "\\`\\`\\`", 1) if text.startswith("```") else text
+    mark = begun[0]
+    return f"{mark}\\{text[len(mark) :]}" if mark.isdigit() else f"\\{text}"

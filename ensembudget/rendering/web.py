@@ -6,6 +6,7 @@ from functools import cache
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
+from ..errors import visible
 from ..tables._base import Row, Table
 from .cells import Seen, below, shown
 
@@ -18,10 +19,18 @@ def templates() -> Environment:
     return Environment(
         loader=PackageLoader(__package__),
         autoescape=True,
+        finalize=_shown,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+
+
+def _shown(value: object) -> object:
+    """A value as a page shows it; a carriage return is a line break there."""
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return visible(value.replace("\r", "\n"))
 
 
 def to_html(table: Table, rows: Sequence[Row], notes: Sequence[str] = ()) -> Markup:

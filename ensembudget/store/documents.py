@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from ..files import open_regular
 from ..records import STORED, Record
 
 FORMAT = 2  # of a document; raised when a version that knows only older formats would misread it
@@ -124,5 +125,5 @@ def facts(content: bytes | Path) -> dict[str, int | str]:
     """Size and digest of a file's content, or of a file."""
     if isinstance(content, bytes):
         return {"bytes": len(content), "sha256": sha256(content)}
-    with content.open("rb") as file:
+    with open_regular(content) as file:
         return {"bytes": content.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}

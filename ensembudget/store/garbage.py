@@ -30,11 +30,11 @@ def garbage(root: Path) -> list[Garbage]:
     paths = Paths(root)
     found = [(path, "left behind by a run that was killed") for path in abandoned(paths)]
     found += [(path, "a checkpoint of members that are there now") for path in outlived(paths)]
-    found += [(path, "damaged, and set aside") for path in _inside(paths.quarantine)]
-    for path in _inside(paths.root / "failures"):
+    found += [(path, "damaged, and set aside") for path in _inside(root, "quarantine/*")]
+    for path in _inside(root, "failures/*"):
         if _is_there(paths, path.stem):
             found.append((path, "a failure of a member that is there now"))
-    for path in _inside(paths.root / "artefacts" / "weights", "??/*"):
+    for path in _inside(root, "artefacts/weights/??/*"):
         if not _is_there(paths, path.name):
             found.append((path, "weights of a member that is not there"))
     return [Garbage(path, why, _bytes(path)) for path, why in found]
@@ -55,8 +55,14 @@ def _is_there(paths: Paths, key: str) -> bool:
     return (paths.root / "members" / key[:2] / key).is_dir()
 
 
-def _inside(folder: Path, pattern: str = "*") -> list[Path]:
-    return sorted(path for path in folder.glob(pattern) if not path.name.startswith("."))
+def _inside(root: Path, pattern: str) -> list[Path]:
+    """What lies in a folder of the store; what a link leads to is not the store's to remove."""
+    found = (path for path in root.glob(pattern) if not path.name.startswith("."))
+    return sorted(path for path in found if not _by_link(root, path))
+
+
+def _by_link(root: Path, path: Path) -> bool:
+    return any((root / one).is_symlink() for one in list(path.relative_to(root).parents)[:-1])
 
 
 def _bytes(path: Path) -> int:

@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 import rfc8785
 
 from ..errors import StoreError, reason
-from ..files import write_whole
+from ..files import read_regular, write_whole
 from ..records import Choice, Contest, Plan, Probed, ProbeSubject, Record, Search, Study
 from .documents import (
     DamageError,
@@ -128,7 +128,7 @@ class Shelf(Generic[Kept, Subject]):
 
     def _read(self, path: Path) -> Kept | None:
         try:
-            raw = path.read_bytes()
+            raw = read_regular(path)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:

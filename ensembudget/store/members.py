@@ -9,6 +9,7 @@ import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
 
+from ..files import read_regular
 from ..records import TRAINING_ABI, Environment, Member
 from .documents import DamageError, Document, UnknownError, facts, parse, record, seal, unseal
 from .publishing import Files
@@ -131,7 +132,7 @@ def description(path: Path) -> tuple[Document, str]:
         UnknownError: A newer version wrote it.
         OSError: It is missing, or the disk fails.
     """
-    raw = path.read_bytes()
+    raw = read_regular(path)
     return unseal(raw), str(parse(raw)["sha256"])
 
 

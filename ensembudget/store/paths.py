@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import StoreError
+from ..files import read_regular
 
 HEX = frozenset("0123456789abcdef")
 
@@ -66,7 +67,7 @@ def check_header(paths: Paths) -> None:
     if not header.exists():
         return  # made by the first who writes: asking must not make one
     try:
-        found = json.loads(header.read_text())["format"]
+        found = json.loads(read_regular(header))["format"]
     except (ValueError, KeyError, TypeError):
         raise StoreError(f"{str(header)!r} is not a store's header. Name another --store.") from None
     if type(found) is not int or not 1 <= found <= FORMAT:

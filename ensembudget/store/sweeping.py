@@ -71,8 +71,9 @@ def _is_running(process: int) -> bool:
 
 
 def _entries(folder: Path) -> list[Path]:
+    """What lies in a folder; nothing where it is a link, for what it leads to is not the store's."""
     try:
-        return list(folder.iterdir())
+        return [] if folder.is_symlink() else list(folder.iterdir())
     except OSError:
         return []
 

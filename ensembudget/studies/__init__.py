@@ -1,6 +1,7 @@
 """Preset studies, one TOML file each; reads a study by a preset's name or from a path."""
 
 import contextlib
+import re
 import tomllib
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
@@ -10,6 +11,7 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from ..errors import PlanError, StudyError, did_you_mean, reason, told
+from ..files import read_regular
 from ..records import Study
 from ..records.study import ARM_NAME, STUDY_NAME
 
@@ -48,7 +50,7 @@ def load_study(study: str | Path) -> Study:
     if str(study) in names():
         return parse((files(__package__) / f"{study}.toml").read_text(), str(study))
     try:
-        text = Path(study).read_text()
+        text = read_regular(study).decode()
     except (FileNotFoundError, IsADirectoryError):
         raise StudyError(
             f"no study {str(study)!r}: neither a preset nor a file.{did_you_mean(str(study), names())}"
@@ -65,6 +67,8 @@ def parse(text: str, name: str) -> Study:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise StudyError(f"study {name!r} is not TOML: {error}.") from None
+    except ValueError:  # Python reads no number of more than 4,300 digits
+        raise StudyError(f"study {told(name)} has a number of thousands of digits. Ask for less.") from None
     except RecursionError:
         raise StudyError(
             f"study {name!r} has lists or tables inside each other, hundreds of levels deep. No field of a"
@@ -141,13 +145,18 @@ def _sentences(errors: Sequence[Any]) -> list[str]:
 
 
 def _sentence(place: tuple[str, ...], errors: list[Any]) -> str:
-    first, field = errors[0], ".".join(place)
+    first, field = errors[0], ".".join(map(_word, place))
     if first["type"] == "extra_forbidden":
         return _unknown(field, place)
     if first["type"] == "missing":
         return f"{field}: missing; every study needs it."
     reasons = " or ".join(dict.fromkeys(map(_needed, errors)))
     return f"{field} = {told(first['input'])}: {reasons}."
+
+
+def _word(part: str) -> str:
+    """A key as a message repeats it: quoted, and cut, where it is none that a study has."""
+    return part if re.fullmatch(r"[\w-]{1,64}", part) else told(part)
 
 
 def _needed(error: Any) -> str:
@@ -172,7 +181,7 @@ def _unknown(field: str, place: tuple[str, ...]) -> str:
 
 def _fields(model: type[BaseModel], path: Sequence[str]) -> list[str]:
     for part in path:
-        if part.isdigit():  # a place in a list
+        if part not in model.model_fields:  # a place in a list, or a key of `recipe_at`
             continue
         annotation = model.model_fields[part].annotation
         nested = [a for a in (annotation, *get_args(annotation)) if get_origin(a) is None]

@@ -6,6 +6,8 @@ What a file says of its size is compared with the file and with the machine befo
 import math
 import os
 import pickle
+import pickletools
+import re
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -18,10 +20,19 @@ import torch
 from torch import Tensor
 
 from ..errors import ScoreError, reason, told
+from ..files import open_regular
 from ..scoring.check import check_logits
 from ..scoring.copies import copies
 
+MOST_PICKLED = 2**20  # bytes of a pickle that names a few tensors
 HEADER_LIMIT = 2**20  # bytes of a safetensors header with two tensors, with much to spare
+# How many bytes a byte unpacks to at most: https://zlib.net/zlib_tech.html says 1032 of deflate.
+MOST_PACKED = {zipfile.ZIP_STORED: 1, zipfile.ZIP_DEFLATED: 1040}
+# What torch.save writes of a dict of tensors. torch would also make a bytearray of any length, say.
+PICKLED = re.compile(
+    r"collections OrderedDict|torch\._utils _rebuild_(tensor_v2|parameter)|torch\.serialization _get_layout"
+    r"|torch (\w+Storage|bfloat16|float16|float32|float64|int8|int16|int32|int64|uint8|bool|Size|device)"
+)
 SUM_OFF = 1e-3  # how far a sum of float32 probabilities may be from 1
 SUM_OFF_16 = 2e-2  # and of those of 16 bits
 NEEDED = "Needed are {name} (member, sample, class) and labels (sample,)"
@@ -117,10 +128,12 @@ def _read(path: Path, name: str) -> Tensors:
         others = ", ".join(suffix for suffix in READERS if suffix != ".safetensors")
         raise ScoreError(f"{said} is not a safetensors file by its name, and none of {others}.")
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return (reader or _safetensors)(path, file, name)
     except OSError as error:
         raise ScoreError(f"{said} cannot be read: {reason(error)}.") from None
+    except MemoryError:
+        raise ScoreError(f"{said} needs more memory than there is.") from None
 
 
 def _refuse(path: Path, name: str, kind: str, why: str) -> NoReturn:
@@ -158,6 +171,7 @@ def _npz(path: Path, file: IO[bytes], name: str) -> Tensors:
     try:
         with zipfile.ZipFile(file) as archive:
             for one in archive.infolist():
+                _check_packed(one)
                 _check_memory(path, name, one.file_size)
                 with archive.open(one) as member:
                     _check_array(path, member, name, one.file_size)
@@ -165,6 +179,20 @@ def _npz(path: Path, file: IO[bytes], name: str) -> Tensors:
             return {key: _tensor(arrays[key]) for key in arrays.files}
     except (ValueError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         _refuse(path, name, "an npz file of numbers", reason(error))
+
+
+def _check_packed(one: zipfile.ZipInfo) -> None:
+    """Refuses a part of an archive that says it holds more than its bytes can unpack to.
+
+    Raises:
+        ValueError: It does.
+    """
+    if one.compress_type not in MOST_PACKED:
+        raise ValueError(f"{told(one.filename)} is packed by method {one.compress_type}, which is not read")
+    if one.file_size > MOST_PACKED[one.compress_type] * one.compress_size:
+        raise ValueError(
+            f"{told(one.filename)} says that {one.compress_size:,} bytes unpack to {one.file_size:,}"
+        )
 
 
 def _check_array(path: Path, file: IO[bytes], name: str, size: int) -> None:
@@ -191,8 +219,10 @@ def _pt(path: Path, file: IO[bytes], name: str) -> Tensors:
     kind = "a pt file of tensors"
     if not zipfile.is_zipfile(file):
         _refuse(path, name, kind, "torch.save writes a zip archive, and it is none")
-    with zipfile.ZipFile(file) as archive:
-        size = sum(one.file_size for one in archive.infolist())
+    try:
+        size = _check_pickle(file)
+    except (ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+        _refuse(path, name, kind, reason(error))
     _check_memory(path, name, size)
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
@@ -209,6 +239,27 @@ def _pt(path: Path, file: IO[bytes], name: str) -> Tensors:
     return {key: one.detach().contiguous() for key, one in tensors.items()}
 
 
+def _check_pickle(file: IO[bytes]) -> int:
+    """The unpacked size of an archive of torch whose pickle calls only what a dict of tensors needs.
+
+    Raises:
+        ValueError: It does, or is no such archive.
+    """
+    with zipfile.ZipFile(file) as archive:
+        parts = archive.infolist()
+        for one in parts:
+            _check_packed(one)
+        pickles = [one for one in parts if one.filename.endswith("/data.pkl")]
+        if len(pickles) != 1 or pickles[0].file_size > MOST_PICKLED:
+            raise ValueError("it has no pickle of tensors alone")
+        for code, argument, _ in pickletools.genops(archive.read(pickles[0])):
+            if code.name == "GLOBAL" and not PICKLED.fullmatch(str(argument)):
+                raise ValueError("it holds Python objects, and those are not run")
+            if code.name in ("STACK_GLOBAL", "INST", "OBJ", "NEWOBJ", "EXT1", "EXT2", "EXT4"):
+                raise ValueError("it holds Python objects, and those are not run")
+    return sum(one.file_size for one in parts)
+
+
 def _parquet(path: Path, file: IO[bytes], name: str) -> Tensors:
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -217,8 +268,10 @@ def _parquet(path: Path, file: IO[bytes], name: str) -> Tensors:
     kind, needed = "a parquet file of predictions", {"member", "sample", "label", name}
     try:
         about = pq.ParquetFile(file).metadata
-        groups = [about.row_group(i).total_byte_size for i in range(about.num_row_groups)]
-        _check_memory(path, name, sum(groups))
+        groups = [about.row_group(i) for i in range(about.num_row_groups)]
+        # As decoded: a few bytes can stand for any number of equal values.
+        values = sum(one.column(i).num_values for one in groups for i in range(one.num_columns))
+        _check_memory(path, name, max(8 * values, sum(one.total_byte_size for one in groups)))
         columns = set(pq.ParquetFile(file).schema_arrow.names)
         if missing := sorted(needed - columns):
             _refuse(path, name, kind, f"it has no column {missing[0]}. Needed is {COLUMNS.format(name=name)}")
