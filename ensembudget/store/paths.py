@@ -35,7 +35,7 @@ class Paths:
         return self.root / "quarantine"
 
     def member(self, key: str) -> Path:
-        return self.root / "members" / key[:2] / _checked(key)
+        return self.root.joinpath("members", key[:2], _checked(key))
 
     def weights(self, key: str) -> Path:
         """Weights that were published after their member."""

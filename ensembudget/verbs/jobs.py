@@ -12,7 +12,8 @@ from .missing import repeated_runs, unrounded
 
 def missing_cells(planned: Plan, store: Store) -> list[PlannedCell]:
     """The cells whose pools lack members."""
-    return [cell for cell in planned.pools if not all(run.key in store for run in cell.runs)]
+    there = store.keys()
+    return [cell for cell in planned.pools if not all(key in there for key in cell.keys)]
 
 
 def missing_jobs(planned: Plan, store: Store, arrangement: Arrangement, *, repeat: bool = True) -> list[Job]:
