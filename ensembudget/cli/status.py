@@ -6,6 +6,7 @@ checks every byte.
 
 import argparse
 
+from ..errors import StoreError
 from .parser import FORMATS, Command, Parser, add_format, add_study
 
 
@@ -23,7 +24,12 @@ def act(args: argparse.Namespace) -> int:
     from .tuning import print_tuning
     from .values import existing_store, study_of
 
-    study, store = study_of(args, checked=False), existing_store(args)
+    study = study_of(args, checked=False)
+    try:
+        store = existing_store(args)
+    except StoreError:
+        study_of(args)  # what is wrong with the study comes first
+        raise
     planned = store.saved_plan(study) or plan_study(study_of(args), store)
     rows = status(planned, store)
     if args.format != "table":
