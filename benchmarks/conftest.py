@@ -5,6 +5,7 @@
     pytest benchmarks/speed -s             only where it is named: half an hour
     pytest benchmarks/test_coverage.py -s  only where it is named
     pytest benchmarks/test_export.py       only where it is named: minutes
+    pytest benchmarks/test_scale.py -s     only where it is named: minutes
 
 Writes costs.csv and, with it, a whole report. Absolute times are this machine's; what travels is
 the ratio between the splits of one budget, measured in one run.
@@ -64,7 +65,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """What is no part of a study's costs is measured where it is asked for by name."""
     named = {Path(part).stem for argument in config.args for part in Path(str(argument).split("::")[0]).parts}
-    return True if collection_path.stem in {"speed", "test_coverage", "test_export"} - named else None
+    return (
+        True
+        if collection_path.stem in {"speed", "test_coverage", "test_export", "test_scale"} - named
+        else None
+    )
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -33,7 +33,8 @@ from ensembudget.training.loop import Trained
 from ensembudget.verbs.jobs import missing_cells
 from ensembudget.verbs.run import run
 from ensembudget.verbs.status import status
-from ensembudget.verbs.tune import standing, tuning_round, tuning_status
+from ensembudget.verbs.tune import standing, tuning_round
+from ensembudget.verbs.tuning_status import tuning_status
 from helpers import HERE, Said, command
 from scoring.oracle import cross_fitted
 

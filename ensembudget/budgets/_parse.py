@@ -68,6 +68,17 @@ def parse_budget(text: str | int, kind: str | None = None) -> tuple[int, str]:
     return value, kind
 
 
+def has_unit(text: object) -> bool:
+    """Whether a budget has letters that a kind of budget must know; told without importing any.
+
+    Example:
+        >>> has_unit("36.8M"), has_unit(5178), has_unit("40MB")
+        (False, False, True)
+    """
+    match = _WRITTEN.fullmatch(str(text))
+    return match is None or match[2] not in {*_PREFIXES} - {"B"}
+
+
 def _factor(letters: str, suffix: str, binary: bool) -> int | None:
     if not letters.lower().endswith(suffix.lower()):
         return None

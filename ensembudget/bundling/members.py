@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import StoreError
-from ..records import TRAINING_ABI, Member, Plan, PlannedCell, Probed, ProbeSubject
+from ..records import TRAINING_ABI, Member, Plan, PlannedCell, Probed, ProbeSubject, Run
 from ..store import Stored
 from ..store.documents import DamageError, Document, UnknownError, record, sha256, unseal
-from ..store.members import LOGITS, serialise
+from ..store.members import LOGITS, Brief, serialise
 from .folder import FILE_BYTES, GivenFolder, parsed
 from .index import LABELS, MEMBERS, PROBES, BundleIndex, cell_file, history_file
 from .tensors import tensors_of
@@ -56,6 +56,13 @@ class BundledMembers:
         if key not in self.members:
             raise StoreError(f"bundle {str(self.root)!r} has no member {key}.")
         return self.members[key]
+
+    def briefs(self, runs: Iterable[Run]) -> Iterator[Brief]:
+        """How members ended that are there, in the order of the runs."""
+        for run in runs:
+            if run.key in self:
+                member = self.read(run.key).member
+                yield Brief(run.key, member.status == "done", member.seconds)
 
     def history(self, key: str, name: str) -> "pd.DataFrame | None":
         """What was recorded each epoch while a member trained, or None; `name` is `epochs`."""

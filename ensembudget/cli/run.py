@@ -87,19 +87,19 @@ def show(
 
 def work_of(planned: "Plan", store: "Store", found: "Estimate | None") -> "Row":
     """What a run would do, in numbers: members, operations, and seconds where they are known."""
-    from ..verbs.missing import missing_runs, repeated_runs, training_plan
+    from ..verbs.missing import lacking, training_plan
     from ..verbs.probing import probe_status
 
-    training, missing = training_plan(planned, store), missing_runs(planned, store)
-    runs = missing_runs(training, store)
+    training, here = training_plan(planned, store), lacking(planned, store)
+    to_train = here if training is planned else lacking(training, store)
     return {
-        "planned": len(planned.runs),
-        "stored": len(planned.runs) - len(missing),
-        "to_train": len(runs),
-        "again": len(repeated_runs(training, store)),
-        "to_round": sum(not run.cell.is_trained for run in missing),
+        "planned": planned.members,
+        "stored": planned.members - sum(one.missing + one.again for one in here),
+        "to_train": sum(one.missing + one.again for one in to_train),
+        "again": sum(one.again for one in to_train),
+        "to_round": sum(one.missing + one.again for one in here if not one.pool.cell.is_trained),
         "to_probe": probe_status(planned, store).missing,
-        "flops": training.training_flops(runs),
+        "flops": float(sum((one.missing + one.again) * one.pool.training_flops for one in to_train)),
         "seconds": found.whole if found else None,
     }
 
@@ -122,7 +122,7 @@ def _said(work: "Row") -> str:
 def train(planned: "Plan", store: "Store", arrangement: "Arrangement", executor: str) -> int:
     """Trains with progress shown, says how it ended, and returns the exit code."""
     from ..planning.length import few_steps
-    from ..verbs.missing import repeated_runs, training_plan
+    from ..verbs.missing import lacking, training_plan
     from ..verbs.probing import probe_status
     from ..verbs.run import probe, run
     from .progress import shown
@@ -130,11 +130,11 @@ def train(planned: "Plan", store: "Store", arrangement: "Arrangement", executor:
     name = planned.study.name
     for line in [*planned.notes, *few_steps(planned)]:
         say(f"{name}: {line}")
-    if again := len(repeated_runs(training_plan(planned, store), store)):
+    if again := sum(one.again for one in lacking(training_plan(planned, store), store)):
         say(f"{name}: {again} members are trained again, because their weights were not kept.")
     with shown(name) as on_progress:
         outcomes = run(planned, store, executor=executor, arrangement=arrangement, on_progress=on_progress)
-    failed = say_outcomes(name, outcomes, f" {len(planned.runs)} planned.")
+    failed = say_outcomes(name, outcomes, f" {planned.members} planned.")
     if not planned.study.probes:
         return failed
     workers, device = arrangement.place.workers, arrangement.place.device

@@ -1,8 +1,12 @@
-"""`ensembudget status`: planned, done, diverged, failed, and the time left."""
+"""`ensembudget status`: planned, done, diverged, failed, and the time left.
+
+It reads what members say of themselves and not their logits, so that it is quick on a large store; `report`
+checks every byte.
+"""
 
 import argparse
 
-from ..errors import visible
+from ..errors import StoreError, visible
 from .parser import FORMATS, Command, Parser, add_format, add_study
 
 
@@ -13,20 +17,27 @@ def add_arguments(parser: Parser) -> None:
 
 def act(args: argparse.Namespace) -> int:
     from ..verbs.missing import training_plan
-    from ..verbs.plan import stored_plan
-    from ..verbs.probing import probe_status
+    from ..verbs.plan import plan_study
     from ..verbs.status import seconds_left, status
-    from ..verbs.tune import tuning_status
     from .layouts import STATUS, TUNING
     from .show import duration, print_rows, print_tables
     from .tuning import print_tuning
     from .values import existing_store, study_of
 
-    study, store = study_of(args), existing_store(args)
-    planned = stored_plan(study, store)
+    study = study_of(args, checked=False)
+    try:
+        store = existing_store(args)
+    except StoreError:
+        study_of(args)  # what is wrong with the study comes first
+        raise
+    planned = store.saved_plan(study) or plan_study(study_of(args), store)
     rows = status(planned, store)
     if args.format != "table":
-        tuning = tuning_status(planned, store) if planned.tuning else []
+        tuning = []
+        if planned.tuning:  # only then: it imports torch, as probes do
+            from ..verbs.tuning_status import tuning_status
+
+            tuning = tuning_status(planned, store)
         print_tables([(STATUS, STATUS.rows(rows)), (TUNING, TUNING.rows(tuning))], args.format)
         return 0
     print_rows(STATUS, STATUS.rows(rows), columns=args.columns)
@@ -37,20 +48,24 @@ def act(args: argparse.Namespace) -> int:
         print(f"failed: {visible(reason)}")
         for line in logs.get(reason, "").splitlines():
             print(f"    | {visible(line)}")
-    left = seconds_left(status(training_plan(planned, store), store))
+    training = training_plan(planned, store)
+    left = seconds_left(rows if training is planned else status(training, store))
     missing = sum(row.missing for row in rows)
     when = "unknown, nothing is trained yet" if left is None else f"about {duration(left)} one after another"
     also = " Tuning and tuned pools are not among them." if planned.pending else ""
-    said = f"{missing} of {len(planned.runs)} members to train; time left: {when if missing else 'none'}."
+    said = f"{missing} of {planned.members} members to train; time left: {when if missing else 'none'}."
     print(said + also)
     if planned.study.probes:
+        from ..verbs.probing import probe_status
+
         probing = probe_status(planned, store)
         print(f"{probing.missing} of {probing.planned} probes still to be measured.")
     return 0
 
 
 command = Command(
-    "count the members that are done, diverged, failed and missing, and estimate the time left",
+    "count the members that are done, diverged, failed and missing, and estimate the time left; logits are"
+    " not checked against their digests, as `report` does",
     add_arguments,
     act,
     ("digits", "my_study.toml --store results"),

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def print_tuning(planned: "Plan", store: "Store", kind: str = "table", columns: str = "fit") -> None:
     """What tuning takes, and what of it is there; kind and columns as in `print_rows`."""
     from ..planning.tuning import following
-    from ..verbs.tune import tuning_status
+    from ..verbs.tuning_status import tuning_status
     from .layouts import TUNING
     from .show import print_rows
 

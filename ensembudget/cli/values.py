@@ -69,14 +69,13 @@ def seconds_of(text: str, flag: str) -> float:
     return float(match[1]) * _LENGTHS[match[2]]
 
 
-def study_of(args: argparse.Namespace) -> "Study":
-    """The study of a command, cut short where a first look is asked for."""
+def study_of(args: argparse.Namespace, *, checked: bool = True) -> "Study":
+    """The study of a command, cut short where a first look is asked for; checked as by `load_study`."""
     from ..planning.first_look import first_look
     from ..studies import load_study
 
-    return first_look(
-        load_study(args.study), epochs=args.epochs, train_size=args.train_size, limit=args.limit
-    )
+    study = load_study(args.study, checked=checked)
+    return first_look(study, epochs=args.epochs, train_size=args.train_size, limit=args.limit)
 
 
 def store_path(args: argparse.Namespace) -> Path:

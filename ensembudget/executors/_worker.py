@@ -144,15 +144,16 @@ def _publish(
     try:
         if store.publish(trained, labels, environment):
             return None
-        why, status = store.difference(trained, environment), "kept"
+        why = store.difference(trained, environment)
+        told = Outcome(key=key, status="kept", reason=why) if why else None
     except ConflictError as error:
-        why, status = _reason(error), "conflict"
+        told = Outcome(key=key, status="conflict", reason=_reason(error))
     if job.keep_weights:
         try:
             store.publish_weights(trained, environment)
         except StoreError as error:
             return Outcome(key=key, status="failed", reason=_reason(error))
-    return Outcome(key=key, status=status, reason=why) if why else None
+    return told
 
 
 def _round_and_publish(job: Job, store: Store) -> None:

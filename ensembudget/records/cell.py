@@ -1,5 +1,6 @@
 """What determines a member: its cell and its seed."""
 
+import hashlib
 from functools import cached_property
 from typing import Annotated, Any, ClassVar
 
@@ -126,6 +127,19 @@ class Cell(KeyedRecord):
         return content_key({name: fact for name, fact in self.key_facts().items() if name not in how})
 
 
+def member_key(cell: str, seed: int) -> str:
+    """The key of a member: `content_key` of its cell's key and its seed, an order of magnitude faster.
+
+    A plan may have a million members, and canonical JSON of two plain values can be written down at once.
+
+    Example:
+        >>> member_key("ab", 3) == content_key({"cell": "ab", "seed": 3})
+        True
+    """
+    facts = f'{{"cell":"{cell}","seed":{seed},"training_abi":{FIRST_ABI}}}'
+    return hashlib.sha256(facts.encode()).hexdigest()
+
+
 class Run(Record):
     """One member to train: a cell and a seed. It serves as cache key, job for a worker and provenance."""
 
@@ -135,7 +149,7 @@ class Run(Record):
     @cached_property
     def key(self) -> str:
         """The member's name in a store: SHA-256 in hexadecimal."""
-        return content_key({"cell": self.cell.key, "seed": self.seed})
+        return member_key(self.cell.key, self.seed)
 
     @property
     def trained(self) -> "Run":

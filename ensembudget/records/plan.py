@@ -1,12 +1,12 @@
 """What a study needs: its splits, and the pools of members that serve them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from pydantic import NonNegativeInt, PositiveInt
 
 from ._base import Record
-from .cell import Cell, Run
+from .cell import Cell, Run, member_key
 from .setting import Placed, Setting
 from .study import Study
 from .task import Task
@@ -57,9 +57,17 @@ class PlannedCell(Placed):
         return self.model_copy(update={"cell": self.cell.trained, "dtype": ""})
 
     @property
+    def seeds(self) -> range:
+        return range(self.first_seed, self.first_seed + self.members)
+
+    @property
     def runs(self) -> list[Run]:
-        seeds = range(self.first_seed, self.first_seed + self.members)
-        return [Run(cell=self.cell, seed=seed) for seed in seeds]
+        return [Run(cell=self.cell, seed=seed) for seed in self.seeds]
+
+    @property
+    def keys(self) -> Iterator[str]:
+        """Of its runs, made one by one and without the runs: a pool may be large."""
+        return (member_key(self.cell.key, seed) for seed in self.seeds)
 
     @property
     def hyperparameters(self) -> str:
@@ -114,6 +122,11 @@ class Plan(Record):
     @property
     def runs(self) -> list[Run]:
         return [run for planned in self.pools for run in planned.runs]
+
+    @property
+    def members(self) -> int:
+        """How many there are, counted without making a run of each."""
+        return sum(planned.members for planned in self.pools)
 
     @property
     def pending(self) -> list[Tuning]:

@@ -42,8 +42,7 @@ def manifest(results: Results, notes: dict[str, list[str]], logits: str = NOT_PU
         "exclusions": {
             "diverged": {s.member.run.key: s.member.diverged_at for p in pools for s in p.stored
                          if s.member.status == "diverged"},
-            "missing": [run.key for p in pools for run in p.planned.runs
-                        if run.key not in {s.member.run.key for s in p.stored}],
+            "missing": [key for pool in pools for key in _missing(pool)],
         },
         "environments": sorted({s.member.environment.to_json() for p in pools for s in p.stored}),
         "code": {"packages": {name: version(name) for name in PACKAGES}, "python": platform.python_version(),
@@ -53,6 +52,11 @@ def manifest(results: Results, notes: dict[str, list[str]], logits: str = NOT_PU
         "command": " ".join(["ensembudget", *(_bare(word) for word in sys.argv[1:])]),
         "notes": notes,
     }  # fmt: skip
+
+
+def _missing(pool: Pool) -> list[str]:
+    there = {one.member.run.key for one in pool.stored}
+    return [run.key for run in pool.planned.runs if run.key not in there]
 
 
 def source_digest() -> str:

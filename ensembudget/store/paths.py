@@ -44,7 +44,7 @@ class Paths:
         return self.checkpoints / f"{_checked(pack)}-{epoch}"
 
     def member(self, key: str) -> Path:
-        return self.root / "members" / key[:2] / _checked(key)
+        return self.root.joinpath("members", key[:2], _checked(key))
 
     def weights(self, key: str) -> Path:
         """Weights that were published after their member."""

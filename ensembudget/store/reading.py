@@ -1,10 +1,11 @@
 """What scoring needs of a place that has members: a store, or a bundle that somebody sent."""
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from ..records import Probed, ProbeSubject
-from .members import Stored
+from ..records import Probed, ProbeSubject, Run
+from .members import Brief, Stored
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,6 +29,10 @@ class ReadableStore(Protocol):
         Raises:
             StoreError: It is not there, or damaged.
         """
+        ...
+
+    def briefs(self, runs: Iterable[Run]) -> Iterator[Brief]:
+        """How members ended that are there, in the order of the runs."""
         ...
 
     def history(self, key: str, name: str) -> "pd.DataFrame | None":

@@ -1,7 +1,7 @@
 """The store: what others see of it."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 
 from ..errors import ConflictError, StoreError, reason
 from ..files import write_whole
-from ..records import Environment, Member, Run
+from ..records import Cell, Environment, Member, Run
 from . import artefacts, failures, members, paths, publishing
 from .artefacts import Artefact, wanted
 from .checkpoints import PackCheckpoints, drop, outlived, pack_of
 from .claims import Claim
 from .document_store import DocumentStore
 from .documents import DamageError, UnknownError
-from .members import Labels, Stored
+from .members import Brief, Labels, Stored
 from .merging import Merged, merge
 from .sweeping import sweep
 
@@ -37,6 +37,10 @@ class Store(DocumentStore):
         return self._paths.member(key).is_dir()
 
     # Members.
+
+    def keys(self) -> frozenset[str]:
+        """Of all members that are there, by one look at the names of their folders."""
+        return frozenset(folder.name for folder in self.root.glob("members/??/*"))
 
     def read(self, key: str) -> Stored:
         """A member, after checking every byte against its digest.
@@ -64,6 +68,23 @@ class Store(DocumentStore):
         path = self._member(key) / members.DESCRIPTION
         with self._reading(path.parent, f"member {key}"):
             return path.read_bytes()
+    def briefs(self, runs: Iterable[Run]) -> Iterator[Brief]:
+        """How members ended that are there, in the order of the runs; those that are not are left out.
+
+        Of each its description is read and compared with its digest. Logits and weights are not looked at:
+        `read` does that.
+
+        Raises:
+            StoreError: As `read`, of a description alone.
+        """
+        cell: Cell | None = None
+        for run in runs:
+            if run.cell is not cell:
+                cell, facts = run.cell, run.cell.model_dump(mode="json")
+            folder = self._paths.member(run.key)
+            if folder.is_dir():
+                with self._reading(folder, f"member {run.key}"):
+                    yield members.brief(folder, run, facts)
 
     def weights(self, key: str) -> dict[str, NDArray[Any]]:
         """A member's weights by the names of its network's tensors, checked against their digest.
@@ -112,10 +133,12 @@ class Store(DocumentStore):
 
     def lacks(self, run: Run, *, keep_weights: bool) -> frozenset[Artefact]:
         """What a study wants of a member and is not stored: empty where there is nothing to train."""
+        asked = wanted(run.cell, keep_weights=keep_weights)
         if run.key not in self:
-            return wanted(run.cell, keep_weights=keep_weights)
+            return asked
         # A history is published with its member, and is no file where no row of it was due.
-        return wanted(run.cell, keep_weights=keep_weights) - self.artefacts(run.key) - {"history"}
+        asked &= {"weights"}
+        return asked - self.artefacts(run.key) if asked else asked
 
     def publish(self, trained: "Trained", labels: Labels, environment: Environment) -> bool:
         """Makes a member part of the store, all of it or nothing.

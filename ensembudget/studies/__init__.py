@@ -34,11 +34,16 @@ def description(name: str) -> str:
     return str(tomllib.loads((files(__package__) / f"{name}.toml").read_text())["description"])
 
 
-def load_study(study: str | Path) -> Study:
+def load_study(study: str | Path, *, checked: bool = True) -> Study:
     """Reads a study by a preset's name or from the path of a TOML file.
 
     A relative folder in `dataset` is relative to that file; in the study returned it is relative to the
     current folder, or absolute.
+
+    Args:
+        study: The preset or the file.
+        checked: Whether faults are looked for that building its networks shows, which imports torch. Not
+            needed of a study that was planned.
 
     Raises:
         StudyError: No such preset or file, not TOML, or a study with faults; all of them at once.
@@ -48,7 +53,7 @@ def load_study(study: str | Path) -> Study:
         'wide_resnet'
     """
     if str(study) in names():
-        return parse((files(__package__) / f"{study}.toml").read_text(), str(study))
+        return parse((files(__package__) / f"{study}.toml").read_text(), str(study), checked)
     try:
         text = read_regular(study).decode()
     except (FileNotFoundError, IsADirectoryError):
@@ -58,11 +63,11 @@ def load_study(study: str | Path) -> Study:
         ) from None
     except (OSError, ValueError) as error:
         raise StudyError(f"study {told(str(study))} cannot be read: {reason(error)}.") from None
-    return parse(text, str(study)).placed(Path(study).parent)
+    return parse(text, str(study), checked).placed(Path(study).parent)
 
 
-def parse(text: str, name: str) -> Study:
-    """Reads a study from TOML text; messages call it `name`."""
+def parse(text: str, name: str, checked: bool = True) -> Study:
+    """Reads a study from TOML text; messages call it `name`, and `checked` is as for `load_study`."""
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -80,6 +85,8 @@ def parse(text: str, name: str) -> Study:
     except ValidationError as error:
         faults = [*_sentences(error.errors()), *_faults_of_the_rest(document, error)]
         raise StudyError(_message(name, faults)) from None
+    if not checked:
+        return study
     from ..planning.check import study_faults  # builds networks: whoever lists studies does not need torch
 
     if unknown := [*_too_large(document), *study_faults(study)]:
@@ -89,11 +96,11 @@ def parse(text: str, name: str) -> Study:
 
 def _with_budget_kind(document: dict[str, Any]) -> dict[str, Any]:
     """A study that states no kind of budget has the one that all its budgets' units tell."""
-    from ..budgets._parse import parse_budget
+    from ..budgets._parse import has_unit, parse_budget
 
     budgets = document.get("budgets")
-    if "budget_kind" in document or not isinstance(budgets, list):
-        return document
+    if "budget_kind" in document or not isinstance(budgets, list) or not any(map(has_unit, budgets)):
+        return document  # numbers alone are of the kind that is the default
     kinds = set()
     for budget in budgets:
         with contextlib.suppress(PlanError):  # told with the other faults

@@ -1,6 +1,5 @@
 """How long a study would train on this machine, told within seconds."""
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -11,7 +10,7 @@ from ..stepping.arrange import Arrangement, request_of
 from ..stepping.autotune import BENCH, Bench, Request
 from ..stepping.trial import Pace, Report, paces
 from ..store import Store
-from .missing import missing_runs, training_plan
+from .missing import lacking, training_plan
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,11 @@ def estimate(
         return None
     pairs = zip(requests, found, strict=True)
     paced = {cell.cell.key: pair for cell, pair in zip(cells, pairs, strict=True)}
-    missing = Counter(run.cell.key for run in missing_runs(training_plan(planned, store), store))
+    missing = {
+        one.pool.cell.key: one.missing + one.again
+        for one in lacking(training_plan(planned, store), store)
+        if one.missing + one.again
+    }
     workers = arrangement.place.workers
     work = [_seconds(*paced[key], count, workers=1) for key, count in missing.items()]
     longest = [_seconds(*paced[key], 1) for key in missing]

@@ -33,18 +33,19 @@ def evaluate(plan: Plan, store: ReadableStore, *, allow_partial: bool = False) -
     missing = sum(pool.missing for pool in alone.values())
     if missing and not allow_partial:
         raise IncompleteError(
-            f"study {plan.study.name!r} lacks {missing} of {len(plan.runs)} members in store"
+            f"study {plan.study.name!r} lacks {missing} of {plan.members} members in store"
             f" {str(store.root)!r}. Train them with `run`, or report what there is with --allow-partial."
         )
-    if missing == len(plan.runs):
+    if missing == plan.members:
         raise IncompleteError(f"study {plan.study.name!r} has no member yet in store {str(store.root)!r}.")
-    probing = probe_status(plan, store)
+    done = {one.member.run.key for pool in alone.values() for one in pool.trained}
+    probing = probe_status(plan, store, done)
     if probing.missing and not allow_partial:
         raise IncompleteError(
             f"study {plan.study.name!r} lacks {probing.missing} of {probing.planned} probes in store"
             f" {str(store.root)!r}. Measure them with `run` (in Python `probe`), or report what there is with"
             " --allow-partial."
         )
-    done = {key: with_histories(scored(pool), store) for key, pool in alone.items()}
-    pools = tuple(replace(done[pool.planned.cell.key], planned=pool.planned) for pool in found)
+    whole = {key: with_histories(scored(pool), store) for key, pool in alone.items()}
+    pools = tuple(replace(whole[pool.planned.cell.key], planned=pool.planned) for pool in found)
     return Results(plan, pools, probing.found, probing.missing)

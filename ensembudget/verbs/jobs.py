@@ -17,7 +17,8 @@ CHECKPOINTS = "ENSEMBUDGET_CHECKPOINT_SECONDS"
 
 def missing_cells(planned: Plan, store: Store) -> list[PlannedCell]:
     """The cells whose pools lack members."""
-    return [cell for cell in planned.pools if not all(run.key in store for run in cell.runs)]
+    there = store.keys()
+    return [cell for cell in planned.pools if not all(key in there for key in cell.keys)]
 
 
 def checkpoint_seconds() -> float:

@@ -1,13 +1,43 @@
 """Says which members of a plan are still to be trained, or rounded from trained ones."""
 
+from typing import NamedTuple
+
 from ..records import Plan, PlannedCell, Run
-from ..store import Store
+from ..store import Store, wanted
 
 
 def missing_runs(planned: Plan, store: Store) -> list[Run]:
     """Members that the store lacks, or of which it lacks something that the study wants."""
     keep = planned.study.keep_weights
     return [run for run in planned.runs if store.lacks(run, keep_weights=keep)]
+
+
+class Lacking(NamedTuple):
+    """What a store lacks of one pool.
+
+    Attributes:
+        pool: Which.
+        missing: Members that are not there.
+        again: Members that are there, without weights that the study wants.
+    """
+
+    pool: PlannedCell
+    missing: int
+    again: int
+
+
+def lacking(planned: Plan, store: Store) -> list[Lacking]:
+    """What a store lacks of every pool: the numbers of `missing_runs`, without making a run of each.
+
+    A pool of which nothing is there costs nothing, whatever its size.
+    """
+    found, there = [], store.keys()
+    for pool in planned.pools:
+        present = [key for key in pool.keys if key in there] if there else []
+        asked = "weights" in wanted(pool.cell, keep_weights=planned.study.keep_weights)
+        again = sum("weights" not in store.artefacts(key) for key in present) if asked else 0
+        found.append(Lacking(pool, pool.members - len(present), again))
+    return found
 
 
 def unrounded(planned: Plan, store: Store) -> list[tuple[PlannedCell, list[Run]]]:

@@ -2,9 +2,6 @@
 
 import numpy as np
 
-from ..datasets._load import study_data
-from ..datasets._shared import shared_note
-from ..planning.plan import plan
 from ..records import Plan, Study
 from ..store import Store
 
@@ -16,6 +13,10 @@ def plan_study(study: Study, store: Store | None = None) -> Plan:
         study: The study.
         store: Where the choices of a study with `tune` are kept; None, and none is made yet.
     """
+    from ..datasets._load import study_data  # these import torch, which a stored plan does without
+    from ..datasets._shared import shared_note
+    from ..planning.plan import plan
+
     data = study_data(study)
     made = plan(
         study,

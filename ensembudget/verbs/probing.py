@@ -1,5 +1,6 @@
 """Probes of a plan: which are to be measured, and what a store has of them."""
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 from ..executors._base import Job
@@ -40,11 +41,17 @@ class ProbeStatus(NamedTuple):
         return self.planned - len(self.found)
 
 
-def probings(planned: Plan, store: ReadableStore) -> list[Probing]:
+def probings(planned: Plan, store: ReadableStore, done: Collection[str] | None = None) -> list[Probing]:
     """Every measurement at the pools whose members are all there; diverged members are left out.
 
+    Args:
+        planned: The plan.
+        store: Where its members are.
+        done: Keys of members that are there and did not diverge, of whoever has read them; None asks for
+            what they say of themselves.
+
     Raises:
-        StoreError: A member is damaged.
+        StoreError: What a member says of itself is damaged.
     """
     found: dict[str, list[Run]] = {}
     every = []
@@ -53,14 +60,15 @@ def probings(planned: Plan, store: ReadableStore) -> list[Probing]:
         if not all(run.key in store for run in runs):
             continue
         if key not in found:
-            found[key] = [run for run in runs if store.read(run.key).member.status == "done"]
+            usable = {one.key for one in store.briefs(runs) if one.is_done} if done is None else done
+            found[key] = [run for run in runs if run.key in usable]
         every += [Probing(probe, *each) for each in probe.subjects(found[key])]
     return every
 
 
-def probe_status(planned: Plan, store: ReadableStore) -> ProbeStatus:
-    """How many probes a plan has, and what a store has of them."""
-    known = probings(planned, store)
+def probe_status(planned: Plan, store: ReadableStore, done: Collection[str] | None = None) -> ProbeStatus:
+    """How many probes a plan has, and what a store has of them; arguments as of `probings`."""
+    known = probings(planned, store, done)
     pools = {one.probe.planned.cell.key for one in known}
     later = [one for one in probes_of(planned) if one.planned.cell.key not in pools]
     saved = [(one.probe.planned, store.saved_probe(one.subject)) for one in known]

@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 
 from ..records import Plan, PlannedCell
 from ..store import Store
-from .missing import missing_runs
 
 
 @dataclass(frozen=True)
@@ -30,18 +29,27 @@ class CellStatus:
 
 
 def status(planned: Plan, store: Store) -> list[CellStatus]:
-    """How much of each cell of a plan is trained, from the store alone."""
-    rows, missing = [], {run.key for run in missing_runs(planned, store)}
+    """How much of each cell of a plan is trained, from the store alone.
+
+    Only what members say of themselves is read. Whether their logits are what was published is not checked:
+    `evaluate` does that.
+
+    Raises:
+        StoreError: What a member says of itself is damaged, or of a newer version.
+    """
+    rows = []
     for cell in planned.pools:
-        stored = [store.read(run.key).member for run in cell.runs if run.key in store]
-        found = [member for member in stored if member.run.key not in missing]
-        failed = {run.key: why for run in cell.runs if run.key in missing and (why := store.failure(run.key))}
-        seconds = sum(member.seconds for member in stored) / len(stored) if stored else None
+        runs = cell.runs
+        missing = {run.key for run in runs if store.lacks(run, keep_weights=planned.study.keep_weights)}
+        stored = list(store.briefs(runs))
+        found = [one for one in stored if one.key not in missing]
+        failed = {run.key: why for run in runs if run.key in missing and (why := store.failure(run.key))}
+        seconds = sum(one.seconds for one in stored) / len(stored) if stored else None
         rows.append(
             CellStatus(
                 planned=cell,
-                done=sum(member.status == "done" for member in found),
-                diverged=sum(member.status == "diverged" for member in found),
+                done=sum(one.is_done for one in found),
+                diverged=sum(not one.is_done for one in found),
                 failed=len(failed),
                 seconds_each=seconds,
                 reasons=list(failed.values()),

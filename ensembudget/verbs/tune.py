@@ -1,33 +1,14 @@
 """Chooses the fields that a study tunes, by members of their own on the validation images."""
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
 
 from ..executors._base import Outcome
-from ..planning.tuning import choosers, flops_at_most, most_members, stages
+from ..planning.tuning import choosers, stages
 from ..records import Choice, Interval, Plan, PlannedCell, SteppingChoice, Trial, Tuning
 from ..scoring.tuning import Judgement, above_lowest, judgement, ranking
 from ..store import Store, Stored
 from .progress import Progress
 from .run import arrange, train_missing
-
-
-class TuningStatus(NamedTuple):
-    """How far one choice is.
-
-    Attributes:
-        tuning: Which.
-        members: That it takes at most, all combinations together.
-        done: Members that are in the store, diverged ones included.
-        flops: Floating-point operations that it takes at most.
-        reasons: Why members failed when last tried.
-    """
-
-    tuning: Tuning
-    members: int
-    done: int
-    flops: float
-    reasons: list[str]
 
 
 def tune(
@@ -99,21 +80,6 @@ def tuning_round(planned: Plan, store: Store) -> Plan | None:
         return None
     study = planned.study.model_copy(update={"keep_weights": False})
     return Plan(study=study, splits=[], cells=list(cells.values()), task=planned.task)
-
-
-def tuning_status(planned: Plan, store: Store) -> list[TuningStatus]:
-    """How far each choice of a plan is."""
-    return [_status(one, store) for one in planned.tuning]
-
-
-def _status(tuning: Tuning, store: Store) -> TuningStatus:
-    most, flops = most_members(tuning), flops_at_most(tuning)
-    if tuning.choice:  # its members may lie in another store
-        return TuningStatus(tuning, most, sum(trial.members for trial in tuning.choice.trials), flops, [])
-    every = [choosers(tuning, i, tuning.members) for i in range(len(tuning.combinations))]
-    keys = [run.key for cell in every for run in cell.runs]
-    reasons = [why for key in keys if key not in store and (why := store.failure(key))]
-    return TuningStatus(tuning, most, sum(key in store for key in keys), flops, reasons)
 
 
 def standing(tuning: Tuning, store: Store) -> Choice | list[PlannedCell]:

@@ -1,7 +1,10 @@
 """Of two trainings of one member the first stays, and how the second differs is told."""
 
+import shutil
+
+import numpy as np
 import pytest
-from small_members import ELSEWHERE, HERE, labels, made
+from small_members import ELSEWHERE, HERE, Made, labels, made
 
 from ensembudget.cli.training import say_outcomes
 from ensembudget.errors import ConflictError, StoreError
@@ -87,3 +90,45 @@ def test_conflicts_make_a_run_fail_and_kept_members_are_told(capsys):
     said = capsys.readouterr().err
     assert "1 members done now; 1 in conflict" in said
     assert "conflict: member b" in said
+
+
+PACK = """
+name = "pack"
+description = "one pack of two members"
+family = "wide_resnet"
+options = { depth = 10 }
+dataset = "digits"
+train_size = 70
+validation_size = 20
+widths = [2]
+pool = 2
+stepping = { pack = 2 }
+recipe = { epochs = 1, batch_size = 32, crop_padding = 0 }
+"""
+
+
+@pytest.mark.parametrize(("threads", "code"), [(1, 1), (2, 0)])
+def test_a_member_that_its_pack_gives_otherwise_stays_and_is_told(tmp_path, command, threads, code):
+    """A pack is trained whole where one of it is missing. What was there has logits of another training."""
+    path, store = tmp_path / "pack.toml", Store(tmp_path / "store")
+    path.write_text(PACK)
+    run = ("run", path, "--store", store.root, "--executor", "serial", "--threads", 1)
+    assert command(*run).code == 0
+    first, second = sorted(store.keys(), key=lambda key: store.member(key).run.seed)
+    before = store.read(first)
+    for key in (first, second):
+        shutil.rmtree(store.root / "members" / key[:2] / key)
+    logits = before.validation_logits, before.test_logits + np.float32(1)
+    other = Made(
+        before.member.run, before.train_loss, logits[0], logits[1], parameters=before.member.parameters
+    )
+    environment = before.member.environment.model_copy(update={"threads": threads})
+    store.publish(other, (before.validation_labels, before.test_labels), environment)
+    said = command(*run)
+    assert said.code == code
+    assert "1 members done now" in said.err
+    assert "with other logits (off by up to 1" in said.err
+    assert ("conflict" in said.err) == bool(code)
+    assert store.read(first).test_logits.tobytes() == logits[1].tobytes()
+    assert store.read(second).member.run.seed == 1
+    assert command(*run).code == 0
