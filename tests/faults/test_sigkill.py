@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-KILLS, OF_GROUPS, EPOCHS = 30, 2, 40
+KILLS, OF_GROUPS, EPOCHS = 30, 2, 24
 
 STUDY = """
 name = "killed"
@@ -240,7 +240,7 @@ def test_a_run_that_is_killed_again_and_again_ends_as_one_that_never_was(
     for store in ("whole", "killed"):
         server("report", "study.toml", "--store", store, "--out", f"report-{store}")
     tables = tables_of(tmp_path / "report-whole")
-    assert len(tables) > 3
+    assert {"history.csv", "members.csv", "scores.csv"} <= set(tables)
     assert tables_of(tmp_path / "report-killed") == tables
     attacked("P2", "a run killed by SIGKILL at random times, again and again", kills)
 
