@@ -89,7 +89,7 @@ class Method:
     """One way to get a unit out of one training run.
 
     Attributes:
-        collect: `collect(recipe, options)` is what watches one pack.
+        collect: `collect(recipe, options)` is what watches one pack; a `Resumable` lets it go on when killed.
         unit: `unit(options)` says what a member is.
         options: With their defaults and ranges. A new option of a method that has members somewhere would
             change their keys, so it makes another method.

@@ -19,6 +19,8 @@ class Mode:
         optimizer: `optimizer(network, recipe, invariant)` returns an optimiser that steps every member of
             a packed network as it would step that member alone. The trainer multiplies the `lr` of its
             groups by the schedule's factor. The first group's rate is that of the scale-invariant weights.
+            What it keeps from step to step lies in its `state`, as torch's own optimisers have it, or
+            follows from the initial weights: a checkpoint holds nothing else of it.
         effective: `effective(rate, squared)` is the effective learning rate of the invariant weights,
             (member,), from the first group's rate and their squared norm, (member,).
         faults: `faults(recipe, invariant)` says why this recipe cannot train a network with these

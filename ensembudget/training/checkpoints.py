@@ -52,7 +52,7 @@ class Checkpoints(Protocol):
 
 
 @dataclass
-class Course:
+class Underway:
     """A pack on its way through the epochs.
 
     Attributes:
@@ -88,7 +88,7 @@ class Saver:
 
     def __init__(
         self,
-        course: Course,
+        course: Underway,
         checkpoints: Checkpoints | None,
         seconds: float,
         clock: Callable[[], float] = time.perf_counter,
@@ -108,7 +108,7 @@ class Saver:
         self._wait = max(self._seconds, (self._last - now) / SHARE) if self._seconds else 0.0
 
 
-def resumed(make: Callable[[], Course], checkpoints: Checkpoints | None) -> Course:
+def resumed(make: Callable[[], Underway], checkpoints: Checkpoints | None) -> Underway:
     """A pack as its newest checkpoint left it; a new one where there is none that it can go on from."""
     course = make()
     if checkpoints is None or not isinstance(course.collector, Resumable):
@@ -124,7 +124,7 @@ def resumed(make: Callable[[], Course], checkpoints: Checkpoints | None) -> Cour
     return course
 
 
-def taken(course: Course, seconds: float) -> Checkpoint:
+def taken(course: Underway, seconds: float) -> Checkpoint:
     """What a pack is between two epochs.
 
     Args:
@@ -152,7 +152,7 @@ def taken(course: Course, seconds: float) -> Checkpoint:
     return Checkpoint(len(course.losses), facts, content)
 
 
-def put_back(checkpoint: Checkpoint, course: Course) -> None:
+def put_back(checkpoint: Checkpoint, course: Underway) -> None:
     """Makes a new pack what it was when a checkpoint was taken.
 
     Raises:

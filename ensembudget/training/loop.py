@@ -25,7 +25,7 @@ from ..records import TRAINING_ABI, Cell, Run, Stepping, Task, UnitFacts
 from ..stepping.check import faults
 from ..stepping.pack import Pack, assemble
 from ..stepping.step import batch_losses
-from .checkpoints import Checkpoints, Course, Saver, resumed
+from .checkpoints import Checkpoints, Saver, Underway, resumed
 from .curvature import curvature
 from .evaluation import evaluate_logits
 from .history import Recorder, loss_and_error
@@ -104,10 +104,10 @@ def train(
     _refuse(cell, stepping, device, keep_weights and not unit.is_network)
     parts = parts_of(cell, data.arrays)
 
-    def make() -> Course:
+    def make() -> Underway:
         pack = assemble(runs, parts, data.task, device, stepping)
         recorder = _recorder(pack, parts, data.task, histories) if histories else None
-        return Course(pack, collector_of(cell), recorder, losses=[])
+        return Underway(pack, collector_of(cell), recorder, losses=[])
 
     course = resumed(make, checkpoints)
     pack, collector, recorder, losses = course.pack, course.collector, course.recorder, course.losses

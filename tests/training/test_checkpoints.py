@@ -12,7 +12,7 @@ from ensembudget.methods._base import Method
 from ensembudget.packing.parts import parts_of
 from ensembudget.records import Recording, Run, Stepping
 from ensembudget.stepping.pack import assemble
-from ensembudget.training.checkpoints import Course, Saver, put_back, taken
+from ensembudget.training.checkpoints import Saver, Underway, put_back, taken
 from ensembudget.training.loop import train
 from ensembudget.training.units import collector_of
 from resuming import Kept, assert_resumes_after_every_epoch, few, results
@@ -130,7 +130,7 @@ def test_a_collector_without_state_has_no_checkpoints(make_cell, digits, plug_in
 def course_of(cell, digits, *seeds):
     stepping = Stepping(pack=len(seeds))
     pack = assemble(runs_of(cell, *seeds), parts_of(cell, digits.arrays), digits.task, "cpu", stepping)
-    return Course(pack, collector_of(cell), None, losses=[])
+    return Underway(pack, collector_of(cell), None, losses=[])
 
 
 @pytest.fixture(scope="module")
