@@ -116,6 +116,8 @@ def test_what_another_run_still_has_is_waited_for_at_the_end_alone(jobs, store, 
     waited = []
 
     def sleep(seconds):
+        if seconds != sharing.EVERY:  # a claim's own, far shorter
+            return
         waited.append(seconds)
         assert jobs[0].runs[0].key in store
         assert jobs[2].runs[0].key in store
