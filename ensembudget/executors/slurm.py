@@ -61,7 +61,7 @@ def execute(
     """As `Executor` says. However it ends, no job of it is left in the queue."""
     if not jobs:
         return
-    asked = {**OPTIONS, **options}
+    asked: dict[str, Any] = {**OPTIONS, **options}
     executor = _executor(jobs[0], workers, asked)
     # submitit's local executor starts all that it is given at once; Slurm holds an array to its share.
     most = workers if asked["cluster"] == "local" else ARRAY
@@ -147,7 +147,7 @@ def places(device: str, workers: int | None, threads: int | None, **options: Any
         UnknownPartError: submitit is not installed.
         DeviceError: This machine has no Slurm, or such a job could not be described to it.
     """
-    asked = {**OPTIONS, **options}
+    asked: dict[str, Any] = {**OPTIONS, **options}
     check_numbers(workers, threads)
     _check(asked)
     _imported()
