@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ..errors import ArgumentError, DeviceError, UnknownPartError
+from ..errors import ArgumentError, DeviceError, UnknownPartError, reason
 from ..stepping.place import Place, check_device, check_numbers
 from ._base import EpochReport, Executor, Job, OptionValue, Outcome
 from ._pool import tail
@@ -70,9 +70,7 @@ def execute(
         while left or waiting:
             batch = [left.popleft() for _ in range(min(most - len(waiting), len(left)))]
             if batch:
-                texts = [jobs[number].to_json() for number in batch]
-                caches = [os.environ.get(CACHE)] * len(batch)
-                waiting |= zip(batch, executor.map_array(Training(), texts, caches), strict=True)
+                waiting |= zip(batch, _submitted(executor, [jobs[number] for number in batch]), strict=True)
             ended = [number for number, one in waiting.items() if one.done()]
             for number in ended:
                 one, job = waiting.pop(number), jobs[number]
@@ -109,6 +107,21 @@ def _executor(job: Job, workers: int, asked: dict[str, Any]) -> Any:
         **{name: value for name, value in named.items() if value},
     )
     return executor
+
+
+def _submitted(executor: Any, jobs: Sequence[Job]) -> list[Any]:
+    """Hands jobs to Slurm.
+
+    Raises:
+        DeviceError: It refuses them: no such partition or account, say.
+    """
+    from submitit.core.utils import FailedJobError, FailedSubmissionError
+
+    texts, caches = [job.to_json() for job in jobs], [os.environ.get(CACHE)] * len(jobs)
+    try:
+        return list(executor.map_array(Training(), texts, caches))
+    except (FailedJobError, FailedSubmissionError) as error:
+        raise DeviceError(f"Slurm refuses the jobs: {reason(error)}.") from None
 
 
 def _answer(one: Any) -> list[Outcome] | str:
