@@ -21,8 +21,7 @@ def install(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name in NAMES:
         path = folder / name
-        path.write_text(f"#!{sys.executable}\nimport runpy, sys\nsys.argv[0] = {name!r}\n"
-                        f"runpy.run_path({__file__!r}, run_name='__main__')\n")  # fmt: skip
+        path.write_text(f'#!/bin/sh\nexec {sys.executable} {__file__} {name} "$@"\n')
         path.chmod(0o755)
 
 
@@ -122,7 +121,4 @@ def scontrol(verb: str, name: str) -> None:
 
 
 if __name__ == "__main__":
-    name = Path(sys.argv[0]).name
-    if name not in NAMES:
-        name, sys.argv = sys.argv[1], sys.argv[1:]
-    {**{one: globals()[one] for one in NAMES}, "controller": controller}[name](*sys.argv[1:])
+    {**{one: globals()[one] for one in NAMES}, "controller": controller}[sys.argv[1]](*sys.argv[2:])

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ..errors import ArgumentError, DeviceError, UnknownPartError
+from ..errors import ArgumentError, DeviceError, UnknownPartError, reason
 from ..stepping.place import Place, check_device, check_numbers
 from ._base import EpochReport, Executor, Job, OptionValue, Outcome
 from ._pool import tail
@@ -61,7 +61,7 @@ def execute(
     """As `Executor` says. However it ends, no job of it is left in the queue."""
     if not jobs:
         return
-    asked = {**OPTIONS, **options}
+    asked: dict[str, Any] = {**OPTIONS, **options}
     executor = _executor(jobs[0], workers, asked)
     # submitit's local executor starts all that it is given at once; Slurm holds an array to its share.
     most = workers if asked["cluster"] == "local" else ARRAY
@@ -70,9 +70,7 @@ def execute(
         while left or waiting:
             batch = [left.popleft() for _ in range(min(most - len(waiting), len(left)))]
             if batch:
-                texts = [jobs[number].to_json() for number in batch]
-                caches = [os.environ.get(CACHE)] * len(batch)
-                waiting |= zip(batch, executor.map_array(Training(), texts, caches), strict=True)
+                waiting |= zip(batch, _submitted(executor, [jobs[number] for number in batch]), strict=True)
             ended = [number for number, one in waiting.items() if one.done()]
             for number in ended:
                 one, job = waiting.pop(number), jobs[number]
@@ -111,6 +109,21 @@ def _executor(job: Job, workers: int, asked: dict[str, Any]) -> Any:
     return executor
 
 
+def _submitted(executor: Any, jobs: Sequence[Job]) -> list[Any]:
+    """Hands jobs to Slurm.
+
+    Raises:
+        DeviceError: It refuses them: no such partition or account, say.
+    """
+    from submitit.core.utils import FailedJobError, FailedSubmissionError
+
+    texts, caches = [job.to_json() for job in jobs], [os.environ.get(CACHE)] * len(jobs)
+    try:
+        return list(executor.map_array(Training(), texts, caches))
+    except (FailedJobError, FailedSubmissionError) as error:
+        raise DeviceError(f"Slurm refuses the jobs: {reason(error)}.") from None
+
+
 def _answer(one: Any) -> list[Outcome] | str:
     """How a job went that has ended, or why nobody knows."""
     from submitit.core.utils import FailedJobError, UncompletedJobError
@@ -147,7 +160,7 @@ def places(device: str, workers: int | None, threads: int | None, **options: Any
         UnknownPartError: submitit is not installed.
         DeviceError: This machine has no Slurm, or such a job could not be described to it.
     """
-    asked = {**OPTIONS, **options}
+    asked: dict[str, Any] = {**OPTIONS, **options}
     check_numbers(workers, threads)
     _check(asked)
     _imported()

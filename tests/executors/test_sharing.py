@@ -105,9 +105,7 @@ def test_what_another_run_does_meanwhile_is_counted_as_soon_as_a_job_ends(jobs, 
     found, seen = told(jobs, store, played)
     assert found == [(1, done(jobs[1])), (2, done(jobs[2])), (0, done(jobs[0], by_other=True))]
     assert played.asked == [[0, 1, 2]]
-    assert dict.fromkeys(seen) == dict.fromkeys(
-        [(2, pytest.approx(1 / 3)), (4, pytest.approx(2 / 3)), (6, 1.0)]
-    )
+    assert list(dict.fromkeys((ended, round(3 * share)) for ended, share in seen)) == [(2, 1), (4, 2), (6, 3)]
 
 
 def test_what_another_run_still_has_is_waited_for_at_the_end_alone(jobs, store, monkeypatch):
@@ -116,6 +114,8 @@ def test_what_another_run_still_has_is_waited_for_at_the_end_alone(jobs, store, 
     waited = []
 
     def sleep(seconds):
+        if seconds != sharing.EVERY:  # a claim's own, far shorter
+            return
         waited.append(seconds)
         assert jobs[0].runs[0].key in store
         assert jobs[2].runs[0].key in store

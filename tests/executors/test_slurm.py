@@ -13,13 +13,14 @@ import fake_slurm
 from ensembudget import studies
 from ensembudget.catalog import EXECUTORS
 from ensembudget.errors import ArgumentError, DeviceError, UnknownPartError
+from ensembudget.executors._base import Job
 from ensembudget.executors._spec import executor_of
-from ensembudget.records import SteppingChoice
+from ensembudget.records import Run, Stepping, SteppingChoice
 from ensembudget.stepping.place import Place
 from ensembudget.store import Store
 from ensembudget.verbs.plan import plan_study
 from ensembudget.verbs.run import arrange, run
-from helpers import ROOT, THREE_PACKS
+from helpers import CELL, ROOT, THREE_PACKS
 
 needs_submitit = pytest.mark.skipif(find_spec("submitit") is None, reason="submitit is not installed")
 
@@ -104,6 +105,24 @@ def test_an_array_is_requeued_where_it_is_preempted_and_a_task_that_always_dies_
     same = logits(alone.root)
     assert logits(store.root).items() <= same.items()
     assert len(logits(store.root)) == 4
+
+
+@needs_submitit
+def test_what_sbatch_refuses_is_said_in_its_words(slurm, tmp_path):
+    (tmp_path / "bin" / "sbatch").write_text(
+        "#!/bin/sh\necho 'sbatch: error: invalid partition: gpu' >&2; exit 1\n"
+    )
+    job = Job(
+        runs=[Run(cell=CELL, seed=0)],
+        store="store",
+        device="cpu",
+        threads=1,
+        stepping=Stepping(),
+        keep_weights=False,
+    )
+    part = executor_of(f"slurm:partition=gpu,folder={tmp_path / 'logs'}")
+    with pytest.raises(DeviceError, match="Slurm refuses the jobs: sbatch: error: invalid partition: gpu"):
+        list(part.execute([job], 1, lambda number, epoch: None))
 
 
 HOLDING = """
