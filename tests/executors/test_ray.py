@@ -2,6 +2,7 @@
 
 import gc
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -158,6 +159,18 @@ def test_an_address_at_which_nobody_answers_is_refused(command, tmp_path):
     assert done.returncode == 2
     assert "no Ray cluster answers at RAY_ADDRESS '127.0.0.1:9'" in done.stderr
     assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.slow
+def test_a_cluster_whose_token_is_not_here_is_refused(command, tmp_path, monkeypatch):
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        done = command("", "--address", f"127.0.0.1:{server.getsockname()[1]}")
+    assert done.returncode == 2
+    assert "the running Ray cluster cannot be joined" in done.stderr
+    assert "token" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_where_no_cluster_runs_jobs_run_here(monkeypatch):
