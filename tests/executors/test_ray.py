@@ -30,6 +30,7 @@ pytestmark = [
 ]
 
 ROOT = str(Path(__file__).parents[2])
+UNHINDERED = {"RAY_worker_niceness": "0"}  # else Ray's workers step back for all others
 SECONDS = 480  # that a command may take: what cannot be scheduled waits for ever
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -44,7 +45,7 @@ def command(tmp_path: Path) -> Command:
         asked = ["run", "three.toml", "--store", "store", "--executor", "ray", *arguments]
         return subprocess.run(
             [sys.executable, "-m", "ensembudget", *asked],
-            cwd=tmp_path, env=os.environ | {"RAY_ADDRESS": address, "PYTHONPATH": ROOT},
+            cwd=tmp_path, env=os.environ | {"RAY_ADDRESS": address, "PYTHONPATH": ROOT, **UNHINDERED},
             capture_output=True, text=True, timeout=SECONDS, check=False,
         )  # fmt: skip
 
@@ -64,7 +65,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     head = {"num_cpus": 2, "num_gpus": 0, "include_dashboard": False}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(broken))
-        patch.setenv("RAY_worker_niceness", "0")  # Ray's workers step back for all others
+        for name, value in UNHINDERED.items():
+            patch.setenv(name, value)
         made = Cluster(initialize_head=True, head_node_args=head)
         made.add_node(num_cpus=1, num_gpus=1)
     yield made.address
