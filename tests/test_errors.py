@@ -44,5 +44,8 @@ def test_every_error_ends_a_command_with_a_code_of_its_kind_and_says_in_a_line_w
     kinds = [one for one in vars(errors).values() if getattr(one, "__module__", "") == errors.__name__]
     kinds = [one for one in kinds if isinstance(one, type)]
     assert all(issubclass(kind, EnsembudgetError) for kind in kinds)
-    assert {kind.__name__: kind.exit_code for kind in kinds if kind.exit_code != 2} == {"IncompleteError": 3}
+    assert {kind.__name__: kind.exit_code for kind in kinds if kind.exit_code != 2} == {
+        "ClusterError": 1,
+        "IncompleteError": 3,
+    }
     assert all(kind.__doc__ and "\n" not in kind.__doc__ for kind in kinds)

@@ -128,7 +128,7 @@ def _join(ray: Any, address: str, options: dict[str, Any]) -> bool:
         if named:
             raise DeviceError(f"no Ray cluster answers at {where}: {error}") from None
         return False
-    except (RuntimeError, ValueError) as error:  # another version of Ray or Python, say
+    except (RuntimeError, ValueError, ray.exceptions.RayError) as error:  # another version, or no token
         raise DeviceError(
             f"the running Ray cluster cannot be joined: {' '.join(str(error).split())}"
         ) from None
@@ -137,7 +137,7 @@ def _join(ray: Any, address: str, options: dict[str, Any]) -> bool:
 
 @contextmanager
 def started(cpus: int) -> Iterator[Any]:
-    """The module ray, started on this machine for a while; it is reached from this machine alone."""
+    """The module ray, started on this machine for a while, with a token of the user's."""
     ray = imported()
     ray.init(LOCAL, num_cpus=cpus, include_dashboard=False, **OPTIONS)
     try:

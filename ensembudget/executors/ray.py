@@ -153,16 +153,16 @@ class _Driver:
 
     def _news(self, stream: Any, number: int) -> int | list[Outcome] | None:
         """The next that a job says: how far it is, or outcomes; none where it is to be redone."""
-        job = self._jobs[number]
+        job, errors = self._jobs[number], self._ray.exceptions
         try:
             said = self._ray.get(next(stream))
         except StopIteration:
             return self._again(number, "its worker ended without an answer")
-        except self._ray.exceptions.RayTaskError as error:  # raised where it would be raised again
+        except errors.RuntimeEnvSetupError as error:
             return job.failed(_first_line(error))
-        except self._ray.exceptions.RuntimeEnvSetupError as error:
-            return job.failed(_first_line(error))
-        except self._ray.exceptions.RayError as error:  # lost with its worker, its node or its answer
+        except errors.RayError as error:  # lost with its worker, its node, what it was sent or its answer
+            if isinstance(error, errors.RayTaskError) and not isinstance(error.cause, errors.RayError):
+                return job.failed(_first_line(error))  # raised by what would raise it again
             return self._again(number, _first_line(error))
         if isinstance(said, int):
             return said

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -29,6 +30,7 @@ pytestmark = [
 ]
 
 ROOT = str(Path(__file__).parents[2])
+UNHINDERED = {"RAY_worker_niceness": "0"}  # else Ray's workers step back for all others
 SECONDS = 480  # that a command may take: what cannot be scheduled waits for ever
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -43,7 +45,7 @@ def command(tmp_path: Path) -> Command:
         asked = ["run", "three.toml", "--store", "store", "--executor", "ray", *arguments]
         return subprocess.run(
             [sys.executable, "-m", "ensembudget", *asked],
-            cwd=tmp_path, env=os.environ | {"RAY_ADDRESS": address, "PYTHONPATH": ROOT},
+            cwd=tmp_path, env=os.environ | {"RAY_ADDRESS": address, "PYTHONPATH": ROOT, **UNHINDERED},
             capture_output=True, text=True, timeout=SECONDS, check=False,
         )  # fmt: skip
 
@@ -63,7 +65,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     head = {"num_cpus": 2, "num_gpus": 0, "include_dashboard": False}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(broken))
-        patch.setenv("RAY_worker_niceness", "0")  # Ray's workers step back for all others
+        for name, value in UNHINDERED.items():
+            patch.setenv(name, value)
         made = Cluster(initialize_head=True, head_node_args=head)
         made.add_node(num_cpus=1, num_gpus=1)
     yield made.address
@@ -158,6 +161,18 @@ def test_an_address_at_which_nobody_answers_is_refused(command, tmp_path):
     assert done.returncode == 2
     assert "no Ray cluster answers at RAY_ADDRESS '127.0.0.1:9'" in done.stderr
     assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.slow
+def test_a_cluster_whose_token_is_not_here_is_refused(command, tmp_path, monkeypatch):
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        done = command("", "--address", f"127.0.0.1:{server.getsockname()[1]}")
+    assert done.returncode == 2
+    assert "the running Ray cluster cannot be joined" in done.stderr
+    assert "token" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_where_no_cluster_runs_jobs_run_here(monkeypatch):

@@ -203,6 +203,14 @@ def test_after_so_many_tries_a_job_is_a_failure_with_its_reason(planned, store, 
     assert said == {f"lost 2 times, and retries = 1; the last time: {SAID}"}
 
 
+def test_a_job_is_done_again_whose_images_were_lost_on_the_way(planned, serial, store, head):
+    gone = ray.exceptions.RayTaskError("work_on_node", "...", ray.exceptions.ObjectLostError("a", None, ""))
+    cluster = Cluster(head, {1: lambda said: iter([gone])})
+    assert statuses(driven(cluster, planned, store)) == {"done"}
+    assert len(cluster.started) == 4
+    assert tensors(store) == tensors(serial)
+
+
 def test_a_job_that_raises_would_raise_again_and_is_not_done_again(planned, store, head):
     error = ray.exceptions.RayTaskError("work_on_node", "Traceback ...", ValueError("x"))
     cluster = Cluster(head, dict.fromkeys(range(3), lambda said: iter([error])))
