@@ -9,7 +9,10 @@ from safetensors.numpy import load_file, save_file
 
 from ensembudget.bundling.folder import GivenFolder
 from ensembudget.bundling.index import INDEX, read_index, sealed_index
+from ensembudget.catalog import TABLES
 from ensembudget.records import Study
+from ensembudget.rendering.page import page
+from ensembudget.rendering.render import KINDS, from_csv, render
 
 LABELS = np.arange(60) % 10
 STUDY = Study(
@@ -69,6 +72,19 @@ def edit_label(folder: Path) -> None:
                 labels[7] = (labels[7] + 1) % 10
 
     edit_arrays(folder / "bundle" / "labels.safetensors", edit)
+
+
+def rendered_again(folder: Path) -> None:
+    """Writes a report's files for people anew from its CSV and manifest."""
+    said = manifest(folder)
+    tables = [TABLES[name] for name in said["notes"]]
+    for table in tables:
+        rows = from_csv((folder / f"{table.name}.csv").read_text())
+        for kind in KINDS:
+            text = render(table, rows, kind, said["notes"][table.name], said["study"]["name"])
+            (folder / f"{table.name}.{kind}").write_text(text)
+    figures = sorted(path.stem for path in folder.glob("*.svg"))
+    (folder / "index.html").write_text(page(folder, tables, figures))
 
 
 def manifest(folder: Path) -> dict:

@@ -4,7 +4,15 @@ import json
 import shutil
 
 import pytest
-from bundles import cells, change_digit, edit_arrays, edit_label, sealed_again, swap_members
+from bundles import (
+    cells,
+    change_digit,
+    edit_arrays,
+    edit_label,
+    rendered_again,
+    sealed_again,
+    swap_members,
+)
 
 from ensembudget.bundling.contents import read_bundle
 from ensembudget.bundling.differing import printed_alike, table_differences, value_differences
@@ -37,6 +45,7 @@ def test_a_changed_digit_is_told_with_its_file_row_and_column(copy):
 
 def test_a_change_whose_index_was_written_anew_is_told_by_what_is_computed(copy):
     change_digit(copy, "memory_split.csv", "cnll")
+    rendered_again(copy)
     sealed_again(copy)
     found = verify(copy)
     assert found.code() == 1
