@@ -281,7 +281,9 @@ def test_the_command_writes_and_prints_every_format(place, command):
     assert (place / "out" / "comparison.csv").read_text() == found.out
     rows = list(csv.DictReader(io.StringIO(found.out)))
     assert {row["cnll_verdict"] for row in rows} == {"worse"}
-    assert "differ in 4 of 4" in (place / "out" / "comparison.md").read_text()
+    written = (place / "out" / "comparison.md").read_text()
+    assert "differ in 4 of 4" in written
+    assert "A is 12 members of study pair on digits; B is 12 members of study pair on digits." in written
     written = {path.name for path in (place / "out").iterdir()}
     assert written == {f"comparison.{kind}" for kind in ("csv", "md", "tex", "html")}
     document = json.loads(command(*asked, "--format", "json").out)

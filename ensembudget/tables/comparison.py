@@ -5,6 +5,7 @@ from collections.abc import Callable
 from ..analysis.two_results import ComparedCell, Comparison, Pairing
 from ..records import Interval
 from ..scoring.differences import MEASURES
+from ..scoring.pools import Results
 from ._base import Column, Table, Value
 from ._setting import NAMES, setting_columns
 from .memory_split import signed
@@ -49,8 +50,8 @@ def _count(cells: int) -> str:
 
 
 def notes(comparison: Comparison) -> list[str]:
-    """What it comes to, what was left out, what is partial, and what the two sides differ in."""
-    found = [conclusion(comparison)]
+    """What it comes to, what A and B are, what is partial or left out, and what they differ in."""
+    found = [conclusion(comparison), f"A is {_who(comparison.a)}; B is {_who(comparison.b)}."]
     for name, results in (("A", comparison.a), ("B", comparison.b)):
         if results.partial:
             lacking = sum(pool.missing for pool in results.distinct)
@@ -68,6 +69,12 @@ def notes(comparison: Comparison) -> list[str]:
         each = [f"{one.name} ({one.a or 'none'} in A, {one.b or 'none'} in B)" for one in comparison.fields]
         found.append(f"They differ in {'; '.join(each)}.")
     return found
+
+
+def _who(results: Results) -> str:
+    pools = results.distinct
+    done = sum(len(pool.trained) for pool in pools)
+    return f"{done} members of study {results.plan.study.name} on {pools[0].planned.cell.dataset}"
 
 
 def _of_side(side: str, name: str) -> Callable[[ComparedCell], Interval]:
