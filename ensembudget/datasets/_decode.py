@@ -23,7 +23,7 @@ FAULTS = (
     Image.DecompressionBombError,
 )  # fmt: skip
 # Of Pillow's readers those of images alone: that of EPS runs a program on what it is given.
-FORMATS = ("PNG", "JPEG", "MPO", "BMP", "DIB", "WEBP", "GIF", "PPM", "TIFF")
+FORMATS = ("PNG", "JPEG", "BMP", "DIB", "WEBP", "GIF", "PPM", "TIFF")
 MODES = {"rgb": "RGB", "grey": "L"}
 
 

@@ -8,6 +8,7 @@ import os
 import pickle
 import pickletools
 import re
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -25,6 +26,8 @@ from ..scoring.check import check_logits
 
 MOST_PICKLED = 2**20  # bytes of a pickle that names a few tensors
 HEADER_LIMIT = 2**20  # bytes of a safetensors header with two tensors, with much to spare
+# What NumPy raises on a header that is no Python, besides ValueError; a zip with a password is a RuntimeError.
+HEADERS = (SyntaxError, tokenize.TokenError, RuntimeError)
 # How many bytes a byte unpacks to at most: https://zlib.net/zlib_tech.html says 1032 of deflate.
 MOST_PACKED = {zipfile.ZIP_STORED: 1, zipfile.ZIP_DEFLATED: 1040}
 # What torch.save writes of a dict of tensors. torch would also make a bytearray of any length, say.
@@ -155,7 +158,7 @@ def _npy(path: Path, file: IO[bytes], name: str) -> Tensors:
     try:
         _check_array(path, file, name, path.stat().st_size)
         return {name: _tensor(np.load(path, allow_pickle=False))}
-    except (ValueError, TypeError, EOFError) as error:
+    except (*HEADERS, ValueError, TypeError, EOFError) as error:
         _refuse(path, name, "an npy file of numbers", reason(error))
 
 
@@ -169,7 +172,7 @@ def _npz(path: Path, file: IO[bytes], name: str) -> Tensors:
                     _check_array(path, member, name, one.file_size)
         with np.load(path, allow_pickle=False) as arrays:
             return {key: _tensor(arrays[key]) for key in arrays.files}
-    except (ValueError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+    except (*HEADERS, ValueError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         _refuse(path, name, "an npz file of numbers", reason(error))
 
 
@@ -268,7 +271,7 @@ def _parquet(path: Path, file: IO[bytes], name: str) -> Tensors:
         if missing := sorted(needed - columns):
             _refuse(path, name, kind, f"it has no column {missing[0]}. Needed is {COLUMNS.format(name=name)}")
         table = pq.read_table(path, columns=sorted(needed))
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         _refuse(path, name, kind, reason(error))
     keys, lists = [table[column] for column in ("member", "sample", "label")], table[name]
     lengths = set(pc.list_value_length(lists).to_pylist()) if pa.types.is_nested(lists.type) else {None}
