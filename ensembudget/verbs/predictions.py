@@ -6,8 +6,6 @@ What a file says of its size is compared with the file and with the machine befo
 import math
 import os
 import pickle
-import pickletools
-import re
 import tokenize
 import zipfile
 import zlib
@@ -23,18 +21,11 @@ from torch import Tensor
 from ..errors import ScoreError, reason, told
 from ..files import open_regular
 from ..scoring.check import check_logits
+from .unpacking import check_packed, check_pickle
 
-MOST_PICKLED = 2**20  # bytes of a pickle that names a few tensors
 HEADER_LIMIT = 2**20  # bytes of a safetensors header with two tensors, with much to spare
-# What NumPy raises on a header that is no Python, besides ValueError; a zip with a password is a RuntimeError.
+# What NumPy raises on a header that is no Python; a zip with a password, too, is a RuntimeError.
 HEADERS = (SyntaxError, tokenize.TokenError, RuntimeError)
-# How many bytes a byte unpacks to at most: https://zlib.net/zlib_tech.html says 1032 of deflate.
-MOST_PACKED = {zipfile.ZIP_STORED: 1, zipfile.ZIP_DEFLATED: 1040}
-# What torch.save writes of a dict of tensors. torch would also make a bytearray of any length, say.
-PICKLED = re.compile(
-    r"collections OrderedDict|torch\._utils _rebuild_(tensor_v2|parameter)|torch\.serialization _get_layout"
-    r"|torch (\w+Storage|bfloat16|float16|float32|float64|int8|int16|int32|int64|uint8|bool|Size|device)"
-)
 SUM_OFF = 1e-3  # how far a sum of float32 probabilities may be from 1
 SUM_OFF_16 = 2e-2  # and of those of 16 bits
 NEEDED = "Needed are {name} (member, sample, class) and labels (sample,)"
@@ -166,7 +157,7 @@ def _npz(path: Path, file: IO[bytes], name: str) -> Tensors:
     try:
         with zipfile.ZipFile(file) as archive:
             for one in archive.infolist():
-                _check_packed(one)
+                check_packed(one)
                 _check_memory(path, name, one.file_size)
                 with archive.open(one) as member:
                     _check_array(path, member, name, one.file_size)
@@ -174,20 +165,6 @@ def _npz(path: Path, file: IO[bytes], name: str) -> Tensors:
             return {key: _tensor(arrays[key]) for key in arrays.files}
     except (*HEADERS, ValueError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         _refuse(path, name, "an npz file of numbers", reason(error))
-
-
-def _check_packed(one: zipfile.ZipInfo) -> None:
-    """Refuses a part of an archive that says it holds more than its bytes can unpack to.
-
-    Raises:
-        ValueError: It does.
-    """
-    if one.compress_type not in MOST_PACKED:
-        raise ValueError(f"{told(one.filename)} is packed by method {one.compress_type}, which is not read")
-    if one.file_size > MOST_PACKED[one.compress_type] * one.compress_size:
-        raise ValueError(
-            f"{told(one.filename)} says that {one.compress_size:,} bytes unpack to {one.file_size:,}"
-        )
 
 
 def _check_array(path: Path, file: IO[bytes], name: str, size: int) -> None:
@@ -215,7 +192,7 @@ def _pt(path: Path, file: IO[bytes], name: str) -> Tensors:
     if not zipfile.is_zipfile(file):
         _refuse(path, name, kind, "torch.save writes a zip archive, and it is none")
     try:
-        size = _check_pickle(file)
+        size = check_pickle(file)
     except (ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         _refuse(path, name, kind, reason(error))
     _check_memory(path, name, size)
@@ -232,27 +209,6 @@ def _pt(path: Path, file: IO[bytes], name: str) -> Tensors:
         if one.numel() * one.element_size() > size:
             _refuse(path, name, kind, f"{key} has shape {tuple(one.shape)}, more than the file holds")
     return {key: one.detach().contiguous() for key, one in tensors.items()}
-
-
-def _check_pickle(file: IO[bytes]) -> int:
-    """The unpacked size of an archive of torch whose pickle calls only what a dict of tensors needs.
-
-    Raises:
-        ValueError: It does, or is no such archive.
-    """
-    with zipfile.ZipFile(file) as archive:
-        parts = archive.infolist()
-        for one in parts:
-            _check_packed(one)
-        pickles = [one for one in parts if one.filename.endswith("/data.pkl")]
-        if len(pickles) != 1 or pickles[0].file_size > MOST_PICKLED:
-            raise ValueError("it has no pickle of tensors alone")
-        for code, argument, _ in pickletools.genops(archive.read(pickles[0])):
-            if code.name == "GLOBAL" and not PICKLED.fullmatch(str(argument)):
-                raise ValueError("it holds Python objects, and those are not run")
-            if code.name in ("STACK_GLOBAL", "INST", "OBJ", "NEWOBJ", "EXT1", "EXT2", "EXT4"):
-                raise ValueError("it holds Python objects, and those are not run")
-    return sum(one.file_size for one in parts)
 
 
 def _parquet(path: Path, file: IO[bytes], name: str) -> Tensors:
