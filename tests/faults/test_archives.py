@@ -23,11 +23,14 @@ from cards import WRITTEN, card_body, signed
 from fuzzing import outcome
 from PIL import Image
 
+from ensembudget.budgets._parse import parse_budget
 from ensembudget.cli.init import described
 from ensembudget.datasets._load import load
 from ensembudget.datasets._look import look
-from ensembudget.errors import visible
+from ensembudget.errors import ScoreError, visible
 from ensembudget.exporting.load import load as load_export
+from ensembudget.families._build import resolve_options
+from ensembudget.files import read_csv
 from ensembudget.store import Store
 from ensembudget.verbs.predictions import read_logits
 from helpers import command
@@ -115,7 +118,7 @@ def pictures(tmp: Path) -> Iterator[tuple[str, Case]]:
     yield "a BMP of 10^18 pixels", Case(of_folder(photos(tmp / "bmp", bmp, "zz.bmp")), "zz.bmp")
     yield "a GIF of 4 billion pixels", Case(of_folder(photos(tmp / "gif", gif, "zz.gif")), "zz.gif")
     yield "a PNG with 256 MB of text", Case(of_folder(photos(tmp / "text", png(8, 8, text))), "zz.png")
-    yield "PostScript called a PNG", Case(of_folder(photos(tmp / "eps", eps)), "cannot be decoded")
+    yield "PostScript called a PNG", Case(of_folder(photos(tmp / "eps", eps)), "cannot identify")
 
 
 def folders(tmp: Path) -> Iterator[tuple[str, Case]]:
@@ -217,6 +220,18 @@ def predictions(tmp: Path) -> Iterator[tuple[str, Case]]:
         yield f"logits in {name}", Case(lambda path=tmp / name: read_logits(path), said)
 
 
+def words(tmp: Path) -> Iterator[tuple[str, Case]]:
+    """Text of which a little takes much memory or time."""
+    (tmp / "wide.csv").write_bytes(b"," * 2**23 + b"\n" + b"," * 2**23)
+    columns, digits = "8,388,609 columns, and at most 10,000", "1" * 200_000 + "x"
+    yield "a CSV of 8 million columns", Case(lambda: read_csv(str(tmp / "wide.csv"), "points"), columns)
+    yield "a budget of 200,000 digits", Case(lambda: parse_budget(digits), "is not a number with a unit")
+    yield (
+        "a network of a million layers",
+        Case(lambda: resolve_options("wide_resnet", {"depth": 6_000_004}), "2,002"),
+    )
+
+
 def exports(tmp: Path) -> Iterator[tuple[str, Case]]:
     """Exported folders whose files are elsewhere, endless, or programs."""
     for name in ("large", "pipe", "hole", "outside", "program"):
@@ -240,7 +255,7 @@ def exports(tmp: Path) -> Iterator[tuple[str, Case]]:
         yield f"an export: {name}", Case(lambda folder=tmp / name: load_export(folder), words)
 
 
-KINDS = (pictures, folders, tables, predictions, exports)
+KINDS = (pictures, folders, tables, predictions, words, exports)
 
 
 def test_nothing_hostile_runs_leaves_its_folder_or_fills_memory(tmp_path, attacked):
@@ -259,6 +274,22 @@ def test_nothing_hostile_runs_leaves_its_folder_or_fills_memory(tmp_path, attack
         assert not (folder / "ran").exists(), kind.__name__
     assert count >= 30
     attacked("P10", "hostile images, folders, Parquet, logits and exports", count)
+
+
+def test_rows_that_a_few_bytes_stand_for_are_counted_before_they_are_decoded(tmp_path, monkeypatch):
+    """On a machine of 1 MB: the file has a hundredth of that, and its rows have three times as much."""
+    count = 100_000
+    columns = {
+        "member": np.zeros(count, int),
+        "sample": np.arange(count) // count,
+        "label": np.zeros(count, int),
+    }
+    lists = pa.ListArray.from_arrays(np.arange(0, count + 1, dtype=np.int32), np.zeros(count, np.float32))
+    pq.write_table(pa.table({**columns, "logits": lists}), tmp_path / "pool.parquet")
+    assert (tmp_path / "pool.parquet").stat().st_size < 2**20 / 50
+    monkeypatch.setattr("os.sysconf", lambda name: 2**10)
+    with pytest.raises(ScoreError, match=r"needs 0\.0 GB, and this machine has 0\.0 GB"):
+        read_logits(tmp_path / "pool.parquet")
 
 
 def hostile_cifar(folder: Path, ran: Path) -> None:
