@@ -8,7 +8,7 @@ import stat
 import uuid
 import warnings
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal
 
 from .errors import InputError, reason, told
 
@@ -75,7 +75,7 @@ def sync(path: Path) -> None:
         os.close(handle)
 
 
-def open_regular(path: str | Path) -> IO[bytes]:
+def open_regular(path: str | Path) -> io.BufferedReader:
     """A file that is one, opened for reading; a device or pipe, which may never end, is not waited for.
 
     Raises:

@@ -14,6 +14,7 @@ _NUMBER = r"(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9_]*)\.?[0-9]+(?:[eE][+-]?[0-9]{1,4})
 
 _WRITTEN = re.compile(rf"\s*({_NUMBER})\s*([a-zA-Z]*)\s*")
 
+LONGEST = 100  # characters: the time of matching grows with their square
 LARGEST = 10**18  # of any unit: more than any machine has
 
 
@@ -31,7 +32,8 @@ def parse_budget(text: str | int, kind: str | None = None) -> tuple[int, str]:
         >>> parse_budget("36.8M"), parse_budget("40MB"), parse_budget("5.2GFLOP")
         ((36800000, 'parameters'), (40000000, 'bytes'), (5200000000, 'flops'))
     """
-    match = _WRITTEN.fullmatch(str(text))
+    written = str(text)
+    match = _WRITTEN.fullmatch(written) if len(written) <= LONGEST else None
     if not match:
         raise PlanError(
             f"budget {told(text)} is not a number with a unit. Write it like 36.8M, 250k, 40MB or 5.2GFLOP."

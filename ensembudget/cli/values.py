@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from ..store import Store
 
 
+MOST_IMAGES = 10**15  # floating-point numbers still count them one by one
+MOST_TIME = 10**9  # of any unit
 _LENGTHS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _UNITS = {"": 1, "k": 10**3, "m": 10**6}
 
@@ -38,9 +40,9 @@ def _whole_number(text: str, flag: str) -> int:
     try:
         number = float(text)
     except ValueError:
-        raise ArgumentError(f"{flag} {text!r} is not a whole number. Write it like 1,2,4,8.") from None
+        raise ArgumentError(f"{flag} {told(text)} is not a whole number. Write it like 1,2,4,8.") from None
     if not np.isfinite(number) or number != int(number) or number < 1:
-        raise ArgumentError(f"{flag} {text!r} must be a whole number of at least 1.")
+        raise ArgumentError(f"{flag} {told(text)} must be a whole number of at least 1.")
     return int(number)
 
 
@@ -52,8 +54,10 @@ def image_count(text: str, flag: str) -> int:
     """
     match = re.fullmatch(r"([0-9][0-9,_]*(?:\.[0-9]+)?)([kKM]?)", text.strip())
     number = float(re.sub("[,_]", "", match[1])) * _UNITS[match[2].lower()] if match else 0.0
-    if number < 1 or number != int(number):
-        raise ArgumentError(f"{flag} {text!r} is no number of training images. Write it like 8000 or 50k.")
+    if not 1 <= number <= MOST_IMAGES or number != int(number):
+        raise ArgumentError(
+            f"{flag} {told(text)} is no number of training images. Write it like 8000 or 50k."
+        )
     return int(number)
 
 
@@ -64,8 +68,8 @@ def seconds_of(text: str, flag: str) -> float:
     (90.0, 600.0, 5400.0)
     """
     match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*(s|min|h|d)", text.strip())
-    if not match or not float(match[1]):
-        raise ArgumentError(f"{flag} {text!r} is no length of time. Write it like 90s, 10min or 2h.")
+    if not match or not 0 < float(match[1]) <= MOST_TIME:
+        raise ArgumentError(f"{flag} {told(text)} is no length of time. Write it like 90s, 10min or 2h.")
     return float(match[1]) * _LENGTHS[match[2]]
 
 

@@ -22,6 +22,8 @@ FAULTS = (
     OSError, ValueError, SyntaxError, EOFError, IndexError, OverflowError, struct.error,
     Image.DecompressionBombError,
 )  # fmt: skip
+# Of Pillow's readers those of images alone: that of EPS runs a program on what it is given.
+FORMATS = ("PNG", "JPEG", "BMP", "DIB", "WEBP", "GIF", "PPM", "TIFF")
 MODES = {"rgb": "RGB", "grey": "L"}
 
 
@@ -100,7 +102,7 @@ def _opened(content: bytes, name: str) -> Iterator[Image.Image]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of doubtful metadata: pixels are whole, or it raises
-            with Image.open(io.BytesIO(content)) as image:
+            with Image.open(io.BytesIO(content), formats=FORMATS) as image:
                 yield image
     except FAULTS as error:
         raise CorruptImageError(f"{name} cannot be decoded ({len(content)} bytes): {error}.") from None

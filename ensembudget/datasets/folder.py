@@ -23,12 +23,12 @@ TEST_SHARE = 5  # one image in five is tested on, where there is no test folder
 
 def files(place: str) -> list[Path]:
     found = [path for root in _roots(place) for folder in _folders(root) for path in _images(folder)]
-    _refuse_links(place, found)
+    _check(place, found)
     return found
 
 
-def _refuse_links(place: str, found: list[Path]) -> None:
-    """Refuses what is reached by a link out of the dataset's folder."""
+def _check(place: str, found: list[Path]) -> None:
+    """Refuses what is reached by a link out of the dataset's folder, and what is too long for an image."""
     whole = folder_of("folder", place)
     folders = {above for path in found for above in path.parents if whole in above.parents}
     for path in sorted(folders) + found:
@@ -36,6 +36,11 @@ def _refuse_links(place: str, found: list[Path]) -> None:
             raise DatasetError(
                 f"dataset 'folder:{place}': {told(str(path))} is a link to a place outside of that folder,"
                 " and is not followed. Copy what it leads to, or name a folder that holds both."
+            )
+        if path.exists() and not path.is_dir() and (size := path.stat().st_size) > MOST_BYTES:
+            raise DatasetError(
+                f"dataset 'folder:{place}': {told(str(path))} has {size:,} bytes, and at most {MOST_BYTES:,}"
+                " of an image are read."
             )
 
 

@@ -61,7 +61,7 @@ def _pictures(path: Path) -> list[Picture]:
     try:
         with open_regular(path) as file:
             column, labels = _columns(pq.ParquetFile(file), path)
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         raise DatasetError(f"{str(path)!r} is not a readable Parquet file: {reason(error)}.") from None
     if column.null_count or labels.null_count or not pa.types.is_integer(labels.type):
         raise DatasetError(f"{str(path)!r} has rows without an image or without an integer label.")

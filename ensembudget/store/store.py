@@ -68,6 +68,7 @@ class Store(DocumentStore):
         path = self._member(key) / members.DESCRIPTION
         with self._reading(path.parent, f"member {key}"):
             return path.read_bytes()
+
     def briefs(self, runs: Iterable[Run]) -> Iterator[Brief]:
         """How members ended that are there, in the order of the runs; those that are not are left out.
 

@@ -89,7 +89,7 @@ def parse(text: str, name: str, checked: bool = True) -> Study:
         return study
     from ..planning.check import study_faults  # builds networks: whoever lists studies does not need torch
 
-    if unknown := [*_too_large(document), *study_faults(study)]:
+    if unknown := [*_too_large(document)] or study_faults(study):
         raise StudyError(_message(name, unknown))
     return study
 
@@ -115,6 +115,8 @@ def _faults_of_the_rest(document: dict[str, Any], error: ValidationError) -> Seq
     wrong = {str(fault["loc"][0]) for fault in error.errors()}
     if "family" in wrong:
         wrong.add("options")  # they cannot be checked without the family
+    if large := [*_too_large(document)]:
+        return large
     sound = {k: v for k, v in document.items() if k in Study.model_fields and k not in wrong}
     stand_ins = {"name": "x", "description": "", "family": "vgg", "dataset": "digits", "budgets": [],
                  "members": [1]}  # fmt: skip

@@ -6,8 +6,7 @@ What a file says of its size is compared with the file and with the machine befo
 import math
 import os
 import pickle
-import pickletools
-import re
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -23,16 +22,11 @@ from ..errors import ScoreError, reason, told
 from ..files import open_regular
 from ..scoring.check import check_logits
 from ..scoring.copies import copies
+from .unpacking import check_packed, check_pickle
 
-MOST_PICKLED = 2**20  # bytes of a pickle that names a few tensors
 HEADER_LIMIT = 2**20  # bytes of a safetensors header with two tensors, with much to spare
-# How many bytes a byte unpacks to at most: https://zlib.net/zlib_tech.html says 1032 of deflate.
-MOST_PACKED = {zipfile.ZIP_STORED: 1, zipfile.ZIP_DEFLATED: 1040}
-# What torch.save writes of a dict of tensors. torch would also make a bytearray of any length, say.
-PICKLED = re.compile(
-    r"collections OrderedDict|torch\._utils _rebuild_(tensor_v2|parameter)|torch\.serialization _get_layout"
-    r"|torch (\w+Storage|bfloat16|float16|float32|float64|int8|int16|int32|int64|uint8|bool|Size|device)"
-)
+# What NumPy raises on a header that is no Python; a zip with a password, too, is a RuntimeError.
+HEADERS = (SyntaxError, tokenize.TokenError, RuntimeError)
 SUM_OFF = 1e-3  # how far a sum of float32 probabilities may be from 1
 SUM_OFF_16 = 2e-2  # and of those of 16 bits
 NEEDED = "Needed are {name} (member, sample, class) and labels (sample,)"
@@ -163,7 +157,7 @@ def _npy(path: Path, file: IO[bytes], name: str) -> Tensors:
     try:
         _check_array(path, file, name, path.stat().st_size)
         return {name: _tensor(np.load(path, allow_pickle=False))}
-    except (ValueError, TypeError, EOFError) as error:
+    except (*HEADERS, ValueError, TypeError, EOFError) as error:
         _refuse(path, name, "an npy file of numbers", reason(error))
 
 
@@ -171,28 +165,14 @@ def _npz(path: Path, file: IO[bytes], name: str) -> Tensors:
     try:
         with zipfile.ZipFile(file) as archive:
             for one in archive.infolist():
-                _check_packed(one)
+                check_packed(one)
                 _check_memory(path, name, one.file_size)
                 with archive.open(one) as member:
                     _check_array(path, member, name, one.file_size)
         with np.load(path, allow_pickle=False) as arrays:
             return {key: _tensor(arrays[key]) for key in arrays.files}
-    except (ValueError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+    except (*HEADERS, ValueError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         _refuse(path, name, "an npz file of numbers", reason(error))
-
-
-def _check_packed(one: zipfile.ZipInfo) -> None:
-    """Refuses a part of an archive that says it holds more than its bytes can unpack to.
-
-    Raises:
-        ValueError: It does.
-    """
-    if one.compress_type not in MOST_PACKED:
-        raise ValueError(f"{told(one.filename)} is packed by method {one.compress_type}, which is not read")
-    if one.file_size > MOST_PACKED[one.compress_type] * one.compress_size:
-        raise ValueError(
-            f"{told(one.filename)} says that {one.compress_size:,} bytes unpack to {one.file_size:,}"
-        )
 
 
 def _check_array(path: Path, file: IO[bytes], name: str, size: int) -> None:
@@ -220,7 +200,7 @@ def _pt(path: Path, file: IO[bytes], name: str) -> Tensors:
     if not zipfile.is_zipfile(file):
         _refuse(path, name, kind, "torch.save writes a zip archive, and it is none")
     try:
-        size = _check_pickle(file)
+        size = check_pickle(file)
     except (ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         _refuse(path, name, kind, reason(error))
     _check_memory(path, name, size)
@@ -239,27 +219,6 @@ def _pt(path: Path, file: IO[bytes], name: str) -> Tensors:
     return {key: one.detach().contiguous() for key, one in tensors.items()}
 
 
-def _check_pickle(file: IO[bytes]) -> int:
-    """The unpacked size of an archive of torch whose pickle calls only what a dict of tensors needs.
-
-    Raises:
-        ValueError: It does, or is no such archive.
-    """
-    with zipfile.ZipFile(file) as archive:
-        parts = archive.infolist()
-        for one in parts:
-            _check_packed(one)
-        pickles = [one for one in parts if one.filename.endswith("/data.pkl")]
-        if len(pickles) != 1 or pickles[0].file_size > MOST_PICKLED:
-            raise ValueError("it has no pickle of tensors alone")
-        for code, argument, _ in pickletools.genops(archive.read(pickles[0])):
-            if code.name == "GLOBAL" and not PICKLED.fullmatch(str(argument)):
-                raise ValueError("it holds Python objects, and those are not run")
-            if code.name in ("STACK_GLOBAL", "INST", "OBJ", "NEWOBJ", "EXT1", "EXT2", "EXT4"):
-                raise ValueError("it holds Python objects, and those are not run")
-    return sum(one.file_size for one in parts)
-
-
 def _parquet(path: Path, file: IO[bytes], name: str) -> Tensors:
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -276,7 +235,7 @@ def _parquet(path: Path, file: IO[bytes], name: str) -> Tensors:
         if missing := sorted(needed - columns):
             _refuse(path, name, kind, f"it has no column {missing[0]}. Needed is {COLUMNS.format(name=name)}")
         table = pq.read_table(path, columns=sorted(needed))
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         _refuse(path, name, kind, reason(error))
     keys, lists = [table[column] for column in ("member", "sample", "label")], table[name]
     lengths = set(pc.list_value_length(lists).to_pylist()) if pa.types.is_nested(lists.type) else {None}
