@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ from filelock import SoftFileLease
 from numpy.typing import NDArray
 
 from ..errors import StoreError, reason
-from ..files import write_whole
+from ..files import make_folder, settle, write_whole
 from ..records import Environment, Run
 from . import artefacts, members, publishing
 from .artefacts import Artefact, wanted
@@ -118,12 +118,13 @@ class Store(DocumentStore):
             Whether this one was published; False where the member was already there.
 
         Raises:
-            StoreError: The disk is full or cannot be written; nothing was published.
+            StoreError: The disk is full or cannot be written; nothing was published, or it may not survive
+                a power cut.
         """
         key, files = trained.run.key, members.files_of(trained, labels, environment)
         with self._writing():
             published = publishing.publish_folder(self._paths, self._paths.member(key), files)
-            self._paths.failure(key).unlink(missing_ok=True)
+            publishing.forget_failure(self._paths, key)
         return published
 
     def publish_weights(self, trained: "Trained", environment: Environment) -> bool:
@@ -148,7 +149,7 @@ class Store(DocumentStore):
         files = artefacts.later_files(trained, environment, logits)
         with self._writing():
             published = publishing.publish_folder(self._paths, self._paths.weights(key), files)
-            self._paths.failure(key).unlink(missing_ok=True)
+            publishing.forget_failure(self._paths, key)
         return published
 
     # Work that goes on.
@@ -166,7 +167,7 @@ class Store(DocumentStore):
         """Waits until nobody else trains this member; it saves work, and nothing depends on it."""
         path = self._paths.claim(key)
         with self._writing():
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
         with SoftFileLease(path, lease_duration=LEASE_SECONDS, heartbeat_interval=1.0, timeout=-1):
             yield
 
@@ -174,6 +175,18 @@ class Store(DocumentStore):
         """Takes over what another store has and this one lacks, and says what became of each thing."""
         with self._writing():
             return merge(self._paths, other._paths)
+
+    def settle(self, keys: Iterable[str]) -> None:
+        """Waits until the disk has the names of members, whoever published them, where they are here.
+
+        A process that was killed may have published one and not waited for that: called before members are
+        reported as done.
+
+        Raises:
+            StoreError: The disk refuses.
+        """
+        with self._explained():
+            settle(place(key).parent for key in keys for place in (self._paths.member, self._paths.weights))
 
     def sweep(self) -> None:
         """Removes what killed runs left behind; safe beside runs that go on."""
