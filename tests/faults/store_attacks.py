@@ -205,7 +205,7 @@ def kill(name: str, points: list[tuple[int, float | None]]) -> list[str]:
 
 REFUSALS = ("ENOSPC", "EIO", "EDQUOT", "EINTR", "short")
 GROWS = ("create", "write", "mkdir", "rename", "replace", "fsync")
-LIMITED = ("the first publish", "a publish with a history", "two rounds of a search")
+LIMITED = ("the first publish", "weights published later", "two rounds of a search")
 
 
 def refusing(at: int, how: str, damaged: list[str]) -> Hook:

@@ -41,9 +41,9 @@ def test_a_limit_on_the_size_of_files_is_told_and_loses_nothing(attacked):
 
 @mounted
 def test_a_disk_that_is_too_small_is_told_and_loses_nothing(attacked):
-    found = clean("store_attacks", "small_disks", *NAMESPACE, pages=list(range(16)))
+    found = clean("store_attacks", "small_disks", *NAMESPACE, pages=list(range(1, 17)))
     assert found["wrong"] == []
-    attacked("P6", "tmpfs with 0 to 15 free pages", found["cases"])
+    attacked("P6", "tmpfs with 1 to 16 free pages", found["cases"])
 
 
 RUNS = """
