@@ -8,6 +8,7 @@
     plans/<key>.json                  what a study came to, so that a report needs no dataset
     searches/<key>.json               the rounds of a search
     choices/<key>.json                what tuning chose, and how everything that was tried did
+    probes/<key>.json                 what a probe found
     failures/<key>.json               the last exception of a run that raised one; a success removes it
     claims/<key>.lock                 who trains what now: saves work, decides nothing
     quarantine/<key>-<n>/             what did not match its digests; never used, never overwritten
