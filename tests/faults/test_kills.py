@@ -1,8 +1,10 @@
 """Attack A: a process that works on a store is killed at every call that it makes of the disk."""
 
+import pytest
 from traced_disk import clean
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_anywhere_loses_nothing_and_leaves_nothing_in_part(attacked):
     """Before every call, within every write and after the last; then a sweep, and the same is done again."""
     found = clean("store_attacks", "kills")
