@@ -1,5 +1,9 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and the few system calls that change what is on a disk.
 
+The store changes nothing by other means, so that tests can fail each call (tests/faults).
+"""
+
+import contextlib
 import errno
 import io
 import os
@@ -7,13 +11,18 @@ import re
 import stat
 import uuid
 import warnings
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from .errors import InputError, reason, told
 
 if TYPE_CHECKING:
     import pandas as pd
+
+T = TypeVar("T")
+
+PIECE = 2**20  # bytes of a file that are copied at one time
 
 
 MOST_TEXT = 2**26  # bytes of a file that people write: a study, a table, a description
@@ -29,10 +38,12 @@ def write_whole(path: Path, content: str | bytes, *, durable: bool = False) -> N
     Args:
         path: The file. What is there is replaced.
         content: Text, written as UTF-8, or bytes.
-        durable: Whether the file must survive a power cut: it and its folder are synced.
+        durable: Whether the file must survive a power cut: it, its folder, and the folder's own name are
+            synced.
 
     Raises:
-        OSError: The disk refuses. What was there before is still there.
+        OSError: The disk refuses. What was there before is still there, or the new file, which may then
+            not survive a power cut.
 
     Example:
         >>> import tempfile
@@ -41,37 +52,159 @@ def write_whole(path: Path, content: str | bytes, *, durable: bool = False) -> N
         >>> (folder / "new" / "notes.txt").read_text()
         'hello'
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent, durable=durable)
     staged = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
         write_new(staged, content, durable=durable)
-        staged.replace(path)
-        if durable:
-            sync(path.parent)
-    finally:
-        staged.unlink(missing_ok=True)
+        _again(os.replace, staged, path)
+    except BaseException:
+        with contextlib.suppress(OSError):  # why it was not written says more
+            remove(staged)
+        raise
+    if durable:
+        sync(path.parent)
 
 
 def write_new(path: Path, content: str | bytes, *, durable: bool = False) -> None:
     """Writes a file that must not exist yet.
 
+    Args:
+        path: The file.
+        content: Text, written as UTF-8, or bytes.
+        durable: Whether its content must survive a power cut; its name does when its folder is synced.
+
     Raises:
         OSError: It exists, or the disk refuses; a part of it may then be there.
     """
-    with path.open("xb", buffering=0) as file:
-        view = memoryview(content.encode() if isinstance(content, str) else content)
-        while view:  # an unbuffered write may be short
-            view = view[file.write(view) or 0 :]
-        if durable:
-            os.fsync(file.fileno())
+    with _new(path, durable) as handle:
+        _write(handle, content.encode() if isinstance(content, str) else content)
+
+
+def copy_new(source: Path, path: Path, *, durable: bool = False) -> None:
+    """Copies a file's content, a piece at a time, to one that must not exist yet.
+
+    Args:
+        source: What is copied.
+        path: Where it goes.
+        durable: As for `write_new`.
+
+    Raises:
+        OSError: As `write_new`; or the source cannot be read.
+    """
+    with source.open("rb") as file, _new(path, durable) as handle:
+        while piece := file.read(PIECE):
+            _write(handle, piece)
+
+
+def make_folder(folder: Path, *, durable: bool = False) -> None:
+    """Makes a folder and those above it, where they are missing.
+
+    Args:
+        folder: It may be there.
+        durable: Whether it must survive a power cut: each folder's name is synced before anything is made
+            in it. So only the lowest that is there may have come from a process that was killed before
+            it synced, and that name is synced again.
+
+    Raises:
+        OSError: The disk refuses, or a file is in the way.
+    """
+    if not folder.is_dir():
+        make_folder(folder.parent, durable=durable)
+        try:
+            _again(os.mkdir, folder)
+        except FileExistsError:  # another made it
+            if not folder.is_dir():
+                raise
+    if durable and os.access(folder.parent, os.W_OK):  # else nobody here made it
+        sync(folder.parent)
+
+
+def move_new(source: Path, folder: Path) -> bool:
+    """Moves a folder to a place where none is yet.
+
+    Returns:
+        Whether it was moved: False where a folder is there that is not empty.
+
+    Raises:
+        OSError: The disk refuses.
+    """
+    try:
+        _again(os.rename, source, folder)
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            return False
+        raise
+    return True
+
+
+def remove(path: Path) -> None:
+    """Removes a file, where it is there.
+
+    Raises:
+        OSError: The disk refuses.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        _again(os.unlink, path)
+
+
+def remove_tree(path: Path) -> None:
+    """Removes a file, or a folder and all below it; what the disk refuses to remove stays.
+
+    A link is removed and not followed.
+    """
+    with contextlib.suppress(OSError):
+        if path.is_dir() and not path.is_symlink():
+            for inside in list(path.iterdir()):
+                remove_tree(inside)
+            _again(os.rmdir, path)
+        else:
+            remove(path)
 
 
 def sync(path: Path) -> None:
     """Waits until the disk has a file's content, or the names in a folder."""
-    handle = os.open(path, os.O_RDONLY)
+    handle = _again(os.open, path, os.O_RDONLY)
     try:
-        os.fsync(handle)
+        _again(os.fsync, handle)
     finally:
+        _close(handle)
+
+
+def settle(folders: Iterable[Path]) -> None:
+    """Waits until the disk has the names in folders, and those of the folders, where they are there.
+
+    Whoever made them may have been killed before it waited: see `make_folder`.
+
+    Raises:
+        OSError: The disk refuses.
+    """
+    here = {folder for folder in folders if folder.is_dir()}
+    for folder in sorted(here | {folder.parent for folder in here}):
+        sync(folder)
+
+
+@contextlib.contextmanager
+def _new(path: Path, durable: bool) -> Iterator[int]:
+    handle = _again(os.open, path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+    try:
+        yield handle
+        if durable:
+            _again(os.fsync, handle)
+    finally:
+        _close(handle)
+
+
+def _write(handle: int, content: bytes) -> None:
+    view = memoryview(content)
+    while view:  # a write may be short
+        written = _again(os.write, handle, view)
+        if not written:
+            raise OSError(errno.EIO, "the disk takes no byte")
+        view = view[written:]
+
+
+def _close(handle: int) -> None:
+    with contextlib.suppress(InterruptedError):  # it is closed all the same: close(2) of Linux
         os.close(handle)
 
 
@@ -112,6 +245,15 @@ def read_regular(path: str | Path, most: int = MOST_TEXT) -> bytes:
         if max(size, len(content)) > most:
             raise OSError(errno.EFBIG, f"it has {size:,} bytes, and at most {most:,} are read", str(path))
         return content
+
+
+def _again(call: Callable[..., T], *given: Any) -> T:
+    """What a system call gives, made again where a signal interrupts it: Python does so for some only."""
+    while True:
+        try:
+            return call(*given)
+        except InterruptedError:
+            continue
 
 
 def read_csv(path: str, what: str, index_col: Literal[False] | None = None) -> "pd.DataFrame":

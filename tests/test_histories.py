@@ -24,7 +24,7 @@ from ensembudget.cli.values import read_costs
 from ensembudget.errors import StoreError
 from ensembudget.executors._base import Outcome
 from ensembudget.records import Plan
-from ensembudget.store import Store
+from ensembudget.store import Store, publishing
 from ensembudget.tables import memory_split
 from ensembudget.training.history import Log, Recorder
 from ensembudget.training.loop import train
@@ -524,16 +524,16 @@ def test_an_interruption_leaves_no_staging_and_the_same_command_resumes(whole, t
 @pytest.mark.parametrize("name", HISTORIES)
 def test_a_disk_that_fills_while_a_history_is_published_leaves_no_member(name, whole, tmp_path, monkeypatch):
     plan, store = whole[0], Store(tmp_path / "store")
-    really = shutil.copyfile
+    really = publishing.copy_new
 
-    def limited(source, target, *arguments, **options):
-        if Path(target).name == name:
-            Path(target).write_bytes(Path(source).read_bytes()[:100])
+    def limited(source, target, **options):
+        if target.name == name:
+            target.write_bytes(source.read_bytes()[:100])
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return really(source, target, *arguments, **options)
+        really(source, target, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(shutil, "copyfile", limited)
+        patch.setattr(publishing, "copy_new", limited)
         outcomes = run(plan, store, executor="serial")
     assert {one.status for one in outcomes} == {"failed"}
     for one in outcomes:
@@ -550,21 +550,21 @@ def test_every_file_of_a_member_is_synced_before_it_can_be_seen(whole, tmp_path,
     """Else a power cut leaves a published member with an empty history."""
     plan, store = whole[0], Store(tmp_path / "store")
     synced, published = set(), []
-    fsync, rename = os.fsync, Path.rename
+    fsync, rename = os.fsync, os.rename
 
     def noted(handle):
         synced.add(os.fstat(handle).st_ino)
         return fsync(handle)
 
-    def looked_at(self, target):
-        inodes = {path.name: path.stat().st_ino for path in self.iterdir()} if self.is_dir() else {}
+    def looked_at(source, target):
+        inodes = {path.name: path.stat().st_ino for path in source.iterdir()}
         assert set(inodes.values()) <= synced, inodes
-        assert self.stat().st_ino in synced
+        assert source.stat().st_ino in synced
         published.append(set(inodes))
-        return rename(self, target)
+        return rename(source, target)
 
     monkeypatch.setattr(os, "fsync", noted)
-    monkeypatch.setattr(Path, "rename", looked_at)
+    monkeypatch.setattr(os, "rename", looked_at)
     run(plan, store, executor="serial")
     assert len(published) == 4
     assert all(set(HISTORIES) <= names for names in published)

@@ -8,6 +8,7 @@
     plans/<key>.json                  what a study came to, so that a report needs no dataset
     searches/<key>.json               the rounds of a search
     choices/<key>.json                what tuning chose, and how everything that was tried did
+    probes/<key>.json                 what a probe found
     checkpoints/<pack>-<epochs>/      checkpoint.json and tensors.safetensors of members in training
     failures/<key>.json               the last exception of a run that raised one, or the end of the log of
                                       a worker that died; a success removes it

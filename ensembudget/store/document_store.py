@@ -10,6 +10,7 @@ from ..files import write_whole
 from ..records import Choice, Contest, Plan, Probed, ProbeSubject, Search, Study
 from .kept import choices, plans, probes, search_subject, searches
 from .paths import FORMAT, Paths, check_header
+from .publishing import forget_failure
 
 
 class DocumentStore:
@@ -79,7 +80,7 @@ class DocumentStore:
         """
         with self._writing():
             probes(self.root).save(probed)
-            self._paths.failure(probed.subject.key).unlink(missing_ok=True)
+            forget_failure(self._paths, probed.subject.key)
 
     def saved_probe(self, subject: ProbeSubject) -> Probed | None:
         """What exactly this probe found, or None.

@@ -1,13 +1,12 @@
 """What a store no longer needs, and its removal. Members and what is known of studies are never among it."""
 
-import contextlib
-import shutil
 from pathlib import Path
 from typing import NamedTuple
 
+from ..files import remove_tree
 from .checkpoints import outlived
 from .inventory import space_of
-from .paths import Paths
+from .paths import FAILURES, Paths
 from .sweeping import abandoned
 
 
@@ -31,7 +30,7 @@ def garbage(root: Path) -> list[Garbage]:
     found = [(path, "left behind by a run that was killed") for path in abandoned(paths)]
     found += [(path, "a checkpoint of members that are there now") for path in outlived(paths)]
     found += [(path, "damaged, and set aside") for path in _inside(root, "quarantine/*")]
-    for path in _inside(root, "failures/*"):
+    for path in _inside(root, f"{FAILURES}/*"):
         if _is_there(paths, path.stem):
             found.append((path, "a failure of a member that is there now"))
     for path in _inside(root, "artefacts/weights/??/*"):
@@ -43,11 +42,7 @@ def garbage(root: Path) -> list[Garbage]:
 def remove(some: list[Garbage]) -> list[Path]:
     """Removes garbage; returns what could not be removed."""
     for one in some:
-        if one.path.is_dir():
-            shutil.rmtree(one.path, ignore_errors=True)
-        else:
-            with contextlib.suppress(OSError):
-                one.path.unlink()
+        remove_tree(one.path)
     return [one.path for one in some if one.path.exists()]
 
 

@@ -7,17 +7,13 @@ from typing import NamedTuple
 from ..records import Cell
 from .documents import DamageError, UnknownError
 from .members import WEIGHTS, described
-from .paths import Paths
+from .paths import DOCUMENTS, Paths
 
 KINDS = {
     "members": "members",
     "later weights": "artefacts",
-    "plans": "plans",
-    "searches": "searches",
-    "choices": "choices",
-    "probes": "probes",
+    **{name: name for name in DOCUMENTS},
     "checkpoints": "checkpoints",
-    "failures": "failures",
     "quarantine": "quarantine",
     "staging": "tmp",
     "claims": "claims",

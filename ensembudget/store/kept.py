@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 import rfc8785
 
 from ..errors import StoreError, reason
-from ..files import read_regular, write_whole
+from ..files import read_regular, settle, write_whole
 from ..records import Choice, Contest, Plan, Probed, ProbeSubject, Record, Search, Study
 from .documents import (
     DamageError,
@@ -23,6 +23,7 @@ from .documents import (
     sha256,
     unseal,
 )
+from .paths import CHOICES, PLANS, PROBES, SEARCHES
 
 Kept = TypeVar("Kept", bound=Record)
 Subject = TypeVar("Subject", bound=Record)
@@ -95,6 +96,7 @@ class Shelf(Generic[Kept, Subject]):
         subject = self.subject(kept)
         with contextlib.suppress(StoreError):  # said below, where it stands in the way
             if self.find(subject) == kept:
+                settle([self.folder])
                 return
         for path in self._own(subject):
             try:
@@ -154,7 +156,7 @@ class Shelf(Generic[Kept, Subject]):
 
 def plans(root: Path) -> Shelf[Plan, Study]:
     return Shelf(
-        root / "plans",
+        root / PLANS,
         "plan",
         Plan,
         lambda plan: plan.study.unplaced,
@@ -165,7 +167,7 @@ def plans(root: Path) -> Shelf[Plan, Study]:
 
 def searches(root: Path) -> Shelf[Search, Search]:
     return Shelf(
-        root / "searches",
+        root / SEARCHES,
         "search",
         Search,
         search_subject,
@@ -176,7 +178,7 @@ def searches(root: Path) -> Shelf[Search, Search]:
 
 def choices(root: Path) -> Shelf[Choice, Contest]:
     return Shelf(
-        root / "choices",
+        root / CHOICES,
         "choice",
         Choice,
         lambda choice: choice.contest,
@@ -187,7 +189,7 @@ def choices(root: Path) -> Shelf[Choice, Contest]:
 
 def probes(root: Path) -> Shelf[Probed, ProbeSubject]:
     return Shelf(
-        root / "probes",
+        root / PROBES,
         "probe",
         Probed,
         lambda probed: probed.subject,

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..errors import StoreError, reason
+from ..files import settle
 from . import artefacts, members, publishing
 from .documents import DamageError, UnknownError
 from .inventory import member_folders
 from .kept import Shelf, choices, plans, probes, searches
-from .paths import Paths
+from .paths import DOCUMENTS, Paths
 
 NEW, SAME, CONFLICT, UNREADABLE = "new", "same", "conflict", "unreadable"
 
@@ -39,7 +40,11 @@ def merge(ours: Paths, theirs: Paths) -> list[Merged]:
     Raises:
         OSError: This store cannot be written; what was taken over until then stays.
     """
-    return [*_members(ours, theirs), *_documents(ours, theirs)]
+    found = [*_members(ours, theirs), *_documents(ours, theirs)]
+    keys = [folder.name for folder in member_folders(theirs)]
+    places = [place(key).parent for key in keys for place in (ours.member, ours.weights)]
+    settle([*places, *(ours.root / name for name in DOCUMENTS)])  # what was here already, too
+    return found
 
 
 def _members(ours: Paths, theirs: Paths) -> Iterator[Merged]:
@@ -68,7 +73,7 @@ def _members(ours: Paths, theirs: Paths) -> Iterator[Merged]:
 def _member(ours: Paths, folder: Path, key: str, logits: str) -> Merged:
     here = ours.member(key)
     if not here.is_dir() and publishing.publish_folder(ours, here, _files(folder)):
-        ours.failure(key).unlink(missing_ok=True)
+        publishing.forget_failure(ours, key)
         return Merged("member", key, NEW)
     try:
         if artefacts.logits_digest(here) == logits:

@@ -12,6 +12,9 @@ HEX = frozenset("0123456789abcdef")
 # Of the whole store: raised when an older version would misread it, so that it refuses it instead.
 FORMAT = 1
 
+# Folders of small documents, each written whole in the place of an earlier one.
+DOCUMENTS = PLANS, SEARCHES, CHOICES, PROBES, FAILURES = "plans", "searches", "choices", "probes", "failures"
+
 
 @dataclass(frozen=True)
 class Paths:
@@ -51,7 +54,7 @@ class Paths:
         return self.root / "artefacts" / "weights" / key[:2] / _checked(key)
 
     def failure(self, key: str) -> Path:
-        return self.root / "failures" / f"{_checked(key)}.json"
+        return self.root / FAILURES / f"{_checked(key)}.json"
 
     def claim(self, key: str) -> Path:
         return self.claims / f"{_checked(key)}.lock"

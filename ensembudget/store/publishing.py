@@ -1,13 +1,12 @@
 """Folders that appear whole or not at all, survive a power cut, and are set aside when damaged."""
 
 import contextlib
-import errno
-import shutil
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from ..files import sync, write_new
+from ..errors import reason
+from ..files import copy_new, make_folder, move_new, remove, remove_tree, sync, write_new
 from .paths import Paths
 from .sweeping import staging_name
 
@@ -18,18 +17,18 @@ Files = Mapping[str, bytes | Path]
 def staging(paths: Paths) -> Iterator[Path]:
     """A folder of one's own on the store's disk, gone afterwards."""
     folder = paths.tmp / staging_name()
-    folder.mkdir(parents=True)
+    make_folder(folder)
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_tree(folder)
 
 
 def publish_folder(paths: Paths, folder: Path, files: Files) -> bool:
     """Publishes files as one folder, durably.
 
     The order is what makes it safe: files are synced, then the staging folder, then the rename shows
-    them, then the folders that hold the name are synced.
+    them, then the folder that holds the name is synced; those above it were before.
 
     Args:
         paths: The store's.
@@ -37,37 +36,29 @@ def publish_folder(paths: Paths, folder: Path, files: Files) -> bool:
         files: By name, their content, or a file to be copied.
 
     Returns:
-        Whether these were published; False where the folder is there already.
+        Whether these were published; False where the folder is there already. It is durable then, too,
+        even where whoever published it was killed before that.
 
     Raises:
-        OSError: The disk refuses; nothing was published.
+        OSError: The disk refuses; nothing was published, or it may not survive a power cut.
     """
     with staging(paths) as staged:
         for name, content in files.items():
             if isinstance(content, Path):
-                shutil.copyfile(content, staged / name)
-                sync(staged / name)
+                copy_new(content, staged / name, durable=True)
             else:
                 write_new(staged / name, content, durable=True)
         sync(staged)
-        _make(folder.parent)
-        try:
-            staged.rename(folder)
-        except OSError as error:
-            if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
-                return False
-            raise
-        for parent in (folder.parent, folder.parent.parent, staged.parent):
-            sync(parent)
-        return True
-
-
-def _make(folder: Path) -> None:
-    """A folder and those above it, so that a power cut cannot take the names on the way to it."""
-    if not folder.is_dir():
-        _make(folder.parent)
-        folder.mkdir(exist_ok=True)
+        make_folder(folder.parent, durable=True)
+        published = move_new(staged, folder)
         sync(folder.parent)
+        return published
+
+
+def forget_failure(paths: Paths, key: str) -> None:
+    """Removes why a run failed that has succeeded since; where the disk refuses, `store gc` does it later."""
+    with contextlib.suppress(OSError):
+        remove(paths.failure(key))
 
 
 def set_aside(paths: Paths, folder: Path, damage: str, remedy: str) -> str:
@@ -81,8 +72,12 @@ def set_aside(paths: Paths, folder: Path, damage: str, remedy: str) -> str:
     """
     place = paths.quarantine / f"{folder.name}-{uuid.uuid4().hex[:8]}"
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        folder.rename(place)
+        make_folder(place.parent, durable=True)
+        move_new(folder, place)
+        sync(place.parent)
     except OSError as refused:
-        return f"{damage} and cannot be moved to {str(place)!r}: {refused.strerror}."
+        return (
+            f"{damage} and cannot be moved to {str(place)!r}: {reason(refused)}. Mend the disk, and rerun the"
+            " same command."
+        )
     return f"{damage} and was moved to {str(place)!r}. {remedy} Its files stay there to be looked at."

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from ..errors import ConflictError, StoreError, reason
-from ..files import write_whole
+from ..files import make_folder, settle, write_whole
 from ..records import Cell, Environment, Member, Run
 from . import artefacts, failures, members, paths, publishing
 from .artefacts import Artefact, wanted
@@ -156,13 +156,13 @@ class Store(DocumentStore):
         Raises:
             ConflictError: The member was already there, trained in the same environment on a CPU, and has
                 other logits; it stays.
-            StoreError: The disk is full or cannot be written; nothing was published. Or the member that was
-                there is damaged, and is in quarantine now.
+            StoreError: The disk is full or cannot be written; nothing was published, or it may not survive
+                a power cut. Or the member that was there is damaged, and is in quarantine now.
         """
         key, files = trained.run.key, members.files_of(trained, labels, environment)
         with self._writing():
             published = publishing.publish_folder(self._paths, self._paths.member(key), files)
-            self._paths.failure(key).unlink(missing_ok=True)
+            publishing.forget_failure(self._paths, key)
         if not published:
             self._refuse_conflict(trained, environment)
         return published
@@ -210,7 +210,7 @@ class Store(DocumentStore):
         files = artefacts.later_files(trained, environment, logits)
         with self._writing():
             published = publishing.publish_folder(self._paths, self._paths.weights(key), files)
-            self._paths.failure(key).unlink(missing_ok=True)
+            publishing.forget_failure(self._paths, key)
         return published
 
     # Work that goes on.
@@ -226,7 +226,7 @@ class Store(DocumentStore):
     def claim(self, keys: Sequence[str]) -> Claim:
         """A claim on members, not taken yet; it saves work, and nothing depends on it."""
         with self._writing():
-            self._paths.claims.mkdir(parents=True, exist_ok=True)
+            make_folder(self._paths.claims)
         return Claim(map(self._paths.claim, keys))
 
     @contextlib.contextmanager
@@ -251,6 +251,18 @@ class Store(DocumentStore):
         """Takes over what another store has and this one lacks, and says what became of each thing."""
         with self._writing():
             return merge(self._paths, other._paths)
+
+    def settle(self, keys: Iterable[str]) -> None:
+        """Waits until the disk has the names of members, whoever published them, where they are here.
+
+        A process that was killed may have published one and not waited for that: called before members are
+        reported as done.
+
+        Raises:
+            StoreError: The disk refuses.
+        """
+        with self._explained():
+            settle(place(key).parent for key in keys for place in (self._paths.member, self._paths.weights))
 
     def sweep(self) -> None:
         """Removes what killed runs left behind; safe beside runs that go on."""

@@ -3,13 +3,13 @@
 import contextlib
 import hashlib
 import os
-import shutil
 import socket
 import time
 import uuid
 from pathlib import Path
 
-from .paths import Paths
+from ..files import remove_tree
+from .paths import DOCUMENTS, Paths
 
 HOUR = 3600.0
 WEEK = 7 * 24 * HOUR
@@ -32,11 +32,7 @@ def machine() -> str:
 def sweep(paths: Paths) -> None:
     """Removes what is abandoned; what cannot be removed is left for the next time."""
     for path in abandoned(paths):
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            with contextlib.suppress(OSError):
-                path.unlink()
+        remove_tree(path)
 
 
 def abandoned(paths: Paths) -> list[Path]:
@@ -47,7 +43,7 @@ def abandoned(paths: Paths) -> list[Path]:
     """
     folders = [folder for folder in _entries(paths.tmp) if _is_abandoned(folder)]
     files = _entries(paths.claims)
-    for place in (paths.root, *(paths.root / name for name in ("plans", "searches", "choices", "failures"))):
+    for place in (paths.root, *(paths.root / name for name in DOCUMENTS)):
         files += [path for path in _entries(place) if path.name.startswith(".")]  # being written
     return [*folders, *(path for path in files if path.is_file() and _age(path) > HOUR)]
 

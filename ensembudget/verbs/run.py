@@ -123,7 +123,9 @@ def train_missing(
     jobs = missing_jobs(training, store, arrangement, repeat=again)
     found = _done(jobs, training, store, executor, arrangement, on_progress)
     jobs = rounding_jobs(planned, store, arrangement.place)
-    return found + _done(jobs, planned, store, executor, arrangement, on_progress)
+    found += _done(jobs, planned, store, executor, arrangement, on_progress)
+    store.settle(run.key for run in [*planned.runs, *training.runs])
+    return found
 
 
 def probe(

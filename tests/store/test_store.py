@@ -350,11 +350,11 @@ class Crash(BaseException):
 
 
 def test_a_crash_before_the_rename_leaves_nothing_to_be_seen(store, monkeypatch):
-    def crash(self, target):
+    def crash(source, target):
         raise Crash
 
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "rename", crash)
+        patch.setattr(os, "rename", crash)
         with pytest.raises(Crash):
             store.publish(trained(), LABELS, HERE)
     assert everything(store) == []
@@ -362,40 +362,34 @@ def test_a_crash_before_the_rename_leaves_nothing_to_be_seen(store, monkeypatch)
     publish(store, trained())
 
 
-class FullDisk:
-    """A file that takes `room` bytes, a few at a time, and then no more."""
+def limit_writes(patch, name, room):
+    """Files of this name take `room` bytes each, a few at a time, and then no more."""
+    opened, wrote, left = os.open, os.write, {}
 
-    def __init__(self, file, room):
-        self.file, self.room = file, room
+    def opens(path, *arguments):
+        handle = opened(path, *arguments)
+        if Path(path).name == name:
+            left[handle] = room
+        return handle
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *args):
-        self.file.close()
-
-    def fileno(self):
-        return self.file.fileno()
-
-    def write(self, content):
-        if not self.room:
+    def writes(handle, content):
+        if handle not in left:
+            return wrote(handle, content)
+        if not left[handle]:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        taken = min(self.room, 50, len(content))
-        self.room -= taken
-        return self.file.write(content[:taken])
+        taken = min(left[handle], 50, len(content))
+        left[handle] -= taken
+        return wrote(handle, content[:taken])
+
+    patch.setattr(os, "open", opens)
+    patch.setattr(os, "write", writes)
 
 
 @pytest.mark.parametrize("room", [0, 1, 80])
 @pytest.mark.parametrize("name", FILES)
 def test_a_full_disk_is_told_and_leaves_no_member(store, key, monkeypatch, name, room):
-    really = Path.open
-
-    def limited(self, mode="r", *args, **kwargs):
-        file = really(self, mode, *args, **kwargs)
-        return FullDisk(file, room) if self.name == name and "r" not in mode else file
-
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "open", limited)
+        limit_writes(patch, name, room)
         with pytest.raises(StoreError, match="No space left on device") as caught:
             store.publish(trained(1), LABELS, HERE)
     assert "--store" in str(caught.value)
@@ -405,15 +399,8 @@ def test_a_full_disk_is_told_and_leaves_no_member(store, key, monkeypatch, name,
 
 
 def test_short_writes_are_carried_on(store, monkeypatch):
-    really = Path.open
     with monkeypatch.context() as patch:
-        patch.setattr(
-            Path,
-            "open",
-            lambda self, mode="r", *a, **k: (
-                FullDisk(really(self, mode, *a, **k), 10**9) if "x" in mode else really(self, mode, *a, **k)
-            ),
-        )
+        limit_writes(patch, "logits.safetensors", 10**9)
         key = publish(store, trained())
     np.testing.assert_array_equal(store.read(key).test_logits, trained().test_logits)
 
@@ -424,7 +411,7 @@ def test_a_disk_that_refuses_is_told(store, monkeypatch, failing):
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     with monkeypatch.context() as patch:
-        patch.setattr(os if failing == "fsync" else Path, failing, refuse)
+        patch.setattr(os, failing, refuse)
         with pytest.raises(StoreError, match="Input/output error"):
             store.publish(trained(), LABELS, HERE)
     assert everything(store) == []

@@ -11,6 +11,7 @@ import pytest
 
 from ensembudget.records import Plan, Study
 from ensembudget.store import Store
+from ensembudget.store.paths import DOCUMENTS
 from ensembudget.verbs.run import run
 
 HOUR, DAY = 3600, 24 * 3600
@@ -18,6 +19,7 @@ HOUR, DAY = 3600, 24 * 3600
 STAGES = """
 import sys, time
 from ensembudget.store import Store
+from ensembudget.store.paths import DOCUMENTS
 store = Store(sys.argv[1])
 with store.staging() as folder:
     (folder / "logits.safetensors").write_bytes(b"half")
@@ -108,7 +110,7 @@ def test_claims_that_nobody_renews_go(store):
     assert not dead.exists()
 
 
-@pytest.mark.parametrize("folder", ["plans", "searches", "failures", "."])
+@pytest.mark.parametrize("folder", [*DOCUMENTS, "."])
 def test_a_document_that_was_never_finished_goes(store, folder):
     dead = aged(store.root / folder / ".one.json.5f3a.json", 2 * HOUR)
     fresh = aged(store.root / folder / ".two.json.5f3a.json", 60)
