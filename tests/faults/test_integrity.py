@@ -289,7 +289,7 @@ def test_no_report_of_missing_members_is_without_its_mark(filled, folder, attack
         asked = ("report", "whole.toml", "--store", store.root, "--allow-partial", "--out", out)
         assert helpers.command(*asked).code == 0
         for path in sorted(out.iterdir()):
-            if path.suffix in (".csv", ".md", ".tex", ".html"):
+            if path.suffix in (".csv", ".md", ".tex", ".html", ".svg"):
                 assert "PARTIAL" in path.read_text(), path.name
             if path.suffix == ".csv":
                 header, *lines = path.read_text().splitlines()
@@ -303,10 +303,6 @@ def test_no_report_of_missing_members_is_without_its_mark(filled, folder, attack
     whole = folder / "whole"
     helpers.command("report", "whole.toml", "--store", filled().root, "--out", whole)
     assert not [path for path in whole.iterdir() if b"PARTIAL" in path.read_bytes()]
-    svgs = sorted(path.name for path in whole.glob("*.svg"))
-    assert all(
-        (whole / name).read_bytes() != (out / name).read_bytes() for name in svgs if (out / name).exists()
-    )
     attacked("P9", "members are missing: exit 3, or every file of the report says PARTIAL", cases)
 
 
