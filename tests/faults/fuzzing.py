@@ -38,7 +38,7 @@ class Target(NamedTuple):
         seeds: Inputs as they should be.
         read: Reads one; returns, or raises one of `refusals`.
         refusals: What a reader may raise.
-        warm: Whether a seed is read before the child begins: libraries reserve memory when they are first used.
+        warm: Whether a seed is read before the child begins: libraries reserve memory at their first use.
         finish: Makes a changed input whole again, as whoever can change it can: with a digest that fits, say.
     """
 
