@@ -7,6 +7,7 @@ import math
 import os
 import pickle
 import tokenize
+import warnings
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -122,7 +123,8 @@ def _read(path: Path, name: str) -> Tensors:
         others = ", ".join(suffix for suffix in READERS if suffix != ".safetensors")
         raise ScoreError(f"{said} is not a safetensors file by its name, and none of {others}.")
     try:
-        with open_regular(path) as file:
+        with open_regular(path) as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of NumPy, about headers that Python 2 wrote
             return (reader or _safetensors)(path, file, name)
     except OSError as error:
         raise ScoreError(f"{said} cannot be read: {reason(error)}.") from None

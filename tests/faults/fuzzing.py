@@ -1,5 +1,6 @@
 """What is read is changed at random, and read in a child process that can take little memory and time."""
 
+import contextlib
 import json
 import mmap
 import os
@@ -37,6 +38,7 @@ class Target(NamedTuple):
         seeds: Inputs as they should be.
         read: Reads one; returns, or raises one of `refusals`.
         refusals: What a reader may raise.
+        warm: Whether a seed is read before the child begins: libraries reserve memory at their first use.
         finish: Makes a changed input whole again, as whoever can change it can: with a digest that fits, say.
     """
 
@@ -46,6 +48,7 @@ class Target(NamedTuple):
     read: Callable[[bytes], object]
     refusals: tuple[type[BaseException], ...]
     finish: Callable[[bytes], bytes] = bytes
+    warm: bool = True
 
 
 def changed(draws: random.Random, seeds: tuple[bytes, ...]) -> bytes:
@@ -117,6 +120,9 @@ def survive(target: Target, folder: Path, times: int = 1) -> list[str]:
         folder: Empty; where the child runs. Nothing may be written there.
         times: How many times as many cases.
     """
+    if target.warm:
+        with contextlib.suppress(*target.refusals):
+            target.read(target.finish(target.seeds[0]))
     at, (out, into) = mmap.mmap(-1, 8), os.pipe()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # forking beside threads: none of them holds what the child needs

@@ -224,11 +224,12 @@ def words(tmp: Path) -> Iterator[tuple[str, Case]]:
     """Text of which a little takes much memory or time."""
     (tmp / "wide.csv").write_bytes(b"," * 2**23 + b"\n" + b"," * 2**23)
     columns, digits = "8,388,609 columns, and at most 10,000", "1" * 200_000 + "x"
+    deep = {"depth": 6_000_004}
     yield "a CSV of 8 million columns", Case(lambda: read_csv(str(tmp / "wide.csv"), "points"), columns)
     yield "a budget of 200,000 digits", Case(lambda: parse_budget(digits), "is not a number with a unit")
     yield (
         "a network of a million layers",
-        Case(lambda: resolve_options("wide_resnet", {"depth": 6_000_004}), "2,002"),
+        Case(lambda: resolve_options("wide_resnet", deep), "2,002"),
     )
 
 

@@ -166,6 +166,7 @@ def check_tex(text: str) -> None:
         depth += (token == "{") - (token == "}")
         assert depth >= 0
     assert depth == 0
+    assert not {"<", "|"} & set(source)  # which plain fonts of TeX print as other characters
     assert not re.search(r"\\\\\s*[\[*]", source)  # an argument of the line break
     printed = "".join(PRINTED.get(t, t if t not in "{}" else "") for t in tex_tokens(source))
     wanted = words(shown(text))
