@@ -3,7 +3,7 @@
     pytest benchmarks/speed/test_ray.py -s
 
 Starts a cluster on this machine, a head that trains nothing and two nodes of one core, so it needs two idle
-cores; about five minutes. Prints the throughput of two workers over twice that of one, which is serial in
+cores; some ten minutes. Prints the throughput of two workers over twice that of one, which is serial in
 this process: of whole runs, with joining and starting workers, and from the first report to the last.
 Expect at least 0.85 of whole runs. The members of both must be equal to the byte.
 """
@@ -27,7 +27,7 @@ pytestmark = [
 ]
 
 ROUNDS = 3
-# Eight packs of two members: a minute in one process.
+# Eight packs of two members, whole minutes: starting workers takes seconds of it.
 STUDY = """
 name = "two_nodes"
 description = "eight packs of two members"
