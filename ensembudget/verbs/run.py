@@ -9,7 +9,7 @@ from ..executors._spec import executor_of
 from ..records import Plan, SteppingChoice
 from ..stepping.arrange import Arrangement, as_given, as_known, autotuned, check_stepping
 from ..store import Store
-from .jobs import missing_cells, missing_jobs, rounding_jobs
+from .jobs import checkpoint_seconds, missing_cells, missing_jobs, rounding_jobs
 from .missing import missing_runs, training_plan
 from .probing import probe_jobs
 from .progress import Follower, Progress
@@ -44,7 +44,9 @@ def arrange(
         DeviceError: The executor's machines have no such device, or too few threads; fewer than one
             worker or thread.
         SteppingError: Members cannot be stepped as it was given.
+        ArgumentError: The environment asks for checkpoints that cannot be.
     """
+    checkpoint_seconds()  # like every fault of a request, told before a store is made
     part = executor_of(executor)
     fixed = (stepping or SteppingChoice()).over(planned.study.stepping)
     each = fixed.threads if threads is None else threads

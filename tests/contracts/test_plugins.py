@@ -5,15 +5,17 @@ The package is examples/plugin, laid out as pip would: its modules on the path, 
 
 import json
 import tomllib
+from importlib import import_module
 
 import numpy as np
 import pytest
 
 from ensembudget.catalog import CATALOGS
-from ensembudget.records import Member
+from ensembudget.records import Member, Run
 from ensembudget.rendering.render import from_csv
 from ensembudget.store import Store
 from helpers import ROOT, Site, make_site
+from resuming import assert_resumes_after_every_epoch
 
 PLUGIN = ROOT / "examples" / "plugin"
 GROUPS: dict[str, dict[str, str]] = tomllib.loads((PLUGIN / "pyproject.toml").read_text())["project"][
@@ -216,3 +218,12 @@ def test_the_format_is_exported_and_loaded_again(site):
     with np.load(site.folder / "shipped" / "ensemble.npz") as archive:
         assert sum(archive[name].nbytes for name in archive) == card["files"]["npz"]["tensor_bytes"]
         assert {name.partition(".")[0] for name in archive} == {"0", "1"}
+
+
+def test_the_method_goes_on_from_its_checkpoints(make_cell, digits, tmp_path, monkeypatch, plug_in):
+    monkeypatch.syspath_prepend(str(PLUGIN))
+    plug_in("methods", "last_epochs", method=import_module("ensembudget_example.last_epochs").method)
+    options = {"method": "last_epochs", "method_options": {"predictors": 2}}
+    cell = make_cell(family="convnet", options={}, width=2, train_size=40, epochs=3, **options)
+    there = assert_resumes_after_every_epoch([Run(cell=cell, seed=seed) for seed in (0, 1)], digits, tmp_path)
+    assert [one.epoch for one in there] == [1, 2, 3]
