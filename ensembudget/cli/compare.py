@@ -1,6 +1,7 @@
 """`ensembudget compare`: two result sets cell by cell."""
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .parser import FORMATS, Command, Parser, add_format
@@ -14,7 +15,9 @@ DIFFERENT = 1  # the exit code where some cell differs; 0 says that none does
 def add_arguments(parser: Parser) -> None:
     for name, of in (("a", "the first"), ("b", "the second, which is compared with it")):
         parser.add_argument(
-            name, metavar=name.upper(), help=f"{of}: a preset (see ls studies) or a TOML file"
+            name,
+            metavar=name.upper(),
+            help=f"{of}: a preset (see ls studies), a TOML file, or the folder of a bundle",
         )
     about = "the folder of trained members (default: $ENSEMBUDGET_STORE, else store)"
     parser.add_argument("--store", help=about)
@@ -51,18 +54,21 @@ def act(args: argparse.Namespace) -> int:
 
 
 def results_of(word: str, store: str | None, *, allow_partial: bool) -> "Results":
-    """The results that a word names: those of a study in a store.
+    """The results that a word names: those of a study in a store, or of a bundle that somebody sent.
 
     Args:
-        word: A preset or the path of a TOML file.
-        store: The folder of its members; None for the default.
+        word: A preset, the path of a TOML file, or the folder of a bundle.
+        store: The folder of its members; None for the default. A bundle has its own.
         allow_partial: Whether to go on with the members there are.
     """
     from ..studies import load_study
+    from ..verbs.bundle import results_of_bundle
     from ..verbs.evaluate import evaluate
     from ..verbs.plan import stored_plan
     from .values import existing_store
 
+    if Path(word).is_dir():
+        return results_of_bundle(word)
     study, members = load_study(word), existing_store(argparse.Namespace(store=store))
     return evaluate(stored_plan(study, members), members, allow_partial=allow_partial)
 
@@ -71,5 +77,9 @@ command = Command(
     "compare two results cell by cell; exit code 1 where they differ",
     add_arguments,
     act,
-    ("digits my_digits.toml", "digits digits --store mine --store-b theirs --format csv"),
+    (
+        "digits my_digits.toml",
+        "digits digits --store mine --store-b theirs --format csv",
+        "tables/digits-tuned digits_tuned",
+    ),
 )

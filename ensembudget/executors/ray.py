@@ -26,6 +26,7 @@ from ._base import EpochReport, Executor, Job, Outcome
 from ._ray_cluster import Need, call, checked_room, joined, need, nodes_of, room, started
 from ._ray_node import Errand, Shared, work_on_node
 from ._shipping import code_to_ship
+from ._worker import lost
 
 POLL = 2.0  # seconds without news after which the cluster is looked at
 PATIENCE = 300.0  # seconds that jobs wait for a node that could run them, after the last one was lost
@@ -178,8 +179,9 @@ class _Driver:
         self._lost[number] += 1
         if self._lost[number] <= self._asked.retries:
             return []
-        return self._jobs[number].failed(
-            f"lost {self._lost[number]} times, and retries = {self._asked.retries}; the last time: {reason}"
+        return lost(
+            self._jobs[number],
+            f"lost {self._lost[number]} times, and retries = {self._asked.retries}; the last time: {reason}",
         )
 
     def _published(self, number: int, outcomes: list[Outcome]) -> list[Outcome]:

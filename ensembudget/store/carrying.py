@@ -6,7 +6,7 @@ from itertools import groupby
 from pathlib import Path, PurePosixPath
 
 from ..errors import StoreError, told
-from ..files import write_new
+from ..files import make_folder, write_new
 from .paths import Paths
 
 Carried = dict[str, bytes]
@@ -47,7 +47,7 @@ def unpack(root: Path, files: Mapping[str, bytes]) -> None:
             raise StoreError(f"{told(name)} is no file of a member or a probe.")
     for name, content in files.items():
         path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         write_new(path, content)
 
 

@@ -1,13 +1,13 @@
 """Checkpoints in a store: one folder each, published like a member, and gone when its pack is published."""
 
 import contextlib
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import StoreError, reason
+from ..files import make_folder, move_new, remove_tree
 from ..records import Environment, Record, Run
 from . import members, publishing
 from .documents import FORMAT, DamageError, Document, UnknownError, canonical, record, seal, sha256
@@ -152,9 +152,9 @@ def drop(paths: Paths, folder: Path) -> None:
     """Removes a checkpoint: its name first, so that nobody finds a part of it. What cannot go, stays."""
     place = paths.tmp / staging_name()
     with contextlib.suppress(OSError):
-        place.parent.mkdir(parents=True, exist_ok=True)
-        folder.rename(place)
-        shutil.rmtree(place, ignore_errors=True)
+        make_folder(place.parent)
+        move_new(folder, place)
+        remove_tree(place)
 
 
 def outlived(paths: Paths) -> list[Path]:
