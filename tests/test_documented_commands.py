@@ -55,6 +55,8 @@ ELSEWHERE = {
     "curves": "tests/test_curves_command.py: it needs the members of studies with six sizes",
     "make": "CI runs make",
     "pytest": "tests/test_benchmarks.py and tests/test_baselines.py run the benchmarks cut short",
+    "python -m pytest tests/faults": "CI runs them",
+    "python -m benchmarks.reliability": "tests/test_reliability_page.py",
     "python benchmarks/gpu.py": "tests/test_baselines.py",
     "python -m benchmarks.claims": "tests/test_claims.py",
     "run digits --device cuda": "it needs GPUs; tests/executors/test_devices.py plays them",
