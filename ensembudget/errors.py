@@ -117,8 +117,8 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 def visible(text: str) -> str:
     r"""Text of strangers as it can be shown: what a terminal or a page would obey becomes an escape.
 
-    >>> print(visible("\x1b[31mred \u202e and\ttab"))
-    \x1b[31mred \u202e and	tab
+    >>> print(visible("\x1b[31mred \u202e and more"))
+    \x1b[31mred \u202e and more
     """
     return _OBEYED.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 

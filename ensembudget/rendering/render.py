@@ -19,8 +19,8 @@ KINDS = ("md", "tex", "html")
 _FORMULA = re.compile(r"[\s\u200b-\u200f\u2060\ufeff]*[=+@\-\uff1d\uff0b\uff0d\uff20]")
 # What Markdown would make of text: a link or its definition, emphasis, mathematics. An interval may follow an
 # interval, and a part's name has underscores, so brackets and underscores within words stay.
-_MARKS = re.compile(r"(?<=\])[(:]|[*$]|~(?=~)|(?<![^\W_])_|_(?![^\W_])")
-_BLOCK = re.compile(r"([#>+=~-]|[0-9]{1,9}(?=[.)](?:\s|$)))")  # what begins a block in a list's item
+_MARKS = re.compile(r"(?<=\])\(|[*$]|~(?=~)|(?<![^\W_])_|_(?![^\W_])")
+_BLOCK = re.compile(r"([#>+=~\[-]|[0-9]{1,9}(?=[.)](?:\s|$)))")  # what begins a block in a list's item
 
 
 def to_csv(table: Table, rows: Sequence[Row]) -> str:
@@ -100,7 +100,7 @@ def markdown(text: str, *, code: bool = False) -> str:
         code: Whether code in back quotes stays code, as in the rules of tables.
 
     >>> print(markdown("[a](x) <b> | `c`"))
-    [a]\\(x) &lt;b> \\| \\`c\\`
+    [a]\(x) &lt;b> \| \`c\`
     """
     text = visible(" ".join(text.splitlines()))
     for plain, escaped in (("&", "&amp;"), ("\\", "\\\\"), ("|", "\\|"), ("<", "&lt;"), ("://", "&#58;//")):
