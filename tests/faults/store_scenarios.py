@@ -164,8 +164,8 @@ def sets_aside(store: Store, tell: Tell) -> None:
 
 
 def loses(store: Store, tell: Tell) -> None:
-    """Another has published the member, and this one has other logits."""
-    store.publish(trained(0, other=True), LABELS, WHERE)
+    """Another has published the member, and this one, trained elsewhere, has other logits."""
+    store.publish(trained(0, other=True), LABELS, WHERE.model_copy(update={"threads": 2}))
     tell("member 0", 1)
     store.save_plan(PLANS[1])
     tell("plan", 1)
