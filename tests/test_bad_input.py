@@ -203,7 +203,9 @@ def test_a_plan_shows_the_sizes_that_fit_and_refuses_the_rest(command):
     )  # fmt: skip
     assert said.code == 0
     assert [line.split(",")[2] for line in said.out.splitlines()[1:]] == ["1", "2", "4", "8"]
-    (left_out,) = said.err.splitlines()
+    left_out, *warned = said.err.splitlines()
+    assert len(warned) == 1
+    assert "3 of 4 splits miss their budget by more than 5%" in warned[0]
     assert left_out.startswith("ensembudget: left out: a budget of 5,000 parameters cannot hold 16 members")
     assert "at most 12 members" in left_out
 

@@ -112,11 +112,11 @@ def test_subsets_are_disjoint_and_as_large_as_asked(size, subsets):
         ({"train_size": [100, 100]}, r"train_size: 100 is there twice"),
         (
             {"recipe_at": {"300": RecipeChoice(epochs=1)}},
-            r"recipe_at: the study has no train_size 300. It has 100, 200",
+            r"recipe_at: the study has no train_size '300'. It has 100, 200",
         ),
         (
             {"train_size": None, "recipe_at": {"300": RecipeChoice(epochs=1)}},
-            r"recipe_at: the study has no train_size 300. It has none",
+            r"recipe_at: the study has no train_size '300'. It has none",
         ),
         ({"subsets": 9000}, r"18,000 combinations.*at most 10,000"),
     ],

@@ -606,7 +606,7 @@ def test_status_of_a_recorded_study(mine, tmp_path, capsys):
         assert line[1:3] == ["convnet", "2"]
         assert line[3:7] == ["2", "2", "0", "0"]
 
-    flip(folder_of(store, keys_of(plan, "bn")[0]) / "steps.parquet", 0.3)
+    flip(folder_of(store, keys_of(plan, "bn")[0]) / "member.json", 0.3)  # all that `status` reads of it
     assert main(ask) == 2
     assert "is damaged" in capsys.readouterr().err
     assert main(ask) == 0

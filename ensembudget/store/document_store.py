@@ -1,4 +1,4 @@
-"""A store's folder, and the small documents in it: plans, searches, choices and what probes found."""
+"""A store's folder, and the small documents in it: plans, searches, choices, probes and failures."""
 
 import contextlib
 import json
@@ -8,6 +8,7 @@ from pathlib import Path
 from ..errors import StoreError, reason, told
 from ..files import write_whole
 from ..records import Choice, Contest, Plan, Probed, ProbeSubject, Search, Study
+from . import failures
 from .kept import choices, plans, probes, search_subject, searches
 from .paths import FORMAT, Paths, check_header
 from .publishing import forget_failure
@@ -97,6 +98,22 @@ class DocumentStore:
             StoreError: It is there, and damaged or written by a newer version.
         """
         return choices(self.root).find(contest)
+
+    def record_failure(self, key: str, why: str, log: str = "") -> None:
+        """Remembers why a run raised, and the end of its log; the run is tried again next time."""
+        remembered = {"reason": why} | ({"log": log} if log else {})
+        with self._writing():
+            write_whole(self._paths.failure(key), failures.sealed(key, remembered), durable=True)
+
+    def failure_log(self, key: str) -> str:
+        """The end of the log of a run that failed when last tried; empty where there is none."""
+        found = failures.read(self._paths.failure(key), key)
+        return str(found.get("log", "")) if found else ""
+
+    def failure(self, key: str) -> str | None:
+        """Why a run raised when last tried, or None."""
+        found = failures.read(self._paths.failure(key), key)
+        return None if found is None else str(found["reason"])
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from ..errors import ConflictError, StoreError, reason
-from ..files import make_folder, settle, write_whole
+from ..files import make_folder, settle
 from ..records import Cell, Environment, Member, Run
-from . import artefacts, failures, members, paths, publishing
+from . import artefacts, members, paths, publishing
 from .artefacts import Artefact, wanted
 from .checkpoints import PackCheckpoints, drop, outlived, pack_of
 from .claims import Claim
@@ -269,22 +269,6 @@ class Store(DocumentStore):
         sweep(self._paths)
         for folder in outlived(self._paths):
             drop(self._paths, folder)
-
-    def record_failure(self, key: str, reason: str, log: str = "") -> None:
-        """Remembers why a run raised, and the end of its log; the run is tried again next time."""
-        told = {"reason": reason} | ({"log": log} if log else {})
-        with self._writing():
-            write_whole(self._paths.failure(key), failures.sealed(key, told), durable=True)
-
-    def failure_log(self, key: str) -> str:
-        """The end of the log of a run that failed when last tried; empty where there is none."""
-        told = failures.read(self._paths.failure(key), key)
-        return str(told.get("log", "")) if told else ""
-
-    def failure(self, key: str) -> str | None:
-        """Why a run raised when last tried, or None."""
-        told = failures.read(self._paths.failure(key), key)
-        return None if told is None else str(told["reason"])
 
     # Faults.
 
