@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: demo test test-slow lint bench lock clean
+.PHONY: demo test test-slow test-long lint bench lock clean
 
 demo: $(INSTALLED)
 	$(BIN)/ensembudget quickstart --out quickstart
@@ -14,7 +14,10 @@ test: lint
 	$(BIN)/python -m pytest -n 2 --durations=10
 
 test-slow: $(INSTALLED)
-	$(BIN)/python -m pytest -m slow -n 2 --dist loadfile --durations=10
+	$(BIN)/python -m pytest -m "slow and not long" -n 2 --dist loadfile --durations=10
+
+test-long: $(INSTALLED)
+	$(BIN)/python -m pytest -m long --durations=10
 
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check .

@@ -38,8 +38,8 @@ class Attack(NamedTuple):
     command: str
 
 
-def attacks(junit: Path) -> Iterator[Attack]:
-    """The attacks of a run; tests that failed before they said what they attack have no promises."""
+def attacks(junit: Path) -> Iterator[tuple[str, Attack]]:
+    """The attacks of a run by their tests; one that failed before it said what it attacks has no promises."""
     for case in ElementTree.parse(junit).getroot().iter("testcase"):
         said = {one.get("name"): one.get("value") or "" for one in case.iter("property")}
         broken = case.find("failure") is not None or case.find("error") is not None
@@ -47,7 +47,7 @@ def attacks(junit: Path) -> Iterator[Attack]:
             continue
         name = case.get("name") or ""
         place = (case.get("classname") or "").replace(".", "/") + ".py"
-        yield Attack(
+        attack = Attack(
             said.get("promises", ""),
             said.get("attack", name),
             int(said.get("cases", "0")),
@@ -55,6 +55,7 @@ def attacks(junit: Path) -> Iterator[Attack]:
             float(case.get("time") or 0),
             f"`pytest {place} -k {name.partition('[')[0]}`",
         )
+        yield f"{place}::{name}", attack
 
 
 def table(found: Sequence[Attack]) -> str:
@@ -66,12 +67,13 @@ def table(found: Sequence[Attack]) -> str:
     return tabulate(cells, names, tablefmt="pipe", colalign=align, disable_numparse=True)
 
 
-def write(junit: Path, page: Path = PAGE) -> None:
-    """Puts the table into the page, between its two marks."""
+def write(junits: Sequence[Path], page: Path = PAGE) -> None:
+    """Puts the table into the page, between its two marks; of a test in several files the last counts."""
+    found = {test: one for junit in junits for test, one in attacks(junit)}
     before, _, rest = page.read_text().partition(BEGIN)
     _, _, after = rest.partition(END)
-    write_whole(page, f"{before}{BEGIN}\n\n{table(list(attacks(junit)))}\n\n{END}{after}")
+    write_whole(page, f"{before}{BEGIN}\n\n{table(list(found.values()))}\n\n{END}{after}")
 
 
 if __name__ == "__main__":
-    write(Path(sys.argv[1]))
+    write([Path(word) for word in sys.argv[1:]])

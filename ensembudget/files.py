@@ -274,7 +274,8 @@ def read_csv(path: str, what: str, index_col: Literal[False] | None = None) -> "
         raise InputError(f"{named} is an address, and only files are read. Download it, and name the file.")
     try:
         text = read_regular(path).decode()
-        if (columns := text.partition("\n")[0].count(",") + 1) > MOST_COLUMNS:
+        columns = 1 + max(line.count(",") for line in re.split("[\r\n]", text))  # a longer row makes more
+        if columns > MOST_COLUMNS:
             raise ValueError(f"it has {columns:,} columns, and at most {MOST_COLUMNS:,} are read")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", pd.errors.ParserWarning)  # a comma at the end of every line

@@ -27,10 +27,10 @@ def test_an_attack_is_a_row_and_a_failure_is_never_left_out(tmp_path):
     junit, page = tmp_path / "faults.xml", tmp_path / "page.md"
     junit.write_text(JUNIT)
     page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
-    held, broken = sorted(attacks(junit), key=lambda one: -one.cases)
+    held, broken = sorted((one for _, one in attacks(junit)), key=lambda one: -one.cases)
     assert held[:5] == ("P1 P3", "killed at every call", 1350, "held", 12.6)
     assert (broken.result, broken.attack) == ("broken", "test_words")
-    write(junit, page)
+    write([junit, junit], page)
     text = page.read_text()
     assert "old" not in text
     assert re.search(r"P1 P3 +\| killed at every call +\| +1,350 \| held +\| +13 \|", text)

@@ -66,10 +66,16 @@ def _read(path: str) -> pd.DataFrame:
     return frame
 
 
+def _countable(value: object) -> object:
+    """A cell whose number is too long to be counted with is infinite, and a truth is none: True is not 1."""
+    if isinstance(value, bool):
+        return np.nan
+    return np.inf if isinstance(value, int) and abs(value) > MOST else value
+
+
 def _check_numbers(frame: pd.DataFrame, path: str) -> None:
     for name in [*NEEDED, *(["stderr"] if "stderr" in frame else [])]:
-        truths = frame[name].map(lambda value: isinstance(value, bool))  # True is not 1
-        values = pd.to_numeric(frame[name].where(~truths), errors="coerce").astype(float)
+        values = pd.to_numeric(frame[name].map(_countable), errors="coerce").astype(float)
         free = frame[name].isna() if name == "stderr" else False
         wrong = ~free & ~(np.isfinite(values) & ((values >= 0) if name == "stderr" else (values > 0)))
         if name not in ("cnll", "stderr"):

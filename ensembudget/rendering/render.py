@@ -19,6 +19,7 @@ KINDS = ("md", "tex", "html")
 _FORMULA = re.compile(r"[\s\u200b-\u200f\u2060\ufeff]*[=+@\-\uff1d\uff0b\uff0d\uff20]")
 # What Markdown would make of text: a link or its definition, emphasis, mathematics. An interval may follow an
 # interval, and a part's name has underscores, so brackets and underscores within words stay.
+MORE, FEWER = "\0more", "\0fewer"  # no cell of a CSV: it is text without such characters
 _MARKS = re.compile(r"(?<=\])\(|[*$]|~(?=~)|(?<![^\W_])_|_(?![^\W_])")
 _BLOCK = re.compile(r"([#>+=~\[-]|[0-9]{1,9}(?=[.)](?:\s|$)))")  # what begins a block in a list's item
 
@@ -38,11 +39,19 @@ def _csv_line(cells: Sequence[object]) -> str:
 
 
 def from_csv(text: str) -> list[Row]:
-    """Rows as `to_csv` wrote them."""
-    return [
-        {name: _value(cell) for name, cell in row.items()}
-        for row in csv.DictReader(io.StringIO(text, newline=""))
-    ]
+    """Rows as `to_csv` wrote them.
+
+    Raises:
+        ValueError: A row has more or fewer cells than the header, or a cell is too long.
+    """
+    try:
+        rows = list(csv.DictReader(io.StringIO(text, newline=""), restkey=MORE, restval=FEWER))
+    except csv.Error as error:
+        raise ValueError(str(error)) from None
+    for number, row in enumerate(rows, 1):
+        if MORE in row or FEWER in row.values():
+            raise ValueError(f"row {number} has not as many cells as the header")
+    return [{name: _value(cell) for name, cell in row.items()} for row in rows]
 
 
 def render(table: Table, rows: Sequence[Row], kind: str, notes: Sequence[str] = (), study: str = "") -> str:

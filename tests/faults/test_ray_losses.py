@@ -20,6 +20,7 @@ from helpers import ROOT, THREE_PACKS
 
 ray = pytest.importorskip("ray")
 pytestmark = [
+    pytest.mark.long,
     pytest.mark.slow,
     # Ray leaves sockets open.
     pytest.mark.filterwarnings(

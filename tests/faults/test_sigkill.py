@@ -206,6 +206,7 @@ def tables_of(report: Path) -> dict[str, list]:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_run_that_is_killed_again_and_again_ends_as_one_that_never_was(
     server, tmp_path, cache, times, attacked
 ):
