@@ -98,7 +98,7 @@ def train(
             members that are no single networks.
     """
     began = time.perf_counter()
-    cell, recipe = runs[0].cell, runs[0].cell.recipe
+    cell = runs[0].cell
     stepping = stepping or Stepping(pack=len(runs))
     unit = unit_of(cell.method, cell.method_options)
     _refuse(cell, stepping, device, keep_weights and not unit.is_network)
@@ -110,51 +110,57 @@ def train(
         return Underway(pack, collector_of(cell), recorder, losses=[])
 
     course = resumed(make, checkpoints)
-    pack, collector, recorder, losses = course.pack, course.collector, course.recorder, course.losses
-    network, optimizer = pack.network, pack.optimizer
-    rates = [group["lr"] for group in optimizer.param_groups]
+    rates = [group["lr"] for group in course.pack.optimizer.param_groups]
     save = Saver(course, checkpoints, checkpoint_seconds)
-    if losses:
-        on_epoch(len(losses))
-    for epoch in range(len(losses), recipe.epochs):
-        for group, rate in zip(optimizer.param_groups, rates, strict=True):
-            group["lr"] = rate * rate_factor(cell, epoch)
-        if recipe.dropout:
-            masks = [stream(run.stream_key, "dropout", epoch) for run in runs]
-            set_dropout(network, recipe.dropout, masks)
-        batches = pack.batches([stream(run.stream_key, "data", epoch) for run in runs])
-        if recorder:
-            recorder.begin_epoch(epoch + 1)
-        network.train()
-        # Nothing waits for the device before the epoch's end.
-        losses.append(torch.stack([pack.step(*batch, recorder) for batch in batches]).cpu())
-        if recorder:
-            recorder.end_epoch(epoch + 1, optimizer.param_groups[0]["lr"])
-        collector.keep(epoch, network)
+    if course.losses:
+        on_epoch(len(course.losses))
+    for epoch in range(len(course.losses), cell.recipe.epochs):
+        _train_epoch(course, rates, epoch)
         on_epoch(epoch + 1)
         if course.has_diverged:
             break
         save()
-    if recorder:
-        recorder.close()
-    answers = unit_answers(collector, pack, parts, diverged=course.has_diverged)
-    steps, seconds = torch.cat(losses), (course.seconds + time.perf_counter() - began) / len(runs)
+    if course.recorder:
+        course.recorder.close()
+    answers = unit_answers(course.collector, course.pack, parts, diverged=course.has_diverged)
+    steps, seconds = torch.cat(course.losses), (course.seconds + time.perf_counter() - began) / len(runs)
+    network = course.pack.network
     faults_at = [first_fault(steps[:, i], *(part[i] for part in answers.logits)) for i in range(len(runs))]
     return [
         Trained(
             run=run,
             diverged_at=fault,
-            train_loss=_by_epoch(losses, i, recipe.epochs),
+            train_loss=_by_epoch(course.losses, i, cell.recipe.epochs),
             validation_logits=answers.validation[i].numpy(),
             test_logits=answers.test[i].numpy(),
             weights=_weights(network, i, len(runs)) if keep_weights else None,
             parameters=unit.networks * sum(p.numel() for p in network.parameters()) // len(runs),
             seconds=seconds,
-            history=histories / run.key if recorder and histories else None,
+            history=histories / run.key if course.recorder and histories else None,
             unit=answers.facts[i] if fault is None else None,
         )
         for i, (run, fault) in enumerate(zip(runs, faults_at, strict=True))
     ]
+
+
+def _train_epoch(course: Underway, rates: Sequence[float], epoch: int) -> None:
+    """One pass over the training images; `rates` are the recipe's, by group, and epochs count from 0."""
+    pack, recorder, cell = course.pack, course.recorder, course.pack.runs[0].cell
+    groups = pack.optimizer.param_groups
+    for group, rate in zip(groups, rates, strict=True):
+        group["lr"] = rate * rate_factor(cell, epoch)
+    if cell.recipe.dropout:
+        masks = [stream(run.stream_key, "dropout", epoch) for run in pack.runs]
+        set_dropout(pack.network, cell.recipe.dropout, masks)
+    batches = pack.batches([stream(run.stream_key, "data", epoch) for run in pack.runs])
+    if recorder:
+        recorder.begin_epoch(epoch + 1)
+    pack.network.train()
+    # Nothing waits for the device before the epoch's end.
+    course.losses.append(torch.stack([pack.step(*batch, recorder) for batch in batches]).cpu())
+    if recorder:
+        recorder.end_epoch(epoch + 1, groups[0]["lr"])
+    course.collector.keep(epoch, pack.network)
 
 
 def _refuse(cell: Cell, stepping: Stepping, device: str, weightless: bool) -> None:
