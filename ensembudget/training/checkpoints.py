@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ..errors import reason
 from ..methods._base import Collector, Resumable
+from ..methods._packed import of_place, within
 from ..stepping.pack import Pack
 from .history import Recorder
 
@@ -134,15 +135,15 @@ def taken(course: Underway, seconds: float) -> Checkpoint:
     assert isinstance(course.collector, Resumable)
     moments, numbers = _optimizer_state(course.pack)
     tensors = {
-        **_within("network", _network(course.pack)),
-        **_within("optimizer", moments),
-        **_within("collector", course.collector.state()),
+        **within("network", _network(course.pack)),
+        **within("optimizer", moments),
+        **within("collector", course.collector.state()),
         "losses": torch.stack(course.losses),
     }
     facts: dict[str, Any] = {"seconds": seconds, "optimizer": numbers}
     if course.recorder:
         kept, facts["recorder"] = course.recorder.state()
-        tensors |= _within("recorder", kept)
+        tensors |= within("recorder", kept)
     facts["layouts"] = [[name, _strides(tensor)] for name, tensor in tensors.items()]
     copies = {
         name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
@@ -160,7 +161,7 @@ def put_back(checkpoint: Checkpoint, course: Underway) -> None:
     """
     assert isinstance(course.collector, Resumable)
     tensors, facts, network = _tensors(checkpoint), checkpoint.facts, _network(course.pack)
-    held = _named("network", tensors)
+    held = of_place("network", tensors)
     if _shapes(held) != _shapes(network):
         raise ValueError("its network has other tensors")
     losses = list(tensors["losses"])
@@ -169,13 +170,13 @@ def put_back(checkpoint: Checkpoint, course: Underway) -> None:
     with torch.no_grad():
         for name, tensor in network.items():
             tensor.copy_(held[name])  # in place: a captured graph has its address
-    _put_optimizer(course.pack, _named("optimizer", tensors), facts["optimizer"])
+    _put_optimizer(course.pack, of_place("optimizer", tensors), facts["optimizer"])
     collected = {
-        name: tensor.to(course.pack.images.device) for name, tensor in _named("collector", tensors).items()
+        name: tensor.to(course.pack.images.device) for name, tensor in of_place("collector", tensors).items()
     }
     course.collector.load(collected, course.pack.network)
     if course.recorder:
-        course.recorder.load(_named("recorder", tensors), facts["recorder"])
+        course.recorder.load(of_place("recorder", tensors), facts["recorder"])
     course.losses, course.seconds = losses, float(facts["seconds"])
 
 
@@ -215,16 +216,6 @@ def _put_optimizer(pack: Pack, tensors: Tensors, numbers: dict[str, Any]) -> Non
             there = state.get(name)
             value = value.to(parameter.device) if there is None else there.copy_(value)
         state[name] = value
-
-
-def _within(place: str, tensors: Tensors) -> Tensors:
-    return {f"{place}/{name}": tensor for name, tensor in tensors.items()}
-
-
-def _named(place: str, tensors: Tensors) -> Tensors:
-    """Those within a place, in their order, by their names there."""
-    prefix = f"{place}/"
-    return {n.removeprefix(prefix): tensor for n, tensor in tensors.items() if n.startswith(prefix)}
 
 
 # Vectorised loops may round their last few numbers otherwise: numbers come back to the same place in memory.
