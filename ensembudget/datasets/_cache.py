@@ -14,13 +14,14 @@ from ..files import write_whole
 from ._base import Arrays
 from ._data import Data
 
+CACHE = "ENSEMBUDGET_CACHE"  # names the folder
 DECODER = 2  # to be raised when the same files decode to other arrays than before
 
 
 def cache_folder() -> Path:
     """Where decoded datasets are kept: `$ENSEMBUDGET_CACHE`, else the user's cache folder."""
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(os.environ.get("ENSEMBUDGET_CACHE") or Path(home) / "ensembudget")
+    return Path(os.environ.get(CACHE) or Path(home) / "ensembudget")
 
 
 def open_cached(digest: str, name: str) -> Data:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-from ..datasets._cache import cache_folder, has_cached, keep_bytes
+from ..datasets._cache import CACHE, cache_folder, has_cached, keep_bytes
 from ..errors import EnsembudgetError, StoreError
 from ..records import Record
 from ..rendering.manifest import source_digest
@@ -22,7 +22,6 @@ from ._base import Job, Outcome
 from ._worker import work
 
 Shared = Literal["auto", "yes", "no"]
-CACHE = "ENSEMBUDGET_CACHE"
 REPORT_SECONDS = 1.0  # between two reports of a job's epochs
 
 

@@ -18,9 +18,11 @@ from ._base import EpochReport, Executor, Job, Outcome
 from ._pool import Call, Lost, pooled
 from ._worker import lost, work
 
+RETRIES = 2  # of a job whose process died, where nobody says
+
 
 def execute(
-    jobs: Sequence[Job], workers: int, on_epoch: EpochReport, *, retries: int = 2
+    jobs: Sequence[Job], workers: int, on_epoch: EpochReport, *, retries: int = RETRIES
 ) -> Iterator[tuple[int, list[Outcome]]]:
     """As `Executor` says; a job whose process dies is begun again `retries` times, after the others."""
     gpus = torch.cuda.device_count() if jobs and jobs[0].device == "cuda" else 0
@@ -61,7 +63,7 @@ def _reason(found: Lost) -> str:
     return f"its process {'was killed' if name in ('SIGTERM', 'SIGINT') else 'crashed'} by {name}. {tried}"
 
 
-def places(device: str, workers: int | None, threads: int | None, *, retries: int = 2) -> list[Place]:
+def places(device: str, workers: int | None, threads: int | None, *, retries: int = RETRIES) -> list[Place]:
     """As `Executor` says: a process on every core, or on every GPU where `cuda` is asked.
 
     Raises:
@@ -77,4 +79,4 @@ def places(device: str, workers: int | None, threads: int | None, *, retries: in
     return places_here(device, workers, threads, usual=len(devices(device, torch.cuda.device_count())))[:1]
 
 
-executor = Executor(execute, places, options={"retries": 2})
+executor = Executor(execute, places, options={"retries": RETRIES})

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from ..datasets._cache import CACHE
 from ..errors import ArgumentError, DeviceError, UnknownPartError, reason
 from ..stepping.place import Place, check_device, check_numbers
 from ._base import EpochReport, Executor, Job, OptionValue, Outcome
@@ -36,7 +37,6 @@ CLUSTERS = ("slurm", "local")
 WORKERS = 32  # tasks of an array that run at one time where nobody says
 ARRAY = 1000  # tasks of an array at most: Slurm's own limit is 1001 where it is not raised
 EVERY = 1.0  # seconds between looks at the jobs
-CACHE = "ENSEMBUDGET_CACHE"
 
 
 class Training:
