@@ -1,18 +1,16 @@
 """What a dataset holds, before a study says what to make of it."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
-
-import numpy as np
 
 from ..catalog import DATASETS
 from ..errors import DatasetError
 from ._base import Arrays, Images, Pictures
 from ._decode import MOST_AT_ONCE, CorruptImageError, decode_image
 from ._load import opened, split_name
+from ._shared import fingerprint
 
 
 @dataclass(frozen=True)
@@ -136,16 +134,9 @@ class _Looking:
             self.modes[one.mode] += 1
             if one.animated:
                 self.animated.append(one.name)
-            print_ = _fingerprint(one.pixels)
+            print_ = fingerprint(one.pixels)
             self.duplicates += print_ in own
             self.leaked += print_ in self.earlier
             own.add(print_)
         self.counts[part] = counts
         self.earlier |= own
-
-
-def _fingerprint(pixels: Images) -> bytes:
-    """Equal for equal pixels, and for grey ones stored as colours."""
-    if pixels.shape[-1] == 3 and (pixels == pixels[..., :1]).all():
-        pixels = pixels[..., :1]
-    return hashlib.sha256(str(pixels.shape).encode() + np.ascontiguousarray(pixels).tobytes()).digest()

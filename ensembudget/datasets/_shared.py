@@ -15,8 +15,8 @@ def shared_images(arrays: Arrays) -> int:
         >>> shared_images(Arrays(train, labels, train[1:3], labels[1:3], 2))
         2
     """
-    trained = set(_prints(arrays.train_images))
-    return sum(one in trained for one in _prints(arrays.test_images))
+    trained = set(map(fingerprint, arrays.train_images))
+    return sum(fingerprint(one) in trained for one in arrays.test_images)
 
 
 def shared_note(arrays: Arrays) -> list[str]:
@@ -30,5 +30,8 @@ def shared_note(arrays: Arrays) -> list[str]:
     ]
 
 
-def _prints(images: Images) -> list[bytes]:
-    return [hashlib.blake2b(np.ascontiguousarray(one).data, digest_size=16).digest() for one in images]
+def fingerprint(pixels: Images) -> bytes:
+    """Equal for equal pixels of one image, (row, column, channel), and for grey ones stored as colours."""
+    if pixels.shape[-1] == 3 and (pixels == pixels[..., :1]).all():
+        pixels = pixels[..., :1]
+    return hashlib.sha256(str(pixels.shape).encode() + np.ascontiguousarray(pixels).tobytes()).digest()
