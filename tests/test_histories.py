@@ -593,7 +593,8 @@ def test_a_member_that_diverges_is_published_with_the_history_it_has(rate, curva
         assert outcomes[key].status == "done"
 
 
-def test_status_of_a_recorded_study(mine, tmp_path, capsys):
+def test_status_of_a_recorded_study(mine, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
     plan, store = mine
     (tmp_path / "recorded.toml").write_text(RECORDED)
     ask = ["status", str(tmp_path / "recorded.toml"), "--store", str(store.root)]
@@ -848,7 +849,8 @@ def test_the_manifest_says_which_arm_a_cell_is_of(both):
     assert [arm["name"] for arm in manifest["study"]["arms"]] == list(MODES)
 
 
-def test_status_of_two_arms_has_a_row_for_each_pool(both, capsys):
+def test_status_of_two_arms_has_a_row_for_each_pool(both, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
     assert main(["status", str(both.study), "--store", str(both.store)]) == 0
     said = capsys.readouterr().out
     lines = [line.split() for line in said.splitlines() if line.split()[1:2] == ["convnet"]]
