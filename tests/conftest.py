@@ -18,6 +18,9 @@ from ensembudget.records import Cell, Recipe
 
 torch.set_num_threads(1)
 
+# There are no doctests in them, and pytest cannot collect two modules of one name outside packages.
+collect_ignore_glob = ["*conftest.py"]
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--times", type=int, default=1, help="attack N times as often as usual (tests/faults)")
