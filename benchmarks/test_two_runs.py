@@ -22,7 +22,7 @@ description = "twelve packs"
 family = "wide_resnet"
 options = { depth = 10 }
 dataset = "digits"
-train_size = 1000
+train_size = 900
 validation_size = 100
 widths = [6]
 members = [1]

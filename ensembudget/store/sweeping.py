@@ -57,6 +57,9 @@ def _is_abandoned(folder: Path) -> bool:
 
 
 def _is_running(process: int) -> bool:
+    with contextlib.suppress(OSError):
+        if Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] in ("Z", "X"):
+            return False  # it has ended, and its parent has not asked
     try:
         os.kill(process, 0)  # asks, and does nothing
     except ProcessLookupError:

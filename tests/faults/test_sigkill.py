@@ -176,10 +176,25 @@ def kill(group: int) -> None:
 
 
 def is_running(pid: int) -> bool:
+    return group_of(pid) is not None
+
+
+def group_of(pid: int) -> int | None:
+    """The group of a process that runs; None where it has ended, whether its parent has asked or not."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
+        told = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    state, _, group = told.rpartition(")")[2].split()[:3]
+    return None if state == "Z" else int(group)
+
+
+def wait_for_end(group: int) -> None:
+    """Until nothing of it runs: a run that starts while a worker dies leaves what the worker staged."""
+    deadline = time.monotonic() + 30
+    while group in {group_of(int(name)) for name in os.listdir("/proc") if name.isdecimal()}:
+        assert time.monotonic() < deadline, "a killed group goes on"
+        time.sleep(0.01)
 
 
 def members_of(store: Path) -> dict[str, bytes]:
@@ -259,5 +274,6 @@ def kill_a_group(folder: Path, chain: Chain, start: tuple[str, ...], later: floa
     time.sleep(later)
     kill(process.pid)
     assert process.wait() == -signal.SIGKILL
+    wait_for_end(process.pid)
     chain.look()
     chain.free_claims()

@@ -69,6 +69,16 @@ def test_staging_of_a_killed_process_is_removed(store, staging_process):
     assert not folder.exists()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a number of a process tells nothing of it")
+def test_staging_of_a_process_that_ended_unasked_is_removed(store, staging_process):
+    """Its parent was killed with it, and whoever inherits it asks late: in containers often never."""
+    process, folder = staging_process
+    process.send_signal(signal.SIGKILL)
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    store.sweep()
+    assert not folder.exists()
+
+
 def test_staging_of_a_living_process_stays(store, staging_process):
     _, folder = staging_process
     aged(folder, 30 * DAY)
