@@ -117,8 +117,8 @@ class Server:
     def close(self) -> None:
         if self._running:  # a test that failed
             kill(self._running)
-        self._process.stdin.close()
-        self._process.wait()
+        with self._process:  # closes its pipes and waits
+            pass
 
 
 @pytest.fixture
@@ -192,7 +192,7 @@ def group_of(pid: int) -> int | None:
 def wait_for_end(group: int) -> None:
     """Until nothing of it runs: a run that starts while a worker dies leaves what the worker staged."""
     deadline = time.monotonic() + 30
-    while group in {group_of(int(name)) for name in os.listdir("/proc") if name.isdecimal()}:
+    while group in {group_of(int(one.name)) for one in Path("/proc").iterdir() if one.name.isdecimal()}:
         assert time.monotonic() < deadline, "a killed group goes on"
         time.sleep(0.01)
 
