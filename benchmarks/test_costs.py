@@ -16,9 +16,9 @@ from ensembudget import Plan, Run, Split, Stepping, Store, run
 from ensembudget.budgets.activations import PeakBytes
 from ensembudget.datasets._data import Data
 from ensembudget.datasets._load import load
-from ensembudget.packing.batches import scale_of
+from ensembudget.packing.batches import feed_of
 from ensembudget.packing.network import build_network
-from ensembudget.packing.parts import parts_of
+from ensembudget.packing.parts import answers_of, parts_of
 from ensembudget.packing.streams import stream
 from ensembudget.stepping.pack import Pack, assemble
 from ensembudget.training.evaluation import evaluate_logits
@@ -126,15 +126,15 @@ def ensemble(plan: Plan, store: Store, split: Split, data: Data, device: str) ->
 @pytest.mark.benchmark(group="evaluation")
 def test_evaluation(benchmark, plan, split, data, device, costs, ensemble) -> None:
     """Logits of every member on test images, from bytes."""
-    images = torch.from_numpy(data.arrays.test_images[:EVALUATED])
-    scale = scale_of("dataset", images).to(torch.device(device))
+    asked = answers_of(data.arrays.test_inputs[:EVALUATED], data.arrays.test_labels[:EVALUATED], None)
+    feed = feed_of(plan.cells[0].cell.recipe, data.task, asked.inputs, device)
 
     def evaluate() -> list[Tensor]:
-        return [evaluate_logits(network, images, scale, members) for network, members in ensemble]
+        return [evaluate_logits(network, asked, feed, members) for network, members in ensemble]
 
     benchmark.extra_info["peak_memory_bytes"] = measure_peak(evaluate, device)
     benchmark.pedantic(evaluate, rounds=ROUNDS, warmup_rounds=1)
-    costs.add(split, evaluate_ms_per_sample=1e3 * benchmark.stats.stats.median / len(images))
+    costs.add(split, evaluate_ms_per_sample=1e3 * benchmark.stats.stats.median / len(asked.inputs))
 
 
 @pytest.mark.benchmark(group="inference")

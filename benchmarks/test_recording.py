@@ -35,7 +35,7 @@ def enlarged(data: Data) -> Data:
         return np.ascontiguousarray(images.repeat(4, 1).repeat(4, 2).repeat(3, 3))
 
     arrays = data.arrays
-    larger = arrays._replace(train_images=blow(arrays.train_images), test_images=blow(arrays.test_images))
+    larger = arrays._replace(train_inputs=blow(arrays.train_inputs), test_inputs=blow(arrays.test_inputs))
     return replace(data, arrays=larger)
 
 

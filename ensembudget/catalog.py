@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .modes._base import Mode
     from .stepping.ways._base import Way
     from .tables._base import Table
+    from .tasks._base import Kind
 
 Part = TypeVar("Part")
 
@@ -152,6 +153,7 @@ def _said(error: Exception) -> str:
     return f"{type(error).__name__}: {error}".partition("\n")[0]
 
 
+TASKS: Catalog["Kind"] = Catalog("tasks", "task")
 FAMILIES: Catalog["Family"] = Catalog("families", "family")
 DATASETS: Catalog["Dataset"] = Catalog("datasets", "dataset")
 BUDGETS: Catalog["Budget"] = Catalog("budgets", "budget")
@@ -171,6 +173,7 @@ PROBES: Catalog["Probe"] = Catalog("landscape/probes", "probe")
 CATALOGS: dict[str, Catalog[Any]] = {
     one.kind: one
     for one in (
+        TASKS,
         FAMILIES,
         DATASETS,
         MODES,

@@ -30,7 +30,7 @@ class Kept:
 def few(data: Data) -> Data:
     """A dataset with few test images, which are looked at once for every training."""
     arrays = data.arrays
-    cut = Arrays(arrays.train_images, arrays.train_labels, arrays.test_images[:60], arrays.test_labels[:60],
+    cut = Arrays(arrays.train_inputs, arrays.train_labels, arrays.test_inputs[:60], arrays.test_labels[:60],
                  arrays.classes)  # fmt: skip
     return replace(data, arrays=cut)
 

@@ -42,7 +42,7 @@ def make_study(**changes) -> Study:
 
 
 def make_plan(study: Study) -> Plan:
-    return plan(study, DIGITS, digest="0" * 64, dataset="digits", train_images=1000)
+    return plan(study, DIGITS, digest="0" * 64, dataset="digits", train_samples=1000)
 
 
 BN, SPHERE = Arm(name="bn"), Arm(name="sphere", mode="sphere", recipe=ON_SPHERE)
@@ -271,7 +271,7 @@ def test_a_base_can_be_swept_with_rows_of_its_own_for_every_width():
         family="vgg", dataset="cifar10", widths=[6, 64], budgets=[], train_size=None, validation_size=0,
         sweep={"base": ["lobacheva2020", "default"]},
     )  # fmt: skip
-    found = plan(study, Task(10, 3, 32), digest="0" * 64, dataset="cifar10", train_images=50_000)
+    found = plan(study, Task(10, 3, 32), digest="0" * 64, dataset="cifar10", train_samples=50_000)
     rates = {(p.arm, p.cell.width): (p.cell.recipe.learning_rate, p.origin) for p in found.cells}
     assert rates == {
         ("base = lobacheva2020", 6): (0.005, "tuned"),
@@ -437,7 +437,7 @@ def test_golden_keys_come_out_of_a_study_too(options, changes, key, make_cell, d
     )  # fmt: skip
     for arms in ([], [Arm(name="any")]):
         one = study.model_copy(update={"arms": arms})
-        found = plan(one, digits.task, digest=digits.digest, dataset="digits", train_images=1000)
+        found = plan(one, digits.task, digest=digits.digest, dataset="digits", train_samples=1000)
         (planned,) = found.cells
         assert planned.cell == hand
         assert planned.cell.key == key_by_hand(hand)
@@ -550,7 +550,7 @@ def test_arms_that_share_a_cell_at_one_width_only_are_refused_with_the_width():
         recipe=RecipeChoice(base="lobacheva2020"),
     )  # fmt: skip
     with pytest.raises(StudyError, match=r"'tuned' and 'fixed' .*width 8"):
-        plan(study, Task(10, 3, 32), digest="0" * 64, dataset="cifar10", train_images=50_000)
+        plan(study, Task(10, 3, 32), digest="0" * 64, dataset="cifar10", train_samples=50_000)
 
 
 def test_two_arms_of_one_name_are_refused():

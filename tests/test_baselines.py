@@ -33,8 +33,8 @@ def workload(**changes) -> Workload:
 
 def test_both_sizes_are_the_same_digits():
     small, large = images_of(workload()).arrays, images_of(workload(size=32)).arrays
-    assert large.train_images.shape == (40, 32, 32, 3)
-    np.testing.assert_array_equal(large.train_images[:, ::4, ::4, 1], small.train_images[..., 0])
+    assert large.train_inputs.shape == (40, 32, 32, 3)
+    np.testing.assert_array_equal(large.train_inputs[:, ::4, ::4, 1], small.train_inputs[..., 0])
     np.testing.assert_array_equal(large.train_labels, small.train_labels)
 
 
@@ -55,7 +55,7 @@ def test_the_strong_loop_learns():
     arrays = images_of(spec).arrays
     network = eager.train(spec, images, 0).eval()
     with torch.no_grad():
-        predicted = network(images.normal(arrays.test_images)).argmax(1)
+        predicted = network(images.normal(arrays.test_inputs)).argmax(1)
     assert (predicted.numpy() == arrays.test_labels).mean() > 0.85
 
 

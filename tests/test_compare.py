@@ -57,7 +57,7 @@ def results(tmp_path, digits: Data):
     def make(asked=None, *, draw=0, strength=2.5, labels=LABELS, classes=10, first_seed=0, noise=0.0,
              digest=digits.digest, lost=(), diverged=(), store=None, partial=False):  # fmt: skip
         task = digits.task._replace(classes=classes)
-        planned = plan(asked or study(), task, digest=digest, dataset="digits", train_images=1000)
+        planned = plan(asked or study(), task, digest=digest, dataset="digits", train_samples=1000)
         cells = [one.model_copy(update={"first_seed": first_seed}) for one in planned.cells]
         planned = planned.model_copy(update={"cells": cells})
         store = Store(store or tmp_path / f"store{next(number)}")

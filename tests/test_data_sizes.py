@@ -27,8 +27,8 @@ def make_study(**changes):
     return Study(**{**fields, **changes})
 
 
-def make_plan(study, train_images=1000):
-    return plan(study, DIGITS, digest="0" * 64, dataset="digits", train_images=train_images)
+def make_plan(study, train_samples=1000):
+    return plan(study, DIGITS, digest="0" * 64, dataset="digits", train_samples=train_samples)
 
 
 def test_every_data_size_has_every_split_and_pools_of_its_own():
@@ -100,7 +100,7 @@ def test_subsets_are_disjoint_and_as_large_as_asked(size, subsets):
     labels = torch.cat([parts.labels for parts in drawn]).tolist()
     assert len(set(labels)) == len(labels) == size * subsets
     for parts in drawn:
-        assert torch.equal(parts.images, torch.from_numpy(IMAGES[parts.labels.numpy()]))
+        assert torch.equal(parts.inputs, torch.from_numpy(IMAGES[parts.labels.numpy()]))
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def planned(digits: Data) -> Plan:
         members=[2],
         pool=POOL,
     )
-    found = plan(study, digits.task, digest=digits.digest, dataset="digits", train_images=1000)
+    found = plan(study, digits.task, digest=digits.digest, dataset="digits", train_samples=1000)
     assert [cell.cell.width for cell in found.cells] == [4]
     return found
 

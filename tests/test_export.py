@@ -117,7 +117,7 @@ def test_a_member_of_a_pack_is_trained_again_with_its_pack(shipped):
 
 def test_it_predicts_what_the_stored_logits_say(shipped, digits):
     ensemble = ensembudget.load(shipped.out)
-    found, logits = ensemble.predict(digits.arrays.test_images), shipped.logits()
+    found, logits = ensemble.predict(digits.arrays.test_inputs), shipped.logits()
     wanted = tempered(logits, ensemble.card.blueprint.temperature)
     assert np.abs(found.probabilities - wanted).max() < 1e-5
     votes = logits.argmax(-1)
@@ -139,7 +139,7 @@ def test_the_card_has_the_numbers_of_the_report_and_of_the_data(shipped, digits)
     assert card.quality.cnll == score.cnll
     assert card.quality.ensembles == 1
     assert card.quality.own_disagreement == pytest.approx(score.metrics["disagreement"].value)
-    train = digits.arrays.train_images[permutation(950)[:100]] / 255
+    train = digits.arrays.train_inputs[permutation(950)[:100]] / 255
     assert card.blueprint.mean == pytest.approx([train.mean()])
     assert card.blueprint.std == pytest.approx([train.std(ddof=1)])
     assert (card.data.training_images, card.data.validation_images, card.data.test_images) == (100, 50, 797)
@@ -188,7 +188,7 @@ def test_the_best_split_is_exported_where_none_is_named(shipped):
 
 
 def test_the_example_names_the_class_of_a_picture(shipped, digits, tmp_path, capsys):
-    image = digits.arrays.test_images[3, ..., 0]
+    image = digits.arrays.test_inputs[3, ..., 0]
     Image.fromarray(image).save(tmp_path / "digit.png")
     runpy.run_path(str(ROOT / "examples" / "classify.py"))["main"](shipped.out, tmp_path / "digit.png")
     said = capsys.readouterr().out
@@ -375,7 +375,7 @@ def graphs(shipped) -> Path:
 def test_every_format_gives_the_stored_numbers_at_every_batch(graphs, shipped, digits):
     import onnxruntime
 
-    card, images = ensembudget.load(graphs).card, digits.arrays.test_images
+    card, images = ensembudget.load(graphs).card, digits.arrays.test_inputs
     assert set(card.files) == {"safetensors", "torch", "onnx"}
     wanted = tempered(shipped.logits(), card.blueprint.temperature)
     program = torch.export.load(graphs / "ensemble.pt2").module()

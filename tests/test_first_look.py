@@ -59,7 +59,7 @@ def test_a_first_look_is_reported_by_the_same_flags_and_every_table_says_so(comm
 def test_what_is_planned_is_cut_short(path, digits):
     whole = studies.load_study(path)
     cut = first_look(whole, epochs=2, train_size=60, limit=3)
-    planned = plan(cut, digits.task, digest=digits.digest, dataset="digits", train_images=1000)
+    planned = plan(cut, digits.task, digest=digits.digest, dataset="digits", train_samples=1000)
     assert {(one.cell.train_size, one.cell.recipe.epochs) for one in planned.cells} == {(60, 2)}
     assert max(one.members for one in planned.cells) <= 3
     assert {one.members for one in planned.splits} == {1, 2}

@@ -118,7 +118,7 @@ def a_study(**fields: object) -> Study:
 def test_a_plan_and_a_search_are_found_under_any_spelling_of_the_folder(tmp_path, place):
     store = Store(tmp_path / "store")
     first = a_study(dataset="parquet:../shared/photos")
-    made = plan(first, Task(10, 1, 8), digest="0" * 64, dataset="photos", train_images=1000)
+    made = plan(first, Task(10, 1, 8), digest="0" * 64, dataset="photos", train_samples=1000)
     store.save_plan(made)
     store.save_search(Search(study=first, arm="", budget="1000 parameters"))
     asked = a_study(dataset=f"parquet:{place}")
@@ -135,7 +135,7 @@ def test_a_plan_under_another_spelling_is_replaced_and_not_doubled(tmp_path):
     store = Store(tmp_path / "store")
     for place in ("photos", "../photos"):
         study = a_study(dataset=f"folder:{place}")
-        store.save_plan(plan(study, Task(10, 1, 8), digest="0" * 64, dataset="photos", train_images=1000))
+        store.save_plan(plan(study, Task(10, 1, 8), digest="0" * 64, dataset="photos", train_samples=1000))
     assert len(list((tmp_path / "store" / "plans").iterdir())) == 1
 
 

@@ -192,8 +192,8 @@ def make_study(**changes):
     return Study(**{**fields, **changes})
 
 
-def make_plan(study, train_images=1000):
-    return plan(study, DIGITS, digest="0" * 64, dataset="digits", train_images=train_images)
+def make_plan(study, train_samples=1000):
+    return plan(study, DIGITS, digest="0" * 64, dataset="digits", train_samples=train_samples)
 
 
 def test_a_plan_has_a_split_for_every_budget_and_size():
@@ -256,11 +256,11 @@ def test_without_a_train_size_all_images_but_validation_are_trained_on():
 def test_the_name_of_the_dataset_does_not_change_a_members_key():
     study = make_study()
     named = [
-        plan(study, DIGITS, digest="0" * 64, dataset=name, train_images=1000).runs
+        plan(study, DIGITS, digest="0" * 64, dataset=name, train_samples=1000).runs
         for name in ("digits", "mine")
     ]
     assert [r.key for r in named[0]] == [r.key for r in named[1]]
-    other = plan(study, DIGITS, digest="1" * 64, dataset="digits", train_images=1000).runs
+    other = plan(study, DIGITS, digest="1" * 64, dataset="digits", train_samples=1000).runs
     assert not {r.key for r in other} & {r.key for r in named[0]}
 
 

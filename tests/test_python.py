@@ -123,7 +123,7 @@ def test_a_pool_is_what_a_study_trains(digits):
 def test_images_of_ones_own_are_trained_on(digits):
     arrays = digits.arrays
     data = ensembudget.data_of(
-        arrays.train_images[..., 0], arrays.train_labels, arrays.test_images, arrays.test_labels, name="mine"
+        arrays.train_inputs[..., 0], arrays.train_labels, arrays.test_inputs, arrays.test_labels, name="mine"
     )
     assert (data.digest, data.task, data.name) == (digits.digest, digits.task, "mine")
     one = ensembudget.train_member("wide_resnet", 2, data, seed=3, **HOW)

@@ -50,7 +50,7 @@ def make_plan(**changes):
         "members": [1, 2], "tolerance": 0.2, "pool": 3, "replicates": 1,
     }  # fmt: skip
     study = Study(**{**fields, **changes})
-    return plan(study, Task(10, 1, 8), digest="0" * 64, dataset="digits", train_images=1000)
+    return plan(study, Task(10, 1, 8), digest="0" * 64, dataset="digits", train_samples=1000)
 
 
 @pytest.fixture(scope="module")
@@ -300,7 +300,7 @@ def test_the_file_to_ship_has_the_bytes_that_the_budget_counts(
     stored = load_file(out / "ensemble.safetensors")
     words = {"float16": "F16", "int8": "I8", "float32": "F32"}
     assert {words[str(one.dtype)] for one in stored.values()} == numbers
-    found = loaded.predict(list(digits.arrays.test_images[:5, :, :, 0]))
+    found = loaded.predict(list(digits.arrays.test_inputs[:5, :, :, 0]))
     assert found.probabilities.shape == (5, 10)
 
 

@@ -42,7 +42,7 @@ def test_every_preset_parses(name):
 @pytest.mark.parametrize("name", [n for n in studies.names() if studies.load_study(n).dataset == "digits"])
 def test_every_preset_on_digits_can_be_planned(name):
     study = studies.load_study(name)
-    found = plan(study, task_of("digits"), digest="0" * 64, dataset="digits", train_images=1000)
+    found = plan(study, task_of("digits"), digest="0" * 64, dataset="digits", train_samples=1000)
     assert found.runs
 
 

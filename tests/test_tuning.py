@@ -62,7 +62,7 @@ def make_study(**changes) -> Study:
 
 def make_plan(study: Study, store: Store | None = None) -> Plan:
     kept = {} if store is None else {"choice_of": store.saved_choice}
-    return plan(study, DIGITS, digest="0" * 64, dataset="digits", train_images=1000, **kept)
+    return plan(study, DIGITS, digest="0" * 64, dataset="digits", train_samples=1000, **kept)
 
 
 def logits_of(labels: np.ndarray, quality: float, scale: float, seed: list[int]) -> np.ndarray:
@@ -561,11 +561,11 @@ def test_faults_of_each_arm_name_the_arm():
 
 def test_fewer_than_two_validation_images_a_class_are_too_few():
     with pytest.raises(StudyError, match="60 validation images for 31 classes are fewer than 2 a class"):
-        plan(make_study(), Task(31, 1, 8), digest="0" * 64, dataset="x", train_images=1000)
+        plan(make_study(), Task(31, 1, 8), digest="0" * 64, dataset="x", train_samples=1000)
 
 
 def test_validation_images_of_few_classes_judge_nothing():
-    asked = {"digest": "0" * 64, "dataset": "x", "train_images": 1000}
+    asked = {"digest": "0" * 64, "dataset": "x", "train_samples": 1000}
     with pytest.raises(StudyError, match=r"60 validation images, .* are of 4 of 10 classes: .* sorted"):
         plan(make_study(), DIGITS, **asked, validation_classes=4)
     assert plan(make_study(), DIGITS, **asked, validation_classes=5).tuning

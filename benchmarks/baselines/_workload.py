@@ -79,7 +79,7 @@ def images_of(workload: Workload) -> Data:
     """scikit-learn's handwritten digits, at 32x32 each pixel four times as wide and in three channels."""
     data = load("digits")
     arrays = data.arrays
-    images = np.concatenate([arrays.train_images, arrays.test_images])
+    images = np.concatenate([arrays.train_inputs, arrays.test_inputs])
     labels = np.concatenate([arrays.train_labels, arrays.test_labels])
     if workload.size == 32:
         images = np.repeat(images.repeat(4, 1).repeat(4, 2), 3, 3)

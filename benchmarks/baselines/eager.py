@@ -21,10 +21,10 @@ class Images:
     """Normalised training images in memory, (sample, channel, row, column), padded for crops."""
 
     def __init__(self, data: Data, augmented: bool) -> None:
-        pixels = torch.from_numpy(data.arrays.train_images).permute(0, 3, 1, 2).float() / 255
+        pixels = torch.from_numpy(data.arrays.train_inputs).permute(0, 3, 1, 2).float() / 255
         self.mean = pixels.mean((0, 2, 3), keepdim=True)
         self.std = pixels.std((0, 2, 3), keepdim=True).clamp_min(1e-3)
-        images = self.normal(data.arrays.train_images)
+        images = self.normal(data.arrays.train_inputs)
         self.size, self.augmented = images.shape[-1], augmented
         self.images = F.pad(images, (PADDING,) * 4) if augmented else images
         self.labels = torch.from_numpy(data.arrays.train_labels)

@@ -26,8 +26,8 @@ class Images(Dataset[Any]):
 
     def __init__(self, workload: Workload) -> None:
         arrays = images_of(workload).arrays
-        channels = arrays.train_images.shape[3]
-        self.images, self.labels = arrays.train_images, arrays.train_labels
+        channels = arrays.train_inputs.shape[3]
+        self.images, self.labels = arrays.train_inputs, arrays.train_labels
         pad = workload.size // 8 if workload.augmented else 0
         augment = [transforms.RandomCrop(workload.size, padding=pad), transforms.RandomHorizontalFlip()]
         self.transform = transforms.Compose(

@@ -29,7 +29,7 @@ def test_packed_and_compiled_members_are_as_good_as_those_of_an_ordinary_loop() 
     for seed in range(SEEDS):
         network = eager.train(WORKLOAD, images, seed).eval()
         with torch.no_grad():
-            ordinary.append(network(images.normal(data.arrays.test_images)))
+            ordinary.append(network(images.normal(data.arrays.test_inputs)))
     runs = [Run(cell=WORKLOAD.cell(), seed=seed) for seed in range(SEEDS)]
     ours = [
         torch.from_numpy(one.test_logits)

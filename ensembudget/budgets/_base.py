@@ -6,7 +6,7 @@ from typing import Literal
 
 from torch import nn
 
-from ..records import Task
+from ..records import AnyTask
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Budget:
             that is run.
     """
 
-    measure: Callable[[nn.Module, Task, str], int]
+    measure: Callable[[nn.Module, AnyTask, str], int]
     unit: str
     suffixes: tuple[str, ...] = ("",)
     paid_by: Literal["networks", "predictors"] = "predictors"

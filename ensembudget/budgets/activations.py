@@ -1,4 +1,4 @@
-"""The largest number of values in memory at one time during one sample's forward pass, the image included.
+"""The largest number of values in memory at one time during one sample's forward pass, the input included.
 
 Measured by running the network and following what it allocates and frees. An ensemble's members are added up,
 and so are a unit's predictors, as if all ran at once: at equal parameters the sum grows like the square root
@@ -13,9 +13,11 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from ..records import Task
+from ..catalog import TASKS
+from ..records import AnyTask
 from ._base import Budget
-from ._sample import one_sample
+
+FLOAT32_BYTES = 4
 
 
 class PeakBytes(TorchDispatchMode):
@@ -50,12 +52,12 @@ class PeakBytes(TorchDispatchMode):
         return outputs
 
 
-def measure(network: nn.Module, task: Task, dtype: str) -> int:
+def measure(network: nn.Module, task: AnyTask, dtype: str) -> int:
     network.eval()
-    image = one_sample(task)
-    with torch.no_grad(), PeakBytes(image) as follower:
-        network(image)
-    return int(follower.peak // image.element_size())
+    sample = TASKS[task.kind].example(task)
+    with torch.no_grad(), PeakBytes(sample) as follower:
+        network(sample)
+    return int(follower.peak // FLOAT32_BYTES)
 
 
 budget = Budget(measure, "activations")

@@ -4,13 +4,13 @@ import torch
 from torch import nn
 
 from ..catalog import DTYPES
-from ..records import Task
+from ..records import AnyTask
 from ._base import Budget
 
 RANGE_BYTES = 5  # of a layer's rounded inputs: their scale in float32 and their zero in 8 bits
 
 
-def measure(network: nn.Module, task: Task, dtype: str) -> int:
+def measure(network: nn.Module, task: AnyTask, dtype: str) -> int:
     part, numbers = DTYPES[dtype], _numbers(network)
     ranges = sum(tensor.ndim >= 2 for tensor in numbers.values()) if part.rounds_inputs else 0
     with torch.no_grad():

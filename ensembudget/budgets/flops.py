@@ -7,15 +7,15 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from ..records import Task
+from ..catalog import TASKS
+from ..records import AnyTask
 from ._base import Budget
-from ._sample import one_sample
 
 
-def measure(network: nn.Module, task: Task, dtype: str) -> int:
+def measure(network: nn.Module, task: AnyTask, dtype: str) -> int:
     network.eval()
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        network(one_sample(task))
+        network(TASKS[task.kind].example(task))
     return int(counter.get_total_flops())
 
 

@@ -7,11 +7,11 @@ parameters; `bytes` counts them.
 
 from torch import nn
 
-from ..records import Task
+from ..records import AnyTask
 from ._base import Budget
 
 
-def measure(network: nn.Module, task: Task, dtype: str) -> int:
+def measure(network: nn.Module, task: AnyTask, dtype: str) -> int:
     return sum(p.numel() for p in network.parameters())
 
 

@@ -1,31 +1,45 @@
-"""What a dataset is: a source of labelled images."""
+"""What a dataset is: a source of labelled samples."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..records import Colour, Task
+from ..records import AnyTask, Colour, TokenTask
 
 Images = NDArray[np.uint8]
+Inputs = NDArray[Any]  # images in uint8, or tokens in int32
 Labels = NDArray[np.int64]
 
 
 class Arrays(NamedTuple):
-    """Decoded images (sample, row, column, channel) in uint8; labels (sample,) in [0, classes), int64.
+    """Decoded samples and their labels.
 
-    `class_names` has a name for each class, or is empty where the source gives none.
+    Attributes:
+        train_inputs: Images (sample, row, column, channel) in uint8, or tokens (sample, position) in int32.
+        train_labels: (sample,), or of tasks that predict every position (sample, position), in [0, classes),
+            int64; -100 where a position is not predicted.
+        test_inputs: As the training inputs.
+        test_labels: As the training labels.
+        classes: How many.
+        class_names: One for each class, or empty where the source gives none.
+        task: What tokens ask of a network; None where the inputs are images.
+        tokenizer: What makes text into tokens and back, as the tokenizers package writes it in JSON.
+        outside_inputs: Test samples that belong to no class, as the test inputs; None where there are none.
     """
 
-    train_images: Images
+    train_inputs: Inputs
     train_labels: Labels
-    test_images: Images
+    test_inputs: Inputs
     test_labels: Labels
     classes: int
     class_names: tuple[str, ...] = ()
+    task: TokenTask | None = None
+    tokenizer: str = ""
+    outside_inputs: Inputs | None = None
 
 
 class Picture(NamedTuple):
@@ -64,11 +78,11 @@ AS_THEY_ARE = Treatment()
 
 @dataclass(frozen=True)
 class Dataset:
-    """One source of images.
+    """One source of samples.
 
     Attributes:
-        decode: `decode(place)` gives all images, decoded or still encoded; the place is what follows the
-            colon in `parquet:DIR`.
+        decode: `decode(place)` gives all samples, or images that are still encoded; the place is what
+            follows the colon in `parquet:DIR`.
         files: `files(place)` lists the files that `decode` reads, so that a change in one is noticed;
             None where the arrays come with a library.
         task: Classes, channels and image size; None where they are known only after reading.
@@ -77,5 +91,5 @@ class Dataset:
 
     decode: Callable[[str], Arrays | Pictures]
     files: Callable[[str], Iterable[Path]] | None = None
-    task: Task | None = None
+    task: AnyTask | None = None
     needs_place: bool = False

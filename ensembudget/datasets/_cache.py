@@ -11,10 +11,14 @@ import safetensors.numpy
 
 from ..errors import DatasetError, reason
 from ..files import write_whole
+from ..records import TokenTask
 from ._base import Arrays
 from ._data import Data
 
 CACHE = "ENSEMBUDGET_CACHE"  # names the folder
+# Names in a file; images keep those from before there was anything else.
+ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
+ABOUT, OUTSIDE = "about", "outside_inputs"
 DECODER = 2  # to be raised when the same files decode to other arrays than before
 
 
@@ -97,8 +101,14 @@ def keep(data: Data, source: str) -> None:
 
 def _from_bytes(content: bytes) -> Arrays:
     tensors = safetensors.numpy.load(content)
-    train, train_labels, test, test_labels = (tensors[name] for name in Arrays._fields[:4])
-    return Arrays(train, train_labels, test, test_labels, int(tensors["classes"][0]))
+    about = json.loads(tensors[ABOUT].tobytes()) if ABOUT in tensors else {}
+    train, train_labels, test, test_labels = (tensors[name] for name in ARRAYS)
+    return Arrays(
+        *(train, train_labels, test, test_labels, int(tensors["classes"][0])),
+        task=TokenTask(*about["task"]) if about else None,
+        tokenizer=about.get("tokenizer", ""),
+        outside_inputs=tensors.get(OUTSIDE),
+    )
 
 
 def _arrays_path(digest: str, folder: Path | None = None) -> Path:
@@ -110,15 +120,28 @@ def _source_path(source: str) -> Path:
 
 
 def digest_of(arrays: Arrays) -> str:
-    """SHA-256 over the arrays, their shapes and the number of classes."""
+    """SHA-256 over the arrays, their shapes, the number of classes, and what tokens mean."""
     whole = hashlib.sha256(str(arrays.classes).encode())
-    for array in arrays[:4]:
+    beside = [] if arrays.outside_inputs is None else [arrays.outside_inputs]
+    for array in [*arrays[:4], *beside]:
         whole.update(str(array.shape).encode())
         whole.update(np.ascontiguousarray(array).data)
+    whole.update(_about(arrays))
     return whole.hexdigest()
 
 
 def to_bytes(arrays: Arrays) -> bytes:
     """The arrays as a safetensors file, which `open_cached` reads."""
-    tensors = {k: np.ascontiguousarray(v) for k, v in zip(Arrays._fields[:4], arrays[:4], strict=True)}
+    tensors = {k: np.ascontiguousarray(v) for k, v in zip(ARRAYS, arrays[:4], strict=True)}
+    if about := _about(arrays):
+        tensors[ABOUT] = np.frombuffer(about, np.uint8)
+    if arrays.outside_inputs is not None:
+        tensors[OUTSIDE] = np.ascontiguousarray(arrays.outside_inputs)
     return safetensors.numpy.save(tensors | {"classes": np.array([arrays.classes])})
+
+
+def _about(arrays: Arrays) -> bytes:
+    """What tokens mean, as JSON; nothing of images."""
+    if arrays.task is None:
+        return b""
+    return json.dumps({"task": arrays.task, "tokenizer": arrays.tokenizer}).encode()

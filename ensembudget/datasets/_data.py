@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ..records import Task
+from ..records import AnyTask, Task
 from ._base import Arrays
 
 
@@ -13,7 +13,7 @@ class Data:
     Attributes:
         name: What tables call it.
         digest: Of the arrays, without the names of classes.
-        arrays: Images and labels.
+        arrays: Samples and labels.
         notes: A sentence on each thing that whoever reads results must know, such as files left out; none
             where the dataset was opened by its digest alone.
     """
@@ -29,6 +29,8 @@ class Data:
         return self.arrays.class_names
 
     @property
-    def task(self) -> Task:
-        size, _, channels = self.arrays.train_images.shape[1:]
+    def task(self) -> AnyTask:
+        if self.arrays.task is not None:
+            return self.arrays.task
+        size, _, channels = self.arrays.train_inputs.shape[1:]
         return Task(self.arrays.classes, channels, size)

@@ -19,11 +19,11 @@ def formed(arrays: Arrays, form: Treatment) -> Arrays:
 
     Example:
         >>> from .digits import dataset
-        >>> formed(dataset.decode(""), Treatment(image_size=16, colour="rgb")).test_images.shape
+        >>> formed(dataset.decode(""), Treatment(image_size=16, colour="rgb")).test_inputs.shape
         (797, 16, 16, 3)
     """
     return arrays._replace(
-        train_images=_formed(arrays.train_images, form), test_images=_formed(arrays.test_images, form)
+        train_inputs=_formed(arrays.train_inputs, form), test_inputs=_formed(arrays.test_inputs, form)
     )
 
 

@@ -12,9 +12,9 @@ import numpy as np
 
 from ..catalog import DATASETS
 from ..errors import DatasetError, reason
-from ..families._build import SMALLEST_IMAGE
 from ..files import open_regular
-from ..records import Colour, Study, Task
+from ..records import AnyTask, Colour, Study, Task
+from ..tasks.images import SMALLEST_IMAGE
 from ._base import Arrays, Pictures, Treatment
 from ._cache import DECODER, cache_folder, digest_of, keep, read_source
 from ._data import Data
@@ -39,13 +39,15 @@ def split_name(spec: str) -> tuple[str, str]:
 
 def task_of(
     spec: str, image_size: int | None = None, *, colour: Colour | None = None, skip_corrupt: bool = False
-) -> Task:
+) -> AnyTask:
     """Classes, channels and image size of a dataset, which is read only where they are not known."""
     name, _ = split_name(spec)
     _check_size(image_size)
     known = DATASETS[name].task
     if known is None:
         return load(spec, image_size, colour=colour, skip_corrupt=skip_corrupt).task
+    if not isinstance(known, Task):
+        return known
     channels = CHANNELS[colour] if colour else known.channels
     return known._replace(image_size=image_size or known.image_size, channels=channels)
 
@@ -80,7 +82,7 @@ def load(
             colours of which nothing is said; such an image size.
 
     Example:
-        >>> load("digits", 16, colour="rgb").arrays.train_images.shape
+        >>> load("digits", 16, colour="rgb").arrays.train_inputs.shape
         (1000, 16, 16, 3)
     """
     name, place = split_name(spec)
@@ -114,7 +116,7 @@ def study_data(study: Study) -> Data:
     return load(study.dataset, study.image_size, colour=study.colour, skip_corrupt=study.skip_corrupt)
 
 
-def study_task(study: Study) -> Task:
+def study_task(study: Study) -> AnyTask:
     """Classes, channels and image size of a study's dataset; raises as `load`."""
     return task_of(study.dataset, study.image_size, colour=study.colour, skip_corrupt=study.skip_corrupt)
 
@@ -132,8 +134,8 @@ def opened(spec: str) -> Iterator[None]:
 def check(arrays: Arrays, spec: str) -> None:
     """Refuses arrays that networks cannot be trained on."""
     for part, images, labels in (
-        ("training", arrays.train_images, arrays.train_labels),
-        ("test", arrays.test_images, arrays.test_labels),
+        ("training", arrays.train_inputs, arrays.train_labels),
+        ("test", arrays.test_inputs, arrays.test_labels),
     ):
         if len(images) == 0:
             raise DatasetError(f"dataset {spec!r} has no {part} images.")
@@ -148,17 +150,17 @@ def check(arrays: Arrays, spec: str) -> None:
     present = len(np.unique(arrays.train_labels))
     if present < 2:
         raise DatasetError(f"dataset {spec!r} has images of {present} class; at least two are needed.")
-    height, width = arrays.train_images.shape[1:3]
+    height, width = arrays.train_inputs.shape[1:3]
     if height != width or height < SMALLEST_IMAGE:
         raise DatasetError(
             f"dataset {spec!r} has images of {height}x{width} pixels; they must be square and at least"
             f" {SMALLEST_IMAGE}x{SMALLEST_IMAGE}. Set image_size in the study, and each is cut to its central"
             " square and resized."
         )
-    if arrays.test_images.shape[1:] != arrays.train_images.shape[1:]:
+    if arrays.test_inputs.shape[1:] != arrays.train_inputs.shape[1:]:
         raise DatasetError(
-            f"dataset {spec!r} has training images of shape {arrays.train_images.shape[1:]} and test"
-            f" images of shape {arrays.test_images.shape[1:]}; they must be alike. Set image_size"
+            f"dataset {spec!r} has training images of shape {arrays.train_inputs.shape[1:]} and test"
+            f" images of shape {arrays.test_inputs.shape[1:]}; they must be alike. Set image_size"
             " or colour in the study."
         )
 

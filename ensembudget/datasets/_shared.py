@@ -15,13 +15,13 @@ def shared_images(arrays: Arrays) -> int:
         >>> shared_images(Arrays(train, labels, train[1:3], labels[1:3], 2))
         2
     """
-    trained = set(map(fingerprint, arrays.train_images))
-    return sum(fingerprint(one) in trained for one in arrays.test_images)
+    trained = set(map(fingerprint, arrays.train_inputs))
+    return sum(fingerprint(one) in trained for one in arrays.test_inputs)
 
 
 def shared_note(arrays: Arrays) -> list[str]:
     """A sentence on them for whoever reads results; none where there are none."""
-    count, tests = shared_images(arrays), len(arrays.test_images)
+    count, tests = shared_images(arrays), len(arrays.test_inputs)
     if not count:
         return []
     return [

@@ -117,7 +117,7 @@ def _train_and_publish(job: Job, store: Store, on_epoch: Callable[[int], None]) 
     cell = job.runs[0].cell
     data = open_cached(cell.dataset_digest, cell.dataset)
     parts = parts_of(cell, data.arrays)
-    labels = (parts.validation_labels.numpy(), parts.test_labels.numpy())
+    labels = (parts.validation.labels.numpy(), parts.test.labels.numpy())
     stepping = job.stepping.model_copy(update={"pack": len(job.runs)})
     environment = Environment(**_here(job), **stepping.model_dump())
     processor = torch.backends.cpu.get_cpu_capability()

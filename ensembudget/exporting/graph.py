@@ -13,7 +13,8 @@ from torch import Generator, Tensor, nn
 
 from ..catalog import DTYPES
 from ..families._build import describe, materialise
-from ..packing.batches import Scale, pack_images, unpack_logits
+from ..packing.batches import unpack_logits
+from ..tasks.images import Scale, pack_images
 from .card import Blueprint
 
 AT_ONCE = 2**16  # pixels that are evaluated at one time, of all members together

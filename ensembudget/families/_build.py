@@ -9,10 +9,9 @@ from torch import Generator, Tensor, nn
 from ..catalog import FAMILIES
 from ..errors import PlanError
 from ..options import check_name, check_value
-from ..records import Task
+from ..records import AnyTask, Task
+from ..tasks.images import SMALLEST_IMAGE
 from ._base import OptionValue
-
-SMALLEST_IMAGE = 8
 
 UNSET = torch.iinfo(torch.int64).min  # marks whole numbers that nothing has set, as NaN does others
 
@@ -41,19 +40,24 @@ def resolve_options(family: str, given: Mapping[str, OptionValue]) -> dict[str, 
 
 
 def describe(
-    family: str, width: int, task: Task, *, members: int = 1, options: Mapping[str, OptionValue] | None = None
+    family: str,
+    width: int,
+    task: AnyTask,
+    *,
+    members: int = 1,
+    options: Mapping[str, OptionValue] | None = None,
 ) -> nn.Module:
     """A network on the meta device: shapes without memory, enough to count with.
 
     Args:
         family: A family's name.
         width: Its width factor, at least 1.
-        task: Classes, channels and image size (at least 8).
+        task: Of images classes, channels and image size (at least 8); or tokens.
         members: How many networks lie side by side in it, at least 1.
         options: Replace the family's defaults, say `{"depth": 28}`.
 
     Raises:
-        PlanError: No such family or option, or a number that is too small.
+        PlanError: No such family or option, a task that the family does not do, a number that is too small.
 
     Example:
         >>> network = describe("wide_resnet", 160, Task(100, 3, 32), options={"depth": 28})
@@ -61,17 +65,23 @@ def describe(
         36755940
     """
     resolved = resolve_options(family, options or {})
-    for name, value, least in (
-        ("width", width, 1),
-        ("members", members, 1),
-        ("classes", task.classes, 2),
-        ("channels", task.channels, 1),
-        ("image size", task.image_size, SMALLEST_IMAGE),
-    ):
+    if task.kind not in FAMILIES[family].tasks:
+        raise PlanError(_undone(family, task.kind))
+    least_of = {"width": (width, 1), "members": (members, 1), "classes": (task.classes, 2)}
+    if isinstance(task, Task):
+        least_of |= {"channels": (task.channels, 1), "image size": (task.image_size, SMALLEST_IMAGE)}
+    for name, (value, least) in least_of.items():
         if value < least:
             raise PlanError(f"{name} {value} of family {family!r} is below {least}, the smallest that works.")
     with torch.device("meta"):
         return FAMILIES[family].build(width, task, members, **resolved)
+
+
+def _undone(family: str, kind: str) -> str:
+    others = [name for name, part in FAMILIES.usable().items() if kind in part.tasks]
+    instead = f"Families that do: {', '.join(others)}." if others else "No family that is installed does."
+    does = ", ".join(sorted(FAMILIES[family].tasks))
+    return f"family {family!r} does {does}, and the dataset asks for {kind}. {instead}"
 
 
 def materialise(

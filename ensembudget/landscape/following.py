@@ -10,8 +10,9 @@ from torch.func import functional_call
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from ..catalog import TASKS
 from ..errors import SymmetryError, reason
-from ..records import Task
+from ..records import AnyTask
 from .axes import Ties, fixed
 from .rules import Label, Operation, rule_of
 
@@ -24,13 +25,13 @@ KNOWN = (
 )
 
 
-def follow(network: nn.Module, task: Task) -> tuple[Ties, dict[str, Label]]:
+def follow(network: nn.Module, task: AnyTask) -> tuple[Ties, dict[str, Label]]:
     """What lies along each dimension of each parameter and buffer that the network uses, by name.
 
     Args:
         network: Of one member, on any device, the meta device too. It is run there, in evaluation mode, and
             left as it was.
-        task: Gives the shape of its images.
+        task: Gives the shape of its input.
 
     Raises:
         SymmetryError: An operation that has no rule; a network that does not run on the meta device.
@@ -44,18 +45,20 @@ def follow(network: nn.Module, task: Task) -> tuple[Ties, dict[str, Label]]:
     dtype = next((tensor.dtype for _, tensor in every if tensor.is_floating_point()), None)
     # Buffers that are no part of the state cannot follow an order: constants.
     stored = {name: tensors[name] for name in network.state_dict() if name in tensors}
-    shape = SAMPLES, task.channels, task.image_size, task.image_size
-    images = torch.empty(shape, device="meta", dtype=dtype)
+    one = TASKS[task.kind].example(task)
+    inputs = torch.empty(
+        SAMPLES, *one.shape[1:], device="meta", dtype=dtype if one.is_floating_point() else one.dtype
+    )
     with ExitStack() as stack, torch.no_grad():
         inside = stack.enter_context(_inside(network))
         stack.enter_context(_evaluating(network))
         follower = stack.enter_context(ChannelFollower(stored.values(), inside))
         try:
-            logits = functional_call(network, tensors, (images,))
+            logits = functional_call(network, tensors, (inputs,))
         except RuntimeError as error:
             raise SymmetryError(
-                f"the network does not run on images of shape {shape} without memory, on the meta device:"
-                f" {reason(error)}."
+                f"the network does not run on inputs of shape {tuple(inputs.shape)} without memory, on the meta"
+                f" device: {reason(error)}."
             ) from error
     if not isinstance(logits, Tensor):
         raise SymmetryError(f"the network gives a {type(logits).__name__}, not a tensor of logits.")

@@ -16,11 +16,12 @@ from torch import Generator, Tensor, nn
 
 from ..datasets._data import Data
 from ..families._build import describe, materialise
-from ..packing.batches import Scale, draw, epoch_batches, scale_of
+from ..packing.batches import epoch_batches, feed_of
 from ..packing.network import COMPUTE_DTYPES, single
 from ..packing.parts import Parts, parts_of
 from ..packing.streams import stream
-from ..records import Cell, Point, Task
+from ..records import AnyTask, Cell, Point
+from ..tasks._base import Feed
 from ..training.evaluation import evaluate_logits
 from ..training.history import loss_and_error
 from ..training.statistics import refit_statistics
@@ -32,29 +33,27 @@ TOGETHER = 8  # points in one packed network
 
 @dataclass(frozen=True)
 class Site:
-    """Trained members of one cell, and the images that their losses are of.
+    """Trained members of one cell, and the samples that their losses are of.
 
     Attributes:
         cell: Their cell.
-        task: Of its images.
-        parts: Its images.
+        task: Of its dataset.
+        parts: Its samples.
         states: Each member's parameters and buffers.
         key: Names the random streams, the same for the same probe.
         device: Where networks compute.
     """
 
     cell: Cell
-    task: Task
+    task: AnyTask
     parts: Parts
     states: tuple[State, ...]
     key: str
     device: torch.device
 
     @cached_property
-    def scale(self) -> Scale:
-        recipe = self.cell.recipe
-        whole = scale_of(recipe.normalisation, self.parts.images)
-        return whole.to(self.device, COMPUTE_DTYPES[recipe.precision])
+    def feed(self) -> Feed:
+        return feed_of(self.cell.recipe, self.task, self.parts.inputs, self.device)
 
     @cached_property
     def sizes(self) -> dict[str, torch.Size]:
@@ -95,12 +94,9 @@ class Site:
 
     def batches(self, count: int, generator: Generator) -> Iterator[tuple[Tensor, Tensor]]:
         """One epoch of training batches, the same for `count` points: augmented as the recipe says."""
-        recipe, images, labels = self.cell.recipe, self.parts.images, self.parts.labels
-        drawn = [draw(len(labels), recipe.crop_padding, recipe.flip, generator)] * count
-        return epoch_batches(
-            images.to(self.device), labels.to(self.device), drawn, recipe.batch_size,
-            recipe.crop_padding, self.scale,
-        )  # fmt: skip
+        inputs, labels = self.parts.inputs.to(self.device), self.parts.labels.to(self.device)
+        drawn = [self.feed.draw(len(labels), generator)] * count
+        return epoch_batches(inputs, labels, drawn, self.cell.recipe.batch_size, self.feed)
 
 
 def site_of(
@@ -146,7 +142,7 @@ def gradients(network: nn.Module, count: int) -> Tensor:
 def evaluate(
     site: Site, points: Tensor, places: Sequence[float], on_point: Callable[[int], None] = lambda count: None
 ) -> list[Point]:
-    """Loss and error at points, batch norm's statistics gathered anew at each on the training images.
+    """Loss and error at points, batch norm's statistics gathered anew at each on the training samples.
 
     Args:
         site: Where.
@@ -159,9 +155,9 @@ def evaluate(
     """
     parts, found = site.parts, list[Point]()
     for network, count in _networks(site, points):
-        train = loss_and_error(evaluate_logits(network, parts.images, site.scale, count), parts.labels)
-        test = loss_and_error(
-            evaluate_logits(network, parts.test_images, site.scale, count), parts.test_labels
+        train, test = (
+            loss_and_error(evaluate_logits(network, asked, site.feed, count), asked.labels)
+            for asked in (parts.fitted, parts.test)
         )
         found += [
             Point(
@@ -180,10 +176,10 @@ def evaluate(
 @torch.no_grad()
 def train_losses(site: Site, points: Tensor) -> Tensor:
     """The training loss alone, as `evaluate` has it, (point,), nats."""
-    images, labels = site.parts.images, site.parts.labels
+    asked = site.parts.fitted
     return torch.cat(
         [
-            loss_and_error(evaluate_logits(network, images, site.scale, count), labels)[0]
+            loss_and_error(evaluate_logits(network, asked, site.feed, count), asked.labels)[0]
             for network, count in _networks(site, points)
         ]
     )
@@ -193,7 +189,7 @@ def _networks(site: Site, points: Tensor) -> Iterator[tuple[nn.Module, int]]:
     """Packed networks at some points after another, and how many are in each."""
     for some in points.split(TOGETHER):
         network = site.network(some)
-        refit_statistics(network, site.parts.images, site.scale, len(some), site.cell.recipe.batch_size)
+        refit_statistics(network, site.parts.inputs, site.feed, len(some), site.cell.recipe.batch_size)
         yield network, len(some)
 
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from ..arrays import Integers
 from ..errors import SymmetryError
-from ..records import Task
+from ..records import AnyTask
 from .following import follow
 
 Values = TypeVar("Values", Tensor, NDArray[Any])
@@ -66,7 +66,7 @@ class Symmetries:
     parameters: tuple[str, ...]
 
 
-def symmetries(network: nn.Module, task: Task) -> Symmetries:
+def symmetries(network: nn.Module, task: AnyTask) -> Symmetries:
     """The channels of a network whose order is free, as its own operations show.
 
     Args:

@@ -14,7 +14,7 @@ from scipy.linalg import eigh_tridiagonal
 from torch import Generator, Tensor, nn
 
 from ..methods.tunnel import bracket
-from ..packing.batches import pack_images
+from ..packing.batches import for_all
 from ..training.curvature import hessian_of, without_memory
 from .site import Site, train_losses
 
@@ -22,7 +22,7 @@ FIRST = 0.05  # radii begin at this share of the weights' norm
 DOUBLINGS = 12  # a radius is looked for up to 200 times the norm
 HALVINGS = 8  # then it is known to 0.4% of the last doubling
 
-CURVED_IMAGES = 500  # training images that curvature is of
+CURVED_SAMPLES = 500  # training samples that curvature is of
 LANCZOS_STEPS = 60
 LANCZOS_VECTORS = 4
 
@@ -62,7 +62,7 @@ def radii(site: Site, centre: Tensor, units: Tensor, rise: float) -> Tensor:
 def short_directions(site: Site, point: Tensor, threshold: float, generator: Generator) -> float:
     """About how many eigenvalues of the Hessian of the training loss are above a threshold.
 
-    Stochastic Lanczos quadrature: 60 steps from each of 4 random vectors. Batch norm uses the 500 images.
+    Stochastic Lanczos quadrature: 60 steps from each of 4 random vectors. Batch norm uses the 500 samples.
 
     Args:
         site: Where.
@@ -71,9 +71,8 @@ def short_directions(site: Site, point: Tensor, threshold: float, generator: Gen
         generator: Draws the vectors.
     """
     network: nn.Module = without_memory(site.network(point[None]))
-    images = site.parts.images[:CURVED_IMAGES].to(site.device)
-    logits = network(pack_images(site.scale(images)[None]))
-    labels = site.parts.labels[:CURVED_IMAGES].to(site.device)
+    logits = network(for_all(site.parts.inputs[:CURVED_SAMPLES], 1, site.feed)).flatten(0, -2)
+    labels = site.parts.labels[:CURVED_SAMPLES].to(site.device).flatten()
     tensors = [one for one in network.parameters() if one.requires_grad]
     product = hessian_of(F.cross_entropy(logits, labels), tensors)
     count = sum(one.numel() for one in tensors)

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from ..families._build import describe, materialise
-from ..records import Cell, MemoryLayout, Run, Task
+from ..records import AnyTask, Cell, MemoryLayout, Run
 from .streams import stream
 
 # Of weights, and of all else that is not rounded; bfloat16 rounds the products alone.
@@ -15,7 +15,7 @@ MEMORY_FORMATS = {"channels_last": torch.channels_last, "contiguous": torch.cont
 
 
 def build_network(
-    runs: Sequence[Run], task: Task, device: torch.device, layout: MemoryLayout = "channels_last"
+    runs: Sequence[Run], task: AnyTask, device: torch.device, layout: MemoryLayout = "channels_last"
 ) -> nn.Module:
     """The packed network of some runs of one cell, initialised, each member from its own stream."""
     cell = runs[0].cell
@@ -24,6 +24,6 @@ def build_network(
     return network.to(COMPUTE_DTYPES[cell.recipe.precision]).to(memory_format=MEMORY_FORMATS[layout])
 
 
-def single(cell: Cell, task: Task) -> nn.Module:
+def single(cell: Cell, task: AnyTask) -> nn.Module:
     """One member's network, on the meta device."""
     return describe(cell.family, cell.width, task, options=cell.options)

@@ -1,39 +1,104 @@
 """A cell's share of a dataset."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..datasets._base import Arrays
 from ..datasets._order import permutation
 from ..records import Cell
+from ..tasks._base import IGNORED
+
+
+class Answers(NamedTuple):
+    """Samples on which logits are wanted, and the right answers.
+
+    Attributes:
+        inputs: (sample, ...), as the dataset has them.
+        labels: (answer,), int64: one a sample, or one a chosen position.
+        samples: The sample of the dataset's part that each answer is of, (answer,), ascending: answers of
+            one sample are not independent.
+        places: The row of `inputs` and the position that each answer is at, (answer, 2); None where every
+            sample has one answer.
+    """
+
+    inputs: Tensor
+    labels: Tensor
+    samples: Tensor
+    places: Tensor | None = None
+
+    def some(self, count: int) -> "Answers":
+        """The first answers of a fixed random order: `count` of them, or all; samples in that order too."""
+        chosen = torch.from_numpy(permutation(len(self.labels))[:count])
+        if self.places is None:
+            return Answers(self.inputs[chosen], self.labels[chosen], self.samples[chosen])
+        return self._at(chosen.sort().values)
+
+    def _at(self, chosen: Tensor) -> "Answers":
+        """Some answers at positions, and the inputs that hold them alone."""
+        assert self.places is not None
+        held, rows = self.places[chosen, 0].unique(return_inverse=True)
+        places = torch.stack([rows, self.places[chosen, 1]], 1)
+        return Answers(self.inputs[held], self.labels[chosen], self.samples[chosen], places)
 
 
 @dataclass(frozen=True)
 class Parts:
-    """A cell's share of a dataset, as tensors: images (sample, row, column, channel) uint8."""
+    """A cell's share of a dataset, as tensors on the CPU.
 
-    images: Tensor
+    Attributes:
+        inputs: Training samples, (sample, ...).
+        labels: (sample,) or (sample, position), int64.
+        fitted: Training samples on which the training loss is told.
+        validation: Held-out samples.
+        test: Test samples.
+    """
+
+    inputs: Tensor
     labels: Tensor
-    validation_images: Tensor
-    validation_labels: Tensor
-    test_images: Tensor
-    test_labels: Tensor
+    fitted: Answers
+    validation: Answers
+    test: Answers
 
 
 def parts_of(cell: Cell, arrays: Arrays) -> Parts:
-    """The images and labels that a cell trains, validates and tests on.
+    """The samples and labels that a cell trains, validates and tests on.
 
-    Validation is the last `validation_size` training images, as in the papers' code; training is
+    Validation is the last `validation_size` training samples, as in the papers' code; training is
     `train_size` of a fixed random order of the others: subset 0 the first, subset 1 the next. So subsets are
     disjoint, and the first of a smaller size nests in the first of a larger.
+
+    Where every position has a label, logits of at most `cell.scored` positions are wanted of each part, the
+    first of a fixed random order of those that have one.
     """
-    kept = len(arrays.train_images) - cell.validation_size
+    kept = len(arrays.train_inputs) - cell.validation_size
     first = cell.subset * cell.train_size
     train = permutation(kept)[first : first + cell.train_size]
+    inputs, labels = arrays.train_inputs[train], arrays.train_labels[train]
     return Parts(
-        *map(torch.from_numpy, (arrays.train_images[train], arrays.train_labels[train])),
-        *map(torch.from_numpy, (arrays.train_images[kept:], arrays.train_labels[kept:])),
-        *map(torch.from_numpy, (arrays.test_images, arrays.test_labels)),
+        inputs=torch.from_numpy(inputs),
+        labels=torch.from_numpy(labels),
+        fitted=answers_of(inputs, labels, cell.scored),
+        validation=answers_of(arrays.train_inputs[kept:], arrays.train_labels[kept:], cell.scored),
+        test=answers_of(arrays.test_inputs, arrays.test_labels, cell.scored),
     )
+
+
+def answers_of(inputs: NDArray[np.generic], labels: NDArray[np.int64], scored: int | None) -> Answers:
+    """The answers of one part: every sample's, or of `scored` positions that have a label, or all of these.
+
+    Example:
+        >>> labels = np.array([[5, 6, -100], [7, -100, -100]])
+        >>> answers_of(np.zeros((2, 3), np.int32), labels, scored=None).labels
+        tensor([5, 6, 7])
+    """
+    every, numbers = torch.from_numpy(inputs), torch.from_numpy(labels)
+    if labels.ndim == 1:
+        return Answers(every, numbers, torch.arange(len(labels)))
+    places = (numbers != IGNORED).nonzero()
+    whole = Answers(every, numbers[tuple(places.T)], places[:, 0], places)
+    return whole.some(len(places) if scored is None else scored)

@@ -1,25 +1,24 @@
 """What is wrong with a study, as far as can be told without its data."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 
 from torch import Generator, nn
 
 from ..budgets._parse import parse_budget
-from ..catalog import BUDGETS, DTYPES, FAMILIES, METHODS, MODES, WAYS
+from ..catalog import BUDGETS, DTYPES, FAMILIES, METHODS, MODES, TASKS, WAYS
 from ..datasets._load import split_name
 from ..errors import EnsembudgetError, PlanError, told
-from ..families._build import SMALLEST_IMAGE, describe, materialise, resolve_options
+from ..families._base import OptionValue
+from ..families._build import describe, materialise, resolve_options
 from ..families._invariance import invariant_of
 from ..methods._options import resolve_method, unit_of
-from ..records import FLOAT32, Recipe, Study, Task
+from ..records import FLOAT32, Recipe, Study
 from .faults import method_faults
 from .probes import probe_faults
 from .tuning import tunable, tune_faults
 from .variants import Variant, dtypes, unswept, variant_faults, variants_of
-
-SMALLEST_TASK = Task(classes=2, channels=1, image_size=SMALLEST_IMAGE)
 
 Check = tuple[str, Callable[[], object]]  # what it is about, and what raises where that is wrong
 
@@ -84,7 +83,14 @@ def _arm_checks(study: Study) -> Iterator[Check]:
 
 def _narrowest(family: str) -> nn.Module:
     """A family's narrowest network with initial weights: it shows whether everything can be initialised."""
-    return materialise(describe(family, 1, SMALLEST_TASK), [Generator()])
+    return materialise(narrowest(family), [Generator()])
+
+
+def narrowest(family: str, options: Mapping[str, OptionValue] | None = None) -> nn.Module:
+    """A family's narrowest network for the smallest task that it does, on the meta device."""
+    part = FAMILIES[family]
+    width = part.multiple_of(resolve_options(family, options or {}))
+    return describe(family, width, TASKS[min(part.tasks)].smallest, options=options)
 
 
 def _recipe_faults(study: Study, variant: Variant, *, combined: bool) -> list[str]:
@@ -130,7 +136,7 @@ def _contradictions(study: Study, variant: Variant) -> Iterator[str]:
     """Why this mode cannot train this network by this recipe, or why there is nothing to record."""
     try:
         mode = MODES[variant.mode]
-        network = describe(study.family, 1, SMALLEST_TASK, options=variant.options)
+        network = narrowest(study.family, variant.options)
         recipe = variant.recipe(study.family, study.dataset, 1).recipe
     except EnsembudgetError:
         return  # another check reports it

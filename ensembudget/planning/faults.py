@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 from ..catalog import METHODS
-from ..records import Cell, MethodOptions, Recipe, Task
+from ..records import AnyTask, Cell, MethodOptions, Recipe, Task
 
 
-def cell_faults(cells: Sequence[Cell], task: Task) -> list[str]:
-    """Why some of these cells cannot be trained on such images, one sentence each."""
+def cell_faults(cells: Sequence[Cell], task: AnyTask) -> list[str]:
+    """Why some of these cells cannot be trained for a task, one sentence each."""
     found = _crop_faults(cells, task)
     for cell in cells:
         found += method_faults(cell.method, cell.method_options, cell.recipe)
@@ -20,10 +20,10 @@ def method_faults(method: str, options: MethodOptions, recipe: Recipe) -> list[s
     return [f"method {method!r}: {fault}"] if fault else []
 
 
-def _crop_faults(cells: Sequence[Cell], task: Task) -> list[str]:
+def _crop_faults(cells: Sequence[Cell], task: AnyTask) -> list[str]:
     """Why images cannot be padded as some recipe says."""
     widest = max((cell.recipe.crop_padding for cell in cells), default=0)
-    if widest < task.image_size:
+    if not isinstance(task, Task) or widest < task.image_size:
         return []
     return [
         f"recipe.crop_padding {widest:,} is not below the {task.image_size} pixels of an image: some crops"

@@ -4,10 +4,12 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from ..budgets._parse import parse_budget
+from ..catalog import TASKS
 from ..errors import EnsembudgetError, PlanError, StudyError
 from ..families._build import resolve_options
 from ..methods._options import resolve_method
 from ..records import (
+    AnyTask,
     Cell,
     Choice,
     Contest,
@@ -17,11 +19,11 @@ from ..records import (
     Setting,
     Split,
     Study,
-    Task,
     Tune,
     Tuning,
     Values,
 )
+from ..tasks._base import Kind
 from .faults import cell_faults
 from .probes import unfit_probes
 from .tuning import TuningPlace, place_of, tuned, tuning_of, validation_faults, with_choice
@@ -37,24 +39,33 @@ class DatasetFacts(NamedTuple):
 
     Attributes:
         task: Classes, channels and image size.
-        digest: Of the decoded images.
+        digest: Of the decoded samples.
         name: What tables call it.
-        train_images: How many training images it has.
+        train_samples: How many training samples it has.
     """
 
-    task: Task
+    task: AnyTask
     digest: str
     name: str
-    train_images: int
+    train_samples: int
+
+    @property
+    def kind(self) -> Kind:
+        return TASKS[self.task.kind]
+
+    @property
+    def least(self) -> int:
+        """The fewest training samples that can be asked for: where each has a class, one a class."""
+        return 2 if self.kind.positions else self.task.classes
 
 
 def plan(
     study: Study,
-    task: Task,
+    task: AnyTask,
     *,
     digest: str,
     dataset: str,
-    train_images: int,
+    train_samples: int,
     validation_classes: int | None = None,
     choice_of: Callable[[Contest], Choice | None] = lambda contest: None,
 ) -> Plan:
@@ -65,14 +76,14 @@ def plan(
         task: Classes, channels and image size of its dataset.
         digest: Of the dataset's decoded images.
         dataset: What tables call the dataset.
-        train_images: How many training images the dataset has.
+        train_samples: How many training samples the dataset has.
         validation_classes: How many classes the validation images have; None where nobody looked.
         choice_of: What was chosen, where the study tunes; None of all, and tuned pools are not planned yet.
 
     Raises:
         StudyError: Faults that need the data or the widths to be found; all of them at once.
     """
-    data = DatasetFacts(task, digest, dataset, train_images)
+    data = DatasetFacts(task, digest, dataset, train_samples)
     splits, cells, tuning = list[Split](), list[PlannedCell](), dict[TuningPlace, Tuning]()
     faults = [*_size_faults(study, data), *validation_faults(study, task, validation_classes)]
     for variant in variants_of(study):
@@ -134,17 +145,18 @@ def _refuse(study: Study, faults: list[str]) -> None:
 
 
 def _train_size(study: Study, size: int | None, data: DatasetFacts) -> int:
-    return size or data.train_images - study.validation_size
+    return size or data.train_samples - study.validation_size
 
 
 def _size_faults(study: Study, data: DatasetFacts) -> list[str]:
     """Why some data sizes cannot be, one sentence a fault."""
-    left = data.train_images - study.validation_size
-    if left < data.task.classes:
+    left = data.train_samples - study.validation_size
+    few = "2" if data.kind.positions else f"its {data.task.classes} classes"
+    if left < data.least:
         return [
-            f"validation_size {study.validation_size:,} leaves {max(0, left):,} of the {data.train_images:,}"
-            f" training images of {data.name!r}, fewer than its {data.task.classes} classes. Ask for"
-            f" validation_size at most {max(0, data.train_images - data.task.classes):,}."
+            f"validation_size {study.validation_size:,} leaves {max(0, left):,} of the {data.train_samples:,}"
+            f" training {data.kind.samples} of {data.name!r}, fewer than {few}. Ask for"
+            f" validation_size at most {max(0, data.train_samples - data.least):,}."
         ]
     most, faults = left // study.subsets, []
     several = study.subsets > 1
@@ -154,18 +166,21 @@ def _size_faults(study: Study, data: DatasetFacts) -> list[str]:
             remedies += [f"at most {left // size:,} subsets"] if several and size <= left else []
             faults.append(
                 f"train_size {size:,}{f' in {study.subsets} disjoint subsets' if several else ''} and"
-                f" validation_size {study.validation_size:,} need more than the {data.train_images:,}"
-                f" training images of {data.name!r}. Ask for {', or '.join(remedies) or 'fewer of both'}."
+                f" validation_size {study.validation_size:,} need more than the {data.train_samples:,}"
+                f" training {data.kind.samples} of {data.name!r}. Ask for"
+                f" {', or '.join(remedies) or 'fewer of both'}."
             )
-        elif size < data.task.classes:
+        elif size < data.least and data.kind.positions:
+            faults.append(f"train_size {size:,} is below 2, the smallest batch. Ask for at least 2.")
+        elif size < data.least:
             faults.append(
                 f"train_size {size:,} is below the {data.task.classes} classes of {data.name!r}: some class"
-                f" would have no image. Ask for at least {data.task.classes}."
+                f" would have no sample. Ask for at least {data.task.classes}."
             )
     return faults
 
 
-def _splits(study: Study, variant: Variant, task: Task) -> tuple[list[Split], list[str]]:
+def _splits(study: Study, variant: Variant, task: AnyTask) -> tuple[list[Split], list[str]]:
     """The splits of every budget, and why some cannot be."""
     if study.narrowest > WIDEST:
         return [], [f"narrowest {study.narrowest:,} is above {WIDEST:,}, the widest that is counted."]
@@ -186,7 +201,7 @@ def _splits(study: Study, variant: Variant, task: Task) -> tuple[list[Split], li
     return splits, faults
 
 
-def _split(study: Study, variant: Variant, task: Task, written: str | int, members: int) -> Split | None:
+def _split(study: Study, variant: Variant, task: AnyTask, written: str | int, members: int) -> Split | None:
     """One split, or None where its width is below the study's narrowest."""
     budget, kind = parse_budget(written, study.budget_kind)
     least = members * cost(study.family, study.narrowest, task, kind, **variant.counted)
@@ -215,7 +230,7 @@ def _pools(study: Study, splits: list[Split]) -> dict[int, int]:
     return pools
 
 
-def _width_faults(study: Study, variant: Variant, task: Task) -> list[str]:
+def _width_faults(study: Study, variant: Variant, task: AnyTask) -> list[str]:
     faults = []
     for width in study.widths:
         try:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from ..catalog import PROBES
 from ..errors import EnsembudgetError, PlanError
 from ..options import check_name, check_value
-from ..records import Plan, PlannedCell, ProbeChoice, ProbeSubject, Run, Study, Task, Value, Values
+from ..records import AnyTask, Plan, PlannedCell, ProbeChoice, ProbeSubject, Run, Study, Value, Values
 from .widths import cost
 
 
@@ -79,7 +79,7 @@ def probe_faults(study: Study) -> Iterator[str]:
         yield "probes: they start from trained weights, which are not kept. Set keep_weights = true."
 
 
-def unfit_probes(plan: Plan, task: Task) -> Iterator[str]:
+def unfit_probes(plan: Plan, task: AnyTask) -> Iterator[str]:
     """Why probes cannot be measured at the pools of a plan, a sentence each.
 
     Args:

@@ -8,13 +8,13 @@ from typing import NamedTuple
 from ..errors import did_you_mean
 from ..records import (
     TUNING_SEED,
+    AnyTask,
     Combination,
     Plan,
     PlannedCell,
     Recipe,
     Setting,
     Study,
-    Task,
     Tune,
     Tuning,
     Value,
@@ -241,7 +241,7 @@ def _number_faults(tune: Tune) -> Iterator[str]:
         yield f"tune.members {tune.members:,} is above {MOST_MEMBERS:,}, the most that judge a combination."
 
 
-def validation_faults(study: Study, task: Task, present: int | None) -> list[str]:
+def validation_faults(study: Study, task: AnyTask, present: int | None) -> list[str]:
     """Why the validation images cannot judge: too few for so many classes, or of too few classes.
 
     Args:

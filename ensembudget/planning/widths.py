@@ -11,7 +11,7 @@ from ..errors import PlanError
 from ..families._base import OptionValue
 from ..families._build import describe, resolve_options
 from ..methods._options import unit_of
-from ..records import FLOAT32, INDEPENDENT, MethodOptions, Split, Task
+from ..records import FLOAT32, INDEPENDENT, AnyTask, MethodOptions, Split
 
 WIDEST = 2**16  # wider than anyone trains; torch's own counts overflow above it
 
@@ -20,7 +20,12 @@ TOLERANCE = 0.05  # the fraction by which a split may exceed its budget
 
 @lru_cache(maxsize=4096, typed=True)
 def _cost(
-    family: str, options: tuple[tuple[str, OptionValue], ...], task: Task, width: int, kind: str, dtype: str
+    family: str,
+    options: tuple[tuple[str, OptionValue], ...],
+    task: AnyTask,
+    width: int,
+    kind: str,
+    dtype: str,
 ) -> int:
     network = describe(family, width, task, options=dict(options))
     return BUDGETS[kind].measure(network, task, dtype)
@@ -29,7 +34,7 @@ def _cost(
 def cost(
     family: str,
     width: int,
-    task: Task,
+    task: AnyTask,
     kind: str = "parameters",
     *,
     options: Mapping[str, OptionValue] | None = None,
@@ -73,7 +78,7 @@ def cost(
 
 def split(
     family: str,
-    task: Task | str,
+    task: AnyTask | str,
     budget: float | str,
     members: int,
     kind: str | None = None,

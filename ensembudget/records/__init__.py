@@ -16,7 +16,7 @@ from .search import Round, Search
 from .setting import Placed, Setting
 from .stepping import MemoryLayout, Stepping, SteppingChoice
 from .study import Arm, Colour, Study
-from .task import Task
+from .task import AnyTask, Task, TokenTask
 from .tuning import TUNING_SEED, Choice, Combination, Contest, Trial, Tune, Tuning, Value, Values, said
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "STORED",
     "TRAINING_ABI",
     "TUNING_SEED",
+    "AnyTask",
     "Arm",
     "Cell",
     "Choice",
@@ -71,6 +72,7 @@ __all__ = [
     "SteppingChoice",
     "Study",
     "Task",
+    "TokenTask",
     "Trial",
     "Tune",
     "Tuning",

@@ -59,6 +59,9 @@ class Cell(KeyedRecord):
     A member is a unit of its method: one network, or several predictors whose probabilities are averaged,
     from one training run. `method_options` are all of the method's.
 
+    Where every position of a sample is predicted, logits are kept of `scored` positions of each part of the
+    dataset; None keeps them of all.
+
     Subsets are disjoint draws of `train_size` images. `training_abi` says which rules of training it means;
     this version trains by the newest alone, and reads and scores members of all.
     """
@@ -83,6 +86,7 @@ class Cell(KeyedRecord):
     dtype: str = FLOAT32
     method: str = INDEPENDENT
     method_options: MethodOptions = {}
+    scored: PositiveInt | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -123,7 +127,7 @@ class Cell(KeyedRecord):
     @cached_property
     def start_key(self) -> str:
         """Of the network and the images alone, without how they are trained and what is recorded."""
-        how = {"mode", "recipe", "record", "dtype", "method", "method_options"}
+        how = {"scored", "mode", "recipe", "record", "dtype", "method", "method_options"}
         return content_key({name: fact for name, fact in self.key_facts().items() if name not in how})
 
 

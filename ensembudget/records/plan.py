@@ -9,7 +9,7 @@ from ._base import Record
 from .cell import Cell, Run, member_key
 from .setting import Placed, Setting
 from .study import Study
-from .task import Task
+from .task import AnyTask
 from .tuning import Tuning, Values, said
 
 
@@ -97,7 +97,7 @@ class Plan(Record):
     study: Study
     splits: list[Split]
     cells: list[PlannedCell]
-    task: Task | None = None
+    task: AnyTask | None = None
     tuning: list[Tuning] = []
     class_names: list[str] = []
     notes: list[str] = []

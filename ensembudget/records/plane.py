@@ -6,7 +6,7 @@ from pydantic import PositiveInt
 
 from ._base import Record
 from .cell import Options
-from .task import Task
+from .task import AnyTask
 
 
 class Network(Record):
@@ -14,7 +14,7 @@ class Network(Record):
 
     family: str
     options: Options
-    task: Task
+    task: AnyTask
     dtype: str
     multiple_of: PositiveInt
     budget_kind: str

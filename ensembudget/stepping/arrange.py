@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ..errors import SteppingError
-from ..records import PlannedCell, Stepping, SteppingChoice, Task
+from ..records import AnyTask, PlannedCell, Stepping, SteppingChoice
 from .autotune import (
     BENCH,
     UNUSED,
@@ -49,7 +49,7 @@ def as_given(cells: Sequence[PlannedCell], fixed: SteppingChoice, place: Place) 
 def autotuned(
     planned: Sequence[PlannedCell],
     missing: Sequence[PlannedCell],
-    task: Task,
+    task: AnyTask,
     fixed: SteppingChoice,
     places: Sequence[Place],
     bench: Bench = BENCH,
@@ -77,7 +77,7 @@ def autotuned(
 def as_known(
     planned: Sequence[PlannedCell],
     missing: Sequence[PlannedCell],
-    task: Task,
+    task: AnyTask,
     fixed: SteppingChoice,
     places: Sequence[Place],
 ) -> Arrangement:
@@ -88,11 +88,11 @@ def as_known(
         return as_given(missing, fixed, places[0])
 
 
-def request_of(cell: PlannedCell, task: Task, fixed: SteppingChoice, place: Place) -> Request:
+def request_of(cell: PlannedCell, task: AnyTask, fixed: SteppingChoice, place: Place) -> Request:
     """What autotuning is asked for a planned cell."""
     return Request(
         cell=cell.cell,
-        task=(task.classes, task.channels, task.image_size),
+        task=task,
         members=cell.members,
         flops=cell.training_flops,
         fixed=fixed,

@@ -12,7 +12,7 @@ from typing import NamedTuple, NoReturn, TypeVar
 
 import torch
 
-from ..records import Cell, Record, Stepping, SteppingChoice, Task
+from ..records import AnyTask, Cell, Record, Stepping, SteppingChoice
 from ..threads import torch_threads
 from .axes import BETTER, axes, coordinate_search
 from .measured import Shape, Timing, hardware, keep, known, shape_of
@@ -34,7 +34,7 @@ class Request(Record):
     """What is asked for one cell: a stepping for so many members, with some of it given."""
 
     cell: Cell
-    task: tuple[int, int, int]
+    task: AnyTask
     members: int
     flops: float  # of training one member
     fixed: SteppingChoice
@@ -42,7 +42,7 @@ class Request(Record):
 
     @property
     def shape(self) -> Shape:
-        return shape_of(self.cell, Task(*self.task), self.place, hardware(self.place.device))
+        return shape_of(self.cell, self.task, self.place, hardware(self.place.device))
 
     @property
     def plainest(self) -> Stepping:
@@ -89,13 +89,13 @@ class UnmeasuredError(Exception):
 
 def time_request(request: Request, stepping: Stepping) -> Timing:
     """Times a stepping of a request's cell, in this process."""
-    return time_steps(request.cell, Task(*request.task), stepping, request.place.device)
+    return time_steps(request.cell, request.task, stepping, request.place.device)
 
 
 def try_request(request: Request) -> Timing:
     """Times a few of the plainest steps of a request's cell, in this process."""
     with torch_threads(request.place.threads):
-        return try_steps(request.cell, Task(*request.task), request.plainest, request.place.device)
+        return try_steps(request.cell, request.task, request.plainest, request.place.device)
 
 
 def spawned(workers: int) -> Executor:

@@ -21,29 +21,29 @@ class Captured:
         self._rates: list[float] = []
         self._warm = 0
 
-    def __call__(self, images: Tensor, labels: Tensor, observer: object = None) -> Tensor:
-        if len(images) != self._size:
-            return self._step(images, labels, None)
+    def __call__(self, inputs: Tensor, labels: Tensor, observer: object = None) -> Tensor:
+        if len(inputs) != self._size:
+            return self._step(inputs, labels, None)
         if self._warm < WARM_STEPS:
             self._warm += 1
             with _beside():
-                return self._step(images, labels, None)
+                return self._step(inputs, labels, None)
         rates = [group["lr"] for group in self._optimizer.param_groups]
         if self._graph is None or rates != self._rates:
-            self._capture(images, labels)
+            self._capture(inputs, labels)
             self._rates = rates
         assert self._graph is not None
-        self._images.copy_(images)
+        self._inputs.copy_(inputs)
         self._labels.copy_(labels)
         self._graph.replay()
         return self._losses.clone()
 
-    def _capture(self, images: Tensor, labels: Tensor) -> None:
-        self._images, self._labels = images.clone(), labels.clone()
+    def _capture(self, inputs: Tensor, labels: Tensor) -> None:
+        self._inputs, self._labels = inputs.clone(), labels.clone()
         self._optimizer.zero_grad(set_to_none=True)  # gradients then lie in the graph's own memory
         self._graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self._graph):
-            self._losses = self._step(self._images, self._labels, None)
+            self._losses = self._step(self._inputs, self._labels, None)
 
 
 @contextmanager

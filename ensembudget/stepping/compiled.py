@@ -12,10 +12,10 @@ from .ways._base import Forward
 SHAPES = 256  # that a process may compile; beyond them torch steps uncompiled and does not say so
 
 
-def through(forward: Forward, device: str, mixed: bool, images: Tensor) -> Tensor:
+def through(forward: Forward, device: str, mixed: bool, inputs: Tensor) -> Tensor:
     """Logits in float32 or wider, computed in bfloat16 where `mixed`."""
     with torch.autocast(device, torch.bfloat16, enabled=mixed):
-        logits = forward(images)
+        logits = forward(inputs)
     return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
 

@@ -10,7 +10,7 @@ import torch
 
 from ..datasets._cache import cache_folder
 from ..files import write_whole
-from ..records import Cell, Options, Precision, Record, Stepping, Task
+from ..records import AnyTask, Cell, Options, Precision, Record, Stepping
 from .place import Place
 
 
@@ -20,7 +20,7 @@ class Shape(Record):
     family: str
     options: Options
     width: int
-    task: tuple[int, int, int]
+    task: tuple[int | str, ...]
     batch: int
     mode: str
     precision: Precision
@@ -79,14 +79,14 @@ def hardware(device: str) -> str:
     return f"{platform.machine()} {model}, {os.cpu_count()} cores"
 
 
-def shape_of(cell: Cell, task: Task, place: Place, machine: str) -> Shape:
+def shape_of(cell: Cell, task: AnyTask, place: Place, machine: str) -> Shape:
     """The shape of a cell's steps at a place of this machine."""
     recipe = cell.recipe
     return Shape(
         family=cell.family,
         options=cell.options,
         width=cell.width,
-        task=(task.classes, task.channels, task.image_size),
+        task=tuple(task),
         batch=min(recipe.batch_size, cell.train_size),
         mode=cell.mode,
         precision=recipe.precision,

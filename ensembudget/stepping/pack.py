@@ -9,10 +9,11 @@ from torch.optim import Optimizer
 
 from ..catalog import MODES
 from ..families._invariance import Invariant, invariant_of
-from ..packing.batches import Scale, draw, epoch_batches, scale_of
-from ..packing.network import COMPUTE_DTYPES, build_network, single
+from ..packing.batches import epoch_batches, feed_of
+from ..packing.network import build_network, single
 from ..packing.parts import Parts
-from ..records import Run, Stepping, Task
+from ..records import AnyTask, Run, Stepping
+from ..tasks._base import Feed
 from .step import StepPack, stepper
 
 
@@ -25,10 +26,10 @@ class Pack:
         network: Their packed network.
         invariant: Its scale-invariant tensors.
         optimizer: As the cell's mode asks.
-        step: `step(images, labels, observer)`, as `train_batch`.
-        scale: Normalises images.
-        images: Training images, uint8, (sample, row, column, channel).
-        labels: int64, (sample,).
+        step: `step(inputs, labels, observer)`, as `train_batch`.
+        feed: Augments samples and makes them the network's input.
+        inputs: Training samples, (sample, ...).
+        labels: int64, (sample,) or (sample, position).
     """
 
     runs: Sequence[Run]
@@ -36,20 +37,17 @@ class Pack:
     invariant: Invariant
     optimizer: Optimizer
     step: StepPack
-    scale: Scale
-    images: Tensor
+    feed: Feed
+    inputs: Tensor
     labels: Tensor
 
     def batches(self, generators: Sequence[Generator]) -> Iterator[tuple[Tensor, Tensor]]:
         """One epoch's batches, every member's drawn by its own generator."""
-        recipe = self.runs[0].cell.recipe
-        draws = [draw(len(self.labels), recipe.crop_padding, recipe.flip, g) for g in generators]
-        return epoch_batches(
-            self.images, self.labels, draws, recipe.batch_size, recipe.crop_padding, self.scale
-        )
+        draws = [self.feed.draw(len(self.labels), one) for one in generators]
+        return epoch_batches(self.inputs, self.labels, draws, self.runs[0].cell.recipe.batch_size, self.feed)
 
 
-def assemble(runs: Sequence[Run], parts: Parts, task: Task, device: str, stepping: Stepping) -> Pack:
+def assemble(runs: Sequence[Run], parts: Parts, task: AnyTask, device: str, stepping: Stepping) -> Pack:
     """A pack of new members, each initialised from its own stream."""
     cell, recipe, place = runs[0].cell, runs[0].cell.recipe, torch.device(device)
     network = build_network(runs, task, place, stepping.layout)
@@ -61,7 +59,7 @@ def assemble(runs: Sequence[Run], parts: Parts, task: Task, device: str, steppin
         invariant=invariant,
         optimizer=optimizer,
         step=stepper(network, optimizer, stepping, len(runs), lambda: single(cell, task), cell),
-        scale=scale_of(recipe.normalisation, parts.images).to(place, COMPUTE_DTYPES[recipe.precision]),
-        images=parts.images.to(place),
+        feed=feed_of(recipe, task, parts.inputs, place),
+        inputs=parts.inputs.to(place),
         labels=parts.labels.to(place),
     )

@@ -1,7 +1,7 @@
 """One step of every member of a pack.
 
 A pack's weights are always those of one packed network, members stacked along dimension 0; a way to
-step decides only how images go through it. So modes, histories and members know nothing of the way.
+step decides only how inputs go through it. So modes, histories and members know nothing of the way.
 """
 
 from collections.abc import Callable
@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 from ..catalog import WAYS
 from ..packing.batches import unpack_logits
 from ..records import Cell, Recipe, Stepping
+from ..tasks._base import IGNORED
 from .captured import Captured
 from .compiled import compiled_through, through
 from .ways._base import Forward
@@ -34,7 +35,7 @@ StepPack = Callable[[Tensor, Tensor, Observer | None], Tensor]  # as `train_batc
 def forward_of(
     network: nn.Module, stepping: Stepping, members: int, single: Callable[[], nn.Module], recipe: Recipe
 ) -> Forward:
-    """How a packed network's images go through it in training.
+    """How a packed network's inputs go through it in training.
 
     Args:
         network: The packed network, on its device.
@@ -44,25 +45,29 @@ def forward_of(
         recipe: Gives the precision.
 
     Returns:
-        Images (sample, members x channel, row, column) to float logits (sample, members x class).
+        Inputs of the packed network to its logits, as `Kind` has them, in float32 or wider.
     """
     device, mixed = next(network.parameters()).device.type, recipe.precision == "bfloat16"
     forward = WAYS[stepping.way].forward(network, single, members)
     return partial(compiled_through() if stepping.compiled else through, forward, device, mixed)
 
 
-def batch_losses(forward: Forward, images: Tensor, labels: Tensor) -> Tensor:
+def batch_losses(forward: Forward, inputs: Tensor, labels: Tensor) -> Tensor:
     """Each member's mean loss on its own batch, (member,), nats; arguments as of `train_batch`."""
-    logits = unpack_logits(forward(images), len(labels))
-    each = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
-    losses: Tensor = each.unflatten(0, labels.shape).mean(1)
-    return losses
+    logits = unpack_logits(forward(inputs), len(labels))
+    each = F.cross_entropy(logits.flatten(0, -2), labels.flatten(), reduction="none", ignore_index=IGNORED)
+    losses: Tensor = each.unflatten(0, labels.shape)
+    if labels.ndim == 2:
+        means: Tensor = losses.mean(1)
+    else:
+        means = losses.sum((1, 2)) / (labels != IGNORED).sum((1, 2))
+    return means
 
 
 def train_batch(
     forward: Forward,
     optimizer: Optimizer,
-    images: Tensor,
+    inputs: Tensor,
     labels: Tensor,
     observer: Observer | None = None,
 ) -> Tensor:
@@ -71,14 +76,14 @@ def train_batch(
     Args:
         forward: A packed network in training mode, or another way through it.
         optimizer: Steps it.
-        images: As the network computes, (sample, members x channel, row, column).
-        labels: int64, (member, sample).
+        inputs: As the packed network takes them.
+        labels: int64, (member, sample) or (member, sample, position).
         observer: Sees the gradients before the step and the weights after it.
 
     Returns:
         Each member's mean loss before the step, (member,), nats.
     """
-    each = batch_losses(forward, images, labels)
+    each = batch_losses(forward, inputs, labels)
     optimizer.zero_grad(set_to_none=True)
     # Members share no parameter: the sum's gradient is each one's own.
     each.sum().backward()
@@ -99,7 +104,7 @@ def stepper(
     single: Callable[[], nn.Module],
     cell: Cell,
 ) -> StepPack:
-    """The function that steps a pack: `step(images, labels, observer)`, as `train_batch`.
+    """The function that steps a pack: `step(inputs, labels, observer)`, as `train_batch`.
 
     A batch smaller than the others, the last of an epoch, goes through grouped convolutions: nothing is
     compiled or captured for one step an epoch.
@@ -109,8 +114,8 @@ def stepper(
     ordinary = forward_of(network, Stepping(), members, single, recipe)
     forward = forward_of(network, stepping, members, single, recipe)
 
-    def step(images: Tensor, labels: Tensor, observer: Observer | None = None) -> Tensor:
-        chosen = forward if len(images) == size else ordinary
-        return train_batch(chosen, optimizer, images, labels, observer)
+    def step(inputs: Tensor, labels: Tensor, observer: Observer | None = None) -> Tensor:
+        chosen = forward if len(inputs) == size else ordinary
+        return train_batch(chosen, optimizer, inputs, labels, observer)
 
     return Captured(step, optimizer, size) if stepping.captured else step

@@ -1,4 +1,4 @@
-"""How long a step takes on this machine, one way or another: whole steps on random images."""
+"""How long a step takes on this machine, one way or another: whole steps on random samples."""
 
 import statistics
 import time
@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 import torch
 
+from ..catalog import TASKS
 from ..datasets._base import Arrays
 from ..datasets._data import Data
 from ..families._layers import set_dropout
 from ..packing.parts import parts_of
-from ..records import Cell, Run, Stepping, Task
+from ..records import AnyTask, Cell, Run, Stepping, TokenTask
 from .captured import WARM_STEPS
 from .check import faults
 from .measured import Timing
@@ -21,13 +22,13 @@ BRIEF, PATIENCE = 0.1, 8.0  # seconds of a trial; a first step that takes longer
 
 
 def time_steps(
-    cell: Cell, task: Task, stepping: Stepping, device: str, *, seconds: float = SECONDS
+    cell: Cell, task: AnyTask, stepping: Stepping, device: str, *, seconds: float = SECONDS
 ) -> Timing:
     """Times a pack's steps: cutting batches, forward, backward and the optimiser.
 
     Args:
         cell: Whose members are stepped.
-        task: Of its dataset; the images themselves are random.
+        task: Of its dataset; the samples themselves are random.
         stepping: How they are stepped.
         device: A torch device.
         seconds: Time steps for so long, and at least `STEPS` of them.
@@ -40,7 +41,7 @@ def time_steps(
         return _fault(stepping, error)
 
 
-def try_steps(cell: Cell, task: Task, stepping: Stepping, device: str) -> Timing:
+def try_steps(cell: Cell, task: AnyTask, stepping: Stepping, device: str) -> Timing:
     """Times a few steps: enough to tell minutes from hours."""
     if wrong := faults(stepping, cell.recipe, device, recorded=cell.record is not None):
         return Timing(stepping=stepping, fault=" ".join(wrong))
@@ -80,7 +81,7 @@ def summarise(stepping: Stepping, once: Callable[[], float], least: float = SECO
     return Timing(stepping=stepping, seconds=middle, first=max(0.0, first - middle))
 
 
-def timed_step(cell: Cell, task: Task, stepping: Stepping, device: str) -> Callable[[], float]:
+def timed_step(cell: Cell, task: AnyTask, stepping: Stepping, device: str) -> Callable[[], float]:
     """A function that makes one step of a new pack, waits for the device and returns the seconds."""
     recipe = cell.recipe
     size = min(recipe.batch_size, cell.train_size)
@@ -97,15 +98,14 @@ def _seconds(pack: Pack, draws: list[torch.Generator]) -> float:
     began = time.perf_counter()
     for batch in pack.batches(draws):
         pack.step(*batch, None)
-    if pack.images.is_cuda:
+    if pack.inputs.is_cuda:
         torch.cuda.synchronize()
     return time.perf_counter() - began
 
 
-def random_data(task: Task, size: int) -> Data:
-    """Random images and labels, as many for training as for testing."""
-    generator = torch.Generator().manual_seed(0)
-    shape = (size, task.image_size, task.image_size, task.channels)
-    images = torch.randint(256, shape, generator=generator, dtype=torch.uint8).numpy()
-    labels = torch.randint(task.classes, (size,), generator=generator).numpy()
-    return Data("random", "random", Arrays(images, labels, images, labels, task.classes))
+def random_data(task: AnyTask, size: int) -> Data:
+    """Random samples and labels, as many for training as for testing."""
+    made = TASKS[task.kind].random(task, size, torch.Generator().manual_seed(0))
+    inputs, labels = (one.numpy() for one in made)
+    tokens = task if isinstance(task, TokenTask) else None
+    return Data("random", "random", Arrays(inputs, labels, inputs, labels, task.classes, task=tokens))

@@ -172,7 +172,7 @@ def put_back(checkpoint: Checkpoint, course: Underway) -> None:
             tensor.copy_(held[name])  # in place: a captured graph has its address
     _put_optimizer(course.pack, of_place("optimizer", tensors), facts["optimizer"])
     collected = {
-        name: tensor.to(course.pack.images.device) for name, tensor in of_place("collector", tensors).items()
+        name: tensor.to(course.pack.inputs.device) for name, tensor in of_place("collector", tensors).items()
     }
     course.collector.load(collected, course.pack.network)
     if course.recorder:

@@ -33,7 +33,7 @@ def columns(eigenvalues: int) -> list[str]:
 
 def curvature(
     network: nn.Module,
-    images: Tensor,
+    inputs: Tensor,
     labels: Tensor,
     *,
     eigenvalues: int,
@@ -44,8 +44,8 @@ def curvature(
 
     Args:
         network: A single network; it is copied and left as it was. Batch norm uses the batch.
-        images: (sample, channel, row, column), one batch.
-        labels: (sample,).
+        inputs: One batch, as the network takes it.
+        labels: (sample,) or (sample, position); of each sample or position, -100 where there is none.
         eigenvalues: How many of the largest.
         generator: Draws the directions.
         vectors: Random directions for each trace.
@@ -60,8 +60,8 @@ def curvature(
     if not all(bool(tensor.isfinite().all()) for tensor in network.parameters()):
         return dict.fromkeys(columns(eigenvalues), math.nan)
     squared = float(sum(tensor.detach().double().square().sum() for tensor in tensors))
-    logits = network(images)
-    hessian = hessian_of(F.cross_entropy(logits, labels), tensors)
+    logits = network(inputs).flatten(0, -2)
+    hessian = hessian_of(F.cross_entropy(logits, labels.flatten()), tensors)
     count = sum(tensor.numel() for tensor in tensors)
 
     pull = torch.zeros_like(logits, requires_grad=True)

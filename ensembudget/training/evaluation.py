@@ -1,37 +1,39 @@
-"""What a packed network says of images, and its loss on them."""
+"""What a packed network says of samples."""
 
 import torch
 from torch import Tensor, nn
 
-from ..packing.batches import Scale, pack_images, unpack_logits
+from ..packing.batches import for_all, unpack_logits
+from ..packing.parts import Answers
+from ..tasks._base import Feed
 
-EVALUATED_PIXELS = 2**16  # more at one time takes longer a sample on a CPU
+EVALUATED_AT_ONCE = 2**16  # pixels or the like, of all members: more takes longer a sample on a CPU
 
 
 @torch.no_grad()
 def evaluate_logits(
-    network: nn.Module, images: Tensor, scale: Scale, members: int, *, pixels: int = EVALUATED_PIXELS
+    network: nn.Module, asked: Answers, feed: Feed, members: int, *, at_once: int = EVALUATED_AT_ONCE
 ) -> Tensor:
-    """Logits of every member on the same images, in evaluation mode.
+    """Logits of every member on the same samples, in evaluation mode.
 
     Args:
         network: A packed network of `members`.
-        images: uint8, (sample, row, column, channel), anywhere.
-        scale: Normalises the images; on the device of the network.
+        asked: Samples, anywhere, and which of their positions are wanted.
+        feed: Makes samples the network's input, on the device of the network.
         members: How many are packed.
-        pixels: Evaluated at one time, of all members together.
+        at_once: Evaluated at one time, of all members together, by the feed's size of a sample.
 
     Returns:
-        float32 on the CPU, (member, sample, class).
+        float32 on the CPU, (member, answer, class).
     """
     network.eval()
-    device = scale.mean.device
-    batch = max(1, pixels // (members * max(1, images.shape[1] * images.shape[2])))
-    logits = [
-        unpack_logits(network(pack_images(scale(some.to(device)).expand(members, *some.shape))), members)
-        .float()
-        .cpu()
-        for some in images.split(batch)
-        if len(some)
-    ]
+    batch, logits = max(1, at_once // (members * max(1, feed.size))), []
+    for first in range(0, len(asked.inputs), batch):
+        some = asked.inputs[first : first + batch]
+        found = unpack_logits(network(for_all(some, members, feed)), members).float()
+        if asked.places is not None:
+            rows, positions = asked.places.T
+            here = (first <= rows) & (rows < first + batch)
+            found = found[:, rows[here] - first, positions[here]]
+        logits.append(found.cpu())
     return torch.cat(logits, 1) if logits else torch.empty(members, 0, 1)

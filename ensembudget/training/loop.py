@@ -12,16 +12,15 @@ from torch import Tensor, nn
 
 from ..catalog import MODES
 from ..datasets._data import Data
-from ..datasets._order import permutation
 from ..errors import PlanError, SteppingError
 from ..families._build import member_state
 from ..families._layers import set_dropout
 from ..methods._options import unit_of
-from ..packing.batches import epoch_batches, pack_images, still_draw
-from ..packing.network import single
+from ..packing.batches import epoch_batches, for_all, still
+from ..packing.network import COMPUTE_DTYPES, single
 from ..packing.parts import Parts, parts_of
 from ..packing.streams import stream
-from ..records import TRAINING_ABI, Cell, Run, Stepping, Task, UnitFacts
+from ..records import TRAINING_ABI, AnyTask, Cell, Run, Stepping, UnitFacts
 from ..stepping.check import faults
 from ..stepping.pack import Pack, assemble
 from ..stepping.step import batch_losses
@@ -144,7 +143,7 @@ def train(
 
 
 def _train_epoch(course: Underway, rates: Sequence[float], epoch: int) -> None:
-    """One pass over the training images; `rates` are the recipe's, by group, and epochs count from 0."""
+    """One pass over the training samples; `rates` are the recipe's, by group, and epochs count from 0."""
     pack, recorder, cell = course.pack, course.recorder, course.pack.runs[0].cell
     groups = pack.optimizer.param_groups
     for group, rate in zip(groups, rates, strict=True):
@@ -179,15 +178,15 @@ def _refuse(cell: Cell, stepping: Stepping, device: str, weightless: bool) -> No
         raise SteppingError(" ".join(wrong))
 
 
-def _recorder(pack: Pack, parts: Parts, task: Task, histories: Path) -> Recorder | None:
+def _recorder(pack: Pack, parts: Parts, task: AnyTask, histories: Path) -> Recorder | None:
     """The recorder of these runs; None where their cell records nothing."""
-    runs, network, scale = pack.runs, pack.network, pack.scale
+    runs, network, feed = pack.runs, pack.network, pack.feed
     cell, spec = runs[0].cell, runs[0].cell.record
     if spec is None:
         return None
-    images, labels, count = pack.images, pack.labels, len(runs)
-    shown = permutation(len(parts.test_labels))[: spec.test_size]
-    test_images, test_labels = parts.test_images[shown].to(images.device), parts.test_labels[shown]
+    inputs, labels, count = pack.inputs, pack.labels, len(runs)
+    shown = parts.test.some(spec.test_size)
+    shown = shown._replace(inputs=shown.inputs.to(feed.device))
     chosen = slice(spec.curvature_size)
     folders = [histories / run.key for run in runs]
     for folder in folders:
@@ -197,8 +196,8 @@ def _recorder(pack: Pack, parts: Parts, task: Task, histories: Path) -> Recorder
         held = [buffer.clone() for buffer in network.buffers()]
         network.train()
         set_dropout(network, 0.0)  # draws nothing; the next epoch sets it again
-        still = [still_draw(len(labels))] * count
-        for some, theirs in epoch_batches(images, labels, still, cell.recipe.batch_size, 0, scale):
+        in_order = [still(len(labels))] * count
+        for some, theirs in epoch_batches(inputs, labels, in_order, cell.recipe.batch_size, feed):
             network.zero_grad(set_to_none=True)
             each = batch_losses(network, some, theirs)
             each.sum().backward()
@@ -210,9 +209,9 @@ def _recorder(pack: Pack, parts: Parts, task: Task, histories: Path) -> Recorder
 
     def curved(member: int) -> dict[str, float]:
         network_of_one = single(cell, task)
-        network_of_one.to_empty(device=images.device).to(scale.mean.dtype)
+        network_of_one.to_empty(device=feed.device).to(COMPUTE_DTYPES[cell.recipe.precision])
         network_of_one.load_state_dict(member_state(network, member, count))
-        some = pack_images(scale(images[chosen])[None])
+        some = for_all(inputs[chosen], 1, feed)
         generator = stream(runs[member].stream_key, "curvature")
         return curvature(
             network_of_one, some, labels[chosen], eigenvalues=spec.eigenvalues, generator=generator
@@ -220,8 +219,8 @@ def _recorder(pack: Pack, parts: Parts, task: Task, histories: Path) -> Recorder
 
     return Recorder(
         spec, pack.invariant, MODES[cell.mode].effective, folders,
-        test=(lambda: loss_and_error(evaluate_logits(network, test_images, scale, count), test_labels))
-        if len(shown)
+        test=(lambda: loss_and_error(evaluate_logits(network, shown, feed, count), shown.labels))
+        if len(shown.labels)
         else None,
         fixed_pass=fixed_pass,
         curvature=curved,

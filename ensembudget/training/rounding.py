@@ -12,13 +12,13 @@ from ..catalog import DTYPES
 from ..datasets._data import Data
 from ..families._build import materialise
 from ..families._layers import Linear
-from ..packing.batches import pack_images, scale_of
+from ..packing.batches import feed_of, for_all
 from ..packing.network import COMPUTE_DTYPES, single
 from ..packing.parts import parts_of
 from ..records import Cell
 from .evaluation import evaluate_logits
 
-CALIBRATION_IMAGES = 512  # training images whose layer inputs fix the ranges
+CALIBRATION_SAMPLES = 512  # training samples whose layer inputs fix the ranges
 STEPS = 255  # of an input in 8 bits
 
 
@@ -41,46 +41,43 @@ def rounded_logits(
     network.to(COMPUTE_DTYPES[cell.recipe.precision])
     numbers = {name: torch.from_numpy(array) for name, array in weights.items()}
     network.load_state_dict(part.decode(part.encode(numbers)))
-    scale = scale_of(cell.recipe.normalisation, parts.images)
-    scale = scale.to(torch.device(device), COMPUTE_DTYPES[cell.recipe.precision])
+    feed = feed_of(cell.recipe, data.task, parts.inputs, device)
     if part.rounds_inputs:
-        some = parts.images[:CALIBRATION_IMAGES].to(device)
-        round_inputs(network, pack_images(scale(some)[None]))
+        round_inputs(network, for_all(parts.inputs[:CALIBRATION_SAMPLES], 1, feed))
     validation, test = (
-        evaluate_logits(network, images, scale, 1)[0].numpy()
-        for images in (parts.validation_images, parts.test_images)
+        evaluate_logits(network, asked, feed, 1)[0].numpy() for asked in (parts.validation, parts.test)
     )
     return validation, test
 
 
 @torch.no_grad()
-def round_inputs(network: nn.Module, images: Tensor) -> None:
-    """Rounds the inputs of every layer with a weight to 8 bits from now on, over the ranges seen on images.
+def round_inputs(network: nn.Module, inputs: Tensor) -> None:
+    """Rounds the inputs of every layer with a weight to 8 bits from now on, over the ranges seen on samples.
 
     The range of a layer is from the lowest to the highest of all its inputs, and holds zero, as in static
     quantization by torch's `MinMaxObserver`. Values beyond it are clipped to its ends.
 
     Args:
         network: Of one member.
-        images: Normalised, as the network takes them, (sample, channel, row, column).
+        inputs: As the network takes them.
     """
     ranges: dict[str, tuple[float, float]] = {}
 
-    def observe(name: str, inputs: Tensor) -> None:
-        ranges[name] = min(0.0, float(inputs.min())), max(0.0, float(inputs.max()))
+    def observe(name: str, values: Tensor) -> None:
+        ranges[name] = min(0.0, float(values.min())), max(0.0, float(values.max()))
 
     watching = [
-        layer.register_forward_pre_hook(lambda _, inputs, name=name: observe(name, inputs[0]))
+        layer.register_forward_pre_hook(lambda _, given, name=name: observe(name, given[0]))
         for name, layer in _layers(network)
     ]
     network.eval()
-    network(images)
+    network(inputs)
     for one in watching:
         one.remove()
     for name, layer in _layers(network):
         low, high = ranges[name]
         layer.register_forward_pre_hook(
-            lambda _, inputs, low=low, high=high: (in_8_bits(inputs[0], low, high), *inputs[1:])
+            lambda _, given, low=low, high=high: (in_8_bits(given[0], low, high), *given[1:])
         )
 
 

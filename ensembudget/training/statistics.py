@@ -9,29 +9,25 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
 from ..families._layers import set_dropout
-from ..packing.batches import Scale, pack_images
+from ..packing.batches import for_all
+from ..tasks._base import Feed
 
 
 @torch.no_grad()
-def refit_statistics(network: nn.Module, images: Tensor, scale: Scale, members: int, batch_size: int) -> None:
-    """Replaces batch norm's running statistics by their mean over batches of images, without augmentation.
+def refit_statistics(network: nn.Module, inputs: Tensor, feed: Feed, members: int, batch_size: int) -> None:
+    """Replaces batch norm's running statistics by their mean over batches of samples, without augmentation.
 
     A network without batch norm stays as it is. Dropout is off from here on; the trainer sets it again.
 
     Args:
-        network: A packed network of `members`, on the device of `scale`.
-        images: Training images, uint8, (sample, row, column, channel), two at least.
-        scale: Normalises the images.
-        members: How many are packed; all see the same images.
-        batch_size: Images of a batch; a last batch of one image is left out.
+        network: A packed network of `members`, on the device of `feed`.
+        inputs: Training samples, (sample, ...), two at least.
+        feed: Makes samples the network's input.
+        members: How many are packed; all see the same samples.
+        batch_size: Samples of a batch; a last batch of one is left out.
     """
     set_dropout(network, 0.0)
-    device = scale.mean.device
     update_bn(
-        (
-            pack_images(scale(some.to(device)).expand(members, *some.shape))
-            for some in images.split(batch_size)
-            if len(some) > 1
-        ),
+        (for_all(some, members, feed) for some in inputs.split(batch_size) if len(some) > 1),
         network,
     )

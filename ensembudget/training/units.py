@@ -59,26 +59,26 @@ def unit_answers(collector: Collector, pack: Pack, parts: Parts, *, diverged: bo
     Args:
         collector: It watched the pack.
         pack: Trained.
-        parts: The images.
+        parts: The samples.
         diverged: Whether all members have, which broke training off: their last network answers.
     """
     finished, tally = _finished(pack, parts), Tally(len(pack.runs))
     for distance in (Last() if diverged else collector).predictors(finished):
         logits = [
-            evaluate_logits(pack.network, images, pack.scale, len(pack.runs))
-            for images in (parts.validation_images, parts.test_images)
+            evaluate_logits(pack.network, asked, pack.feed, len(pack.runs))
+            for asked in (parts.validation, parts.test)
         ]
         tally.add(logits, trained(pack.network).values(), distance)
     return tally.answers()
 
 
 def _finished(pack: Pack, parts: Parts) -> Finished:
-    network, scale, count = pack.network, pack.scale, len(pack.runs)
+    network, feed, count = pack.network, pack.feed, len(pack.runs)
     batch_size = pack.runs[0].cell.recipe.batch_size
 
     def losses() -> Tensor:
-        logits = evaluate_logits(network, pack.images, scale, count).double()
-        labels = parts.labels.expand(count, -1)
+        logits = evaluate_logits(network, parts.fitted, feed, count).double()
+        labels = parts.fitted.labels.expand(count, -1)
         each = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
         mean: Tensor = each.unflatten(0, (count, -1)).mean(1)
         return mean
@@ -87,7 +87,7 @@ def _finished(pack: Pack, parts: Parts) -> Finished:
         network=network,
         members=count,
         generators=lambda number: [stream(run.stream_key, "method", number) for run in pack.runs],
-        refit=lambda: refit_statistics(network, pack.images, scale, count, batch_size),
+        refit=lambda: refit_statistics(network, pack.inputs, feed, count, batch_size),
         losses=losses,
     )
 

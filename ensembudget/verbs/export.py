@@ -27,10 +27,10 @@ from ..exporting.checking import StoredAnswers, stored_answers
 from ..exporting.folder import check_formats, check_target, write_folder
 from ..exporting.graph import WeightedEnsemble, state_of, state_shapes
 from ..exporting.temperature import best_temperature
-from ..packing.batches import scale_of
 from ..packing.parts import Parts, parts_of
-from ..records import Cell, Study
+from ..records import Cell, Study, Task
 from ..store import Store
+from ..tasks.images import scale_of
 from .choose import ExportChoice
 from .progress import Progress
 from .run import do_jobs
@@ -97,7 +97,7 @@ def export(
         )
 
     ensemble = WeightedEnsemble(blueprint, stored)
-    return write_folder(out, ensemble, formats, parts.test_images, answers, card_of)
+    return write_folder(out, ensemble, formats, parts.test.inputs, answers, card_of)
 
 
 def _data_of(study: Study, cell: Cell) -> Data:
@@ -128,17 +128,20 @@ def _logits(choice: ExportChoice, part: str) -> torch.Tensor:
 
 
 def _blueprint(choice: ExportChoice, data: Data, parts: Parts) -> Blueprint:
+    task = data.task
+    if not isinstance(task, Task):
+        raise ExportError(f"members that do {task.kind} cannot be exported yet: only those of images can.")
     cell = choice.result.pool.planned.cell
     part = _fitted_on(cell)
     labels = torch.from_numpy(getattr(choice.members[0], f"{part}_labels"))
-    scale = scale_of(cell.recipe.normalisation, parts.images)
+    scale = scale_of(cell.recipe.normalisation, parts.inputs)
     return Blueprint(
         family=cell.family,
         options=cell.options,
         width=cell.width,
         members=len(choice.members),
-        class_names=list(data.class_names or map(str, range(data.task.classes))),
-        image_size=data.task.image_size,
+        class_names=list(data.class_names or map(str, range(task.classes))),
+        image_size=task.image_size,
         mean=scale.mean.tolist(),
         std=scale.std.tolist(),
         temperature=best_temperature(_logits(choice, part), labels),
@@ -154,9 +157,9 @@ def _data_card(cell: Cell, parts: Parts, name: str) -> ExportedData:
     return ExportedData(
         name=name,
         digest=cell.dataset_digest,
-        training_images=len(parts.images),
-        validation_images=len(parts.validation_images),
-        test_images=len(parts.test_images),
+        training_images=len(parts.inputs),
+        validation_images=len(parts.validation.inputs),
+        test_images=len(parts.test.inputs),
         temperature_fitted_on=_fitted_on(cell),
     )
 

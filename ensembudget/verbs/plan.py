@@ -23,8 +23,10 @@ def plan_study(study: Study, store: Store | None = None) -> Plan:
         data.task,
         digest=data.digest,
         dataset=data.name,
-        train_images=len(data.arrays.train_images),
-        validation_classes=len(np.unique(data.arrays.train_labels[-study.validation_size :])),
+        train_samples=len(data.arrays.train_inputs),
+        validation_classes=None
+        if data.arrays.train_labels.ndim > 1
+        else len(np.unique(data.arrays.train_labels[-study.validation_size :])),
         **({} if store is None else {"choice_of": store.saved_choice}),
     )
     notes = [*data.notes, *shared_note(data.arrays)]

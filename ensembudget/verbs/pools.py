@@ -161,7 +161,7 @@ def train_pool(
         found.task,
         digest=found.digest,
         dataset=found.name,
-        train_images=len(found.arrays.train_images),
+        train_samples=len(found.arrays.train_inputs),
     )
     cell = planned.cells[0].cell
     runs = [Run(cell=cell, seed=first_seed + number) for number in range(members)]

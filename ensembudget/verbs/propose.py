@@ -86,7 +86,7 @@ def _proposal(sketch: Sketch, bench: Bench, on_trial: Report) -> ProposedStudy:
         sketch.task,
         digest="0" * 64,  # images are not decoded yet, and time does not depend on them
         dataset=label(sketch.look.spec),
-        train_images=sketch.train_images,
+        train_samples=sketch.train_images,
     )
     store = Store("store")
     arrangement = arrange(planned, store, measure=False)

@@ -57,7 +57,7 @@ def make_analysis(tmp_path_factory, digits):
     """`make_analysis(study, strengths, change)`: strengths by setting and width; a changed plan."""
 
     def make(asked, strengths, change=lambda found: found):
-        planned = change(plan(asked, digits.task, digest=digits.digest, dataset="digits", train_images=1000))
+        planned = change(plan(asked, digits.task, digest=digits.digest, dataset="digits", train_samples=1000))
         store, seen = Store(tmp_path_factory.mktemp("store")), set()
         for place, one in enumerate(planned.cells):
             for run in one.runs if one.cell.key not in seen else ():

@@ -39,7 +39,7 @@ def study(mode: str, base: str, sweep: dict, arms=ARMS) -> Study:
 
 def results(asked: Study, digits, history) -> Results:
     """One member a cell, with the history that `history(planned cell)` makes up."""
-    planned = plan(asked, digits.task, digest=digits.digest, dataset="digits", train_images=1000)
+    planned = plan(asked, digits.task, digest=digits.digest, dataset="digits", train_samples=1000)
     return Results(planned, tuple(pool(cell, history(cell)) for cell in planned.cells))
 
 

@@ -16,7 +16,7 @@ from helpers import publish, trained_as
 
 @pytest.fixture(scope="session")
 def planned(digits) -> Plan:
-    return plan(STUDY, digits.task, digest=digits.digest, dataset="digits", train_images=1000)
+    return plan(STUDY, digits.task, digest=digits.digest, dataset="digits", train_samples=1000)
 
 
 @pytest.fixture(scope="session")

@@ -131,7 +131,7 @@ def test_a_metric_of_another_package_is_in_the_tables_of_a_report(tmp_path, digi
     (tmp_path / "small.toml").write_text(text)
     study = Study(name="small", description="one width", family="wide_resnet", options={"depth": 10},
                   dataset="digits", budgets=[10356], members=[2], pool=4)  # fmt: skip
-    planned = plan(study, digits.task, digest=digits.digest, dataset="digits", train_images=1000)
+    planned = plan(study, digits.task, digest=digits.digest, dataset="digits", train_samples=1000)
     store = Store(tmp_path / "store")
     store.save_plan(planned)
     for run in planned.runs:

@@ -205,7 +205,7 @@ def test_a_photograph_of_many_pixels_is_read_where_it_is_resized():
     ):
         decoded(content)
     found = arrays_of(Pictures([Picture("x", 0, lambda: content)], [], 1), "x", Treatment(image_size=16))[0]
-    assert np.abs(found.train_images.astype(int) - [10, 20, 30]).max() <= 2
+    assert np.abs(found.train_inputs.astype(int) - [10, 20, 30]).max() <= 2
 
 
 def test_a_large_photograph_is_resized_to_nearly_what_all_its_pixels_give():
@@ -236,13 +236,13 @@ def test_images_of_several_sizes_are_each_cut_to_a_square_and_resized(tmp_path):
         f"{part}/{'ab'[i % 2]}/{i}.png": one for part in ("train", "test") for i, one in enumerate(images)
     }
     found = load(folder(tmp_path / "set", files), 10).arrays
-    for image, own in zip([images[i] for i in (0, 2, 4, 1, 3)], found.train_images, strict=True):
+    for image, own in zip([images[i] for i in (0, 2, 4, 1, 3)], found.train_inputs, strict=True):
         height, width = image.shape[:2]
         side = min(height, width)
         top, left = (height - side) // 2, (width - side) // 2
         square = Image.fromarray(image[top : top + side, left : left + side])
         assert np.array_equal(own, np.asarray(square.resize((10, 10), Image.Resampling.BILINEAR)))
-    assert np.array_equal(found.train_images, found.test_images)
+    assert np.array_equal(found.train_inputs, found.test_inputs)
 
 
 def test_grey_among_colours_is_told_and_becomes_what_a_study_says(tmp_path):
@@ -252,7 +252,7 @@ def test_grey_among_colours_is_told_and_becomes_what_a_study_says(tmp_path):
     rgb, grey = load(spec, colour="rgb"), load(spec, colour="grey")
     assert (rgb.task, grey.task) == (Task(2, 3, 12), Task(2, 1, 12))
     assert (rgb.name, grey.name) == ("set-rgb", "set-grey")
-    assert np.array_equal(grey.arrays.train_images, formed(rgb.arrays, Treatment(colour="grey")).train_images)
+    assert np.array_equal(grey.arrays.train_inputs, formed(rgb.arrays, Treatment(colour="grey")).train_inputs)
 
 
 def test_nothing_is_kept_at_full_size(tmp_path):
@@ -289,7 +289,7 @@ def test_files_are_decoded_to_what_their_decoded_arrays_would_become(channels, s
 
 def test_digits_can_be_coloured_and_cifar_made_grey_without_files():
     one, two = load("digits"), load("digits", colour="rgb")
-    assert np.array_equal(two.arrays.train_images, one.arrays.train_images.repeat(3, -1))
+    assert np.array_equal(two.arrays.train_inputs, one.arrays.train_inputs.repeat(3, -1))
     assert task_of("cifar10", colour="grey") == Task(10, 1, 32)
     with pytest.raises(DatasetError, match="image_size 0 is not between 8 and 1,024"):
         task_of("cifar10", 0)
@@ -340,8 +340,8 @@ def test_corrupt_files_that_are_left_out_are_counted_each_time(tmp_path):
     # All others are in the split in which they were.
     gone = [COLOUR[i].tobytes() for i in (4, 6, 7)]
     for own, all_ in (
-        (one.arrays.train_images, whole.train_images),
-        (one.arrays.test_images, whole.test_images),
+        (one.arrays.train_inputs, whole.train_inputs),
+        (one.arrays.test_inputs, whole.test_inputs),
     ):
         assert [image.tobytes() for image in own] == [
             image.tobytes() for image in all_ if image.tobytes() not in gone
@@ -377,7 +377,7 @@ def test_folders_within_a_class_belong_to_it_and_hidden_files_do_not(tmp_path):
     hidden = {"a/._0.png": b"x", "a/.thumbs/1.png": b"x", ".git/2.png": b"x"}
     data = load(folder(tmp_path / "set", files | hidden))
     assert data.task.classes == 2
-    assert len(data.arrays.train_images) + len(data.arrays.test_images) == 10
+    assert len(data.arrays.train_inputs) + len(data.arrays.test_inputs) == 10
 
 
 @pytest.mark.parametrize("name", ["test", "val", "valid", "validation"])
@@ -385,12 +385,12 @@ def test_a_folder_for_validation_stands_in_for_a_missing_test(tmp_path, name):
     files = {f"{part}/{'ab'[i % 2]}/{i}.png": COLOUR[i] for part in ("train", name) for i in range(4)}
     arrays = load(folder(tmp_path / "set", files)).arrays
     assert arrays.class_names == ("a", "b")
-    assert len(arrays.train_images) == len(arrays.test_images) == 4
+    assert len(arrays.train_inputs) == len(arrays.test_inputs) == 4
 
 
 def test_a_train_folder_alone_gives_a_fifth_to_the_test(tmp_path):
     data = load(folder(tmp_path / "set", {f"train/{'ab'[i % 2]}/{i}.png": COLOUR[i] for i in range(10)}))
-    assert (len(data.arrays.train_images), len(data.arrays.test_images)) == (8, 2)
+    assert (len(data.arrays.train_inputs), len(data.arrays.test_inputs)) == (8, 2)
     assert data.class_names == ("a", "b")
 
 

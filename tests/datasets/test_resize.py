@@ -39,24 +39,24 @@ def arrays(rng, height, width, channels):
 def test_resizing_is_torchs_antialiased_bilinear_filter_to_a_grey_level(old, new, channels):
     rng = np.random.default_rng(0)
     source = arrays(rng, old, old, channels)
-    floats = torch.from_numpy(source.train_images).permute(0, 3, 1, 2).double()
+    floats = torch.from_numpy(source.train_inputs).permute(0, 3, 1, 2).double()
     expected = torch.nn.functional.interpolate(floats, (new, new), mode="bilinear", antialias=True)
     found = formed(source, Treatment(new))
-    assert found.train_images.shape == (4, new, new, channels)
-    assert found.train_images.dtype == np.uint8
-    difference = found.train_images - expected.permute(0, 2, 3, 1).numpy()
+    assert found.train_inputs.shape == (4, new, new, channels)
+    assert found.train_inputs.dtype == np.uint8
+    difference = found.train_inputs - expected.permute(0, 2, 3, 1).numpy()
     assert np.abs(difference).max() <= 1.5  # rounded between rows and columns
-    assert (found.test_images == found.train_images[:2]).all()
+    assert (found.test_inputs == found.train_inputs[:2]).all()
 
 
 def test_the_central_square_of_an_oblong_image_is_kept():
     oblong = arrays(np.random.default_rng(0), 12, 20, 3)
-    assert (formed(oblong, Treatment(12)).train_images == oblong.train_images[:, :, 4:16]).all()
+    assert (formed(oblong, Treatment(12)).train_inputs == oblong.train_inputs[:, :, 4:16]).all()
 
 
 def test_images_of_that_size_are_not_touched():
     square = arrays(np.random.default_rng(0), 16, 16, 3)
-    assert formed(square, Treatment(16)).train_images is square.train_images
+    assert formed(square, Treatment(16)).train_inputs is square.train_inputs
 
 
 def test_resized_images_have_a_name_a_digest_and_a_task_of_their_own(digits):

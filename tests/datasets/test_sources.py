@@ -203,8 +203,8 @@ def fabricate(name: str, monkeypatch: pytest.MonkeyPatch, folder: Path) -> tuple
 
 def assert_holds(arrays: Arrays, images: np.ndarray, labels: np.ndarray, tests: int) -> None:
     cut = len(images) - tests
-    assert np.array_equal(arrays.train_images, images[:cut])
-    assert np.array_equal(arrays.test_images, images[cut:])
+    assert np.array_equal(arrays.train_inputs, images[:cut])
+    assert np.array_equal(arrays.test_inputs, images[cut:])
     assert arrays.train_labels.tolist() == labels[:cut].tolist()
     assert arrays.test_labels.tolist() == labels[cut:].tolist()
     assert {array.dtype for array in arrays[:4:2]} == {np.dtype(np.uint8)}
@@ -219,9 +219,9 @@ def test_digits_are_scikit_learns_images_each_once():
     images, labels = load_digits(return_X_y=True)
     assert data.task == Task(10, 1, 8)
     assert data.name == "digits"
-    assert len(data.arrays.train_images) == 1000
-    assert len(data.arrays.test_images) == 797
-    found = np.concatenate([data.arrays.train_images, data.arrays.test_images])
+    assert len(data.arrays.train_inputs) == 1000
+    assert len(data.arrays.test_inputs) == 797
+    found = np.concatenate([data.arrays.train_inputs, data.arrays.test_inputs])
     numbers = np.concatenate([data.arrays.train_labels, data.arrays.test_labels])
     rows = sorted([(*(row / 15), number) for row, number in zip(found.reshape(-1, 64), numbers, strict=True)])
     assert rows == sorted([(*row, number) for row, number in zip(images, labels, strict=True)])
@@ -231,7 +231,7 @@ def test_digits_are_scikit_learns_images_each_once():
 def test_digits_are_cut_the_same_way_every_time():
     one, two = load("digits"), load("digits")
     assert one.digest == two.digest
-    assert np.array_equal(one.arrays.train_images, two.arrays.train_images)
+    assert np.array_equal(one.arrays.train_inputs, two.arrays.train_inputs)
     assert set(np.unique(one.arrays.test_labels)) == set(range(10))
 
 
@@ -448,8 +448,8 @@ def test_a_folder_with_train_and_test_keeps_every_pixel(tmp_path, images):
     data = load(image_folder(tmp_path / "set", images))
     # Read class by class, and by name within a class.
     for found, numbers, rows in (
-        (data.arrays.train_images, data.arrays.train_labels, np.arange(8)),
-        (data.arrays.test_images, data.arrays.test_labels, np.arange(8, 12)),
+        (data.arrays.train_inputs, data.arrays.train_labels, np.arange(8)),
+        (data.arrays.test_inputs, data.arrays.test_labels, np.arange(8, 12)),
     ):
         order = rows[np.argsort(LABELS[rows], kind="stable")]
         assert np.array_equal(found, images[order])
@@ -462,8 +462,8 @@ def test_a_folder_without_test_gives_a_fifth_of_its_images_to_it_each_once(tmp_p
     images = RNG.integers(256, size=(23, 8, 8, 1), dtype=np.uint8)
     labels = np.arange(23) % 3
     arrays = load(image_folder(tmp_path / "set", images, labels, tests=0)).arrays
-    assert len(arrays.test_images) == 4
-    found = np.concatenate([arrays.train_images, arrays.test_images])
+    assert len(arrays.test_inputs) == 4
+    found = np.concatenate([arrays.train_inputs, arrays.test_inputs])
     numbers = np.concatenate([arrays.train_labels, arrays.test_labels])
     by_image = {image.tobytes(): number for image, number in zip(images, labels, strict=True)}
     assert {image.tobytes(): number for image, number in zip(found, numbers, strict=True)} == by_image
@@ -473,7 +473,7 @@ def test_a_folder_without_test_gives_a_fifth_of_its_images_to_it_each_once(tmp_p
 @pytest.mark.parametrize("kind", ["jpg", "bmp", "webp", "ppm", "tiff"])
 def test_a_folder_may_hold_images_of_any_common_kind(tmp_path, kind):
     arrays = load(image_folder(tmp_path / "set", kind=kind)).arrays
-    assert arrays.train_images.shape == (8, 9, 9, 3)
+    assert arrays.train_inputs.shape == (8, 9, 9, 3)
 
 
 def test_other_files_and_hidden_folders_in_a_folder_are_passed_over(tmp_path):
@@ -547,7 +547,7 @@ def test_a_folder_named_like_an_image_is_refused_or_passed_over(tmp_path):
         data = load(spec)
     except DatasetError:
         return
-    assert len(data.arrays.train_images) == 8
+    assert len(data.arrays.train_inputs) == 8
 
 
 # ---- torchvision's datasets
@@ -753,9 +753,9 @@ def test_a_training_image_moved_to_the_test_set_is_seen(tmp_path):
         path = root / split / name / f"{i}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(encoded(COLOUR[i]))
-    assert len(load(f"folder:{root}").arrays.test_images) == 1
+    assert len(load(f"folder:{root}").arrays.test_inputs) == 1
     (root / "train" / "a" / "1.png").rename(root / "test" / "a" / "1.png")
-    assert len(load(f"folder:{root}").arrays.test_images) == 2
+    assert len(load(f"folder:{root}").arrays.test_inputs) == 2
 
 
 @pytest.mark.parametrize(("kind", "make"), [("parquet", hub_folder), ("folder", image_folder)])
@@ -805,7 +805,7 @@ def test_a_damaged_cache_entry_is_decoded_anew(tmp_path, monkeypatch, part, dama
     two = load(spec)
     assert len(decoded) == 2
     assert one.digest == two.digest
-    assert np.array_equal(two.arrays.train_images, COLOUR[:8])
+    assert np.array_equal(two.arrays.train_inputs, COLOUR[:8])
     assert load(spec).digest == one.digest
     assert len(decoded) == 2, "the entry was not mended"
 
@@ -873,7 +873,7 @@ def test_shapes_and_the_number_of_classes_are_in_the_digest():
     digests = {
         digest_of(ARRAYS),
         digest_of(ARRAYS._replace(classes=4)),
-        digest_of(ARRAYS._replace(train_images=COLOUR[:8].reshape(8, 27, 3, 3))),
+        digest_of(ARRAYS._replace(train_inputs=COLOUR[:8].reshape(8, 27, 3, 3))),
         # One image more for training and one less for test: the same bytes in a row.
         digest_of(ARRAYS._replace(train_labels=LABELS[:9], test_labels=LABELS[9:])),
     }
@@ -881,7 +881,7 @@ def test_shapes_and_the_number_of_classes_are_in_the_digest():
 
 
 def test_the_digest_does_not_depend_on_the_layout_in_memory():
-    turned = ARRAYS._replace(train_images=np.asfortranarray(COLOUR[:8]))
+    turned = ARRAYS._replace(train_inputs=np.asfortranarray(COLOUR[:8]))
     assert digest_of(turned) == digest_of(ARRAYS)
 
 

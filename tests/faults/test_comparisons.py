@@ -39,7 +39,7 @@ STUDY = Study(
 @pytest.fixture(scope="module")
 def trained(digits):
     """The plan, and real members of every width with seeds from 0 on."""
-    planned = plan(STUDY, digits.task, digest=digits.digest, dataset="digits", train_images=1000)
+    planned = plan(STUDY, digits.task, digest=digits.digest, dataset="digits", train_samples=1000)
     stored = {}
     for one in planned.cells:
         cell = one.cell

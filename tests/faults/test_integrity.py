@@ -73,7 +73,7 @@ def logits(run: Run) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def planned(digits):
-    return plan(STUDY, digits.task, digest=digits.digest, dataset="digits", train_images=1000)
+    return plan(STUDY, digits.task, digest=digits.digest, dataset="digits", train_samples=1000)
 
 
 @pytest.fixture
@@ -359,7 +359,7 @@ def test_frozen_stores_are_read_and_newer_ones_left_alone(tmp_path, attacked):
 def test_a_split_far_from_its_budget_is_flagged_and_refused_unless_asked(planned, digits, folder, attacked):
     def study(tolerance, budget):
         own = STUDY.model_copy(update={"tolerance": tolerance, "budgets": [budget], "members": [1]})
-        return plan(own, digits.task, digest=digits.digest, dataset="digits", train_images=1000)
+        return plan(own, digits.task, digest=digits.digest, dataset="digits", train_samples=1000)
 
     cases, how = 0, ("--family", "wide_resnet", "--depth", "10", "--dataset", "digits", "--members", "1")
     for budget in range(4000, 9000, 500):

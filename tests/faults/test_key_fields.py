@@ -67,7 +67,7 @@ DECODED = {"dataset", "image_size", "colour", "skip_corrupt"}  # they decide the
 def keys(digits, digest="0" * 64, **changes) -> dict[tuple, str]:
     """By width and seed, those of the untuned first subset."""
     study = STUDY.model_copy(update=changes)
-    made = plan(study, digits.task, digest=digest, dataset="digits", train_images=1000)
+    made = plan(study, digits.task, digest=digest, dataset="digits", train_samples=1000)
     return {
         (one.cell.width, run.seed): run.key
         for one in made.cells

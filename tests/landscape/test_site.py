@@ -6,7 +6,6 @@ import torch.nn.functional as F
 
 from ensembudget.families._build import describe
 from ensembudget.landscape.site import evaluate, finite, gradients, load, train_losses
-from ensembudget.packing.batches import pack_images
 from ensembudget.stepping.step import batch_losses
 from ensembudget.training.evaluation import evaluate_logits
 from ensembudget.training.statistics import refit_statistics
@@ -37,7 +36,7 @@ def test_a_member_at_its_point_gives_its_logits_again(make_site, trained):
     """With its own running statistics."""
     site = make_site(1)
     network = alone(site, site.points[0])
-    logits = evaluate_logits(network, site.parts.test_images, site.scale, 1)[0]
+    logits = evaluate_logits(network, site.parts.test, site.feed, 1)[0]
     torch.testing.assert_close(logits, torch.from_numpy(trained[0].test_logits), rtol=1e-4, atol=1e-4)
 
 
@@ -48,13 +47,13 @@ def test_points_are_evaluated_as_single_networks(make_site):
     assert [one.at for one in found] == [0.0, 1.0, 2.0, 3.0]
     for point, one in zip(points, found, strict=True):
         network = alone(site, point)
-        refit_statistics(network, site.parts.images, site.scale, 1, site.cell.recipe.batch_size)
+        refit_statistics(network, site.parts.inputs, site.feed, 1, site.cell.recipe.batch_size)
         for images, labels, loss, error in (
-            (site.parts.images, site.parts.labels, one.train_loss, one.train_error),
-            (site.parts.test_images, site.parts.test_labels, one.test_nll, one.test_error),
+            (site.parts.inputs, site.parts.labels, one.train_loss, one.train_error),
+            (site.parts.test.inputs, site.parts.test.labels, one.test_nll, one.test_error),
         ):
             with torch.no_grad():
-                logits = network.eval()(pack_images(site.scale(images)[None]))
+                logits = network.eval()(site.feed(images[None]))
             assert loss == pytest.approx(float(F.cross_entropy(logits, labels)), rel=1e-4)
             assert error == pytest.approx(float((logits.argmax(1) != labels).float().mean()), abs=1e-6)
 

@@ -8,7 +8,6 @@ import torch.nn.functional as F
 from ensembudget.families._build import describe, materialise
 from ensembudget.landscape.site import Site, train_losses
 from ensembudget.landscape.tunnels import directions, lanczos, radii, short_directions
-from ensembudget.packing.batches import pack_images
 from ensembudget.packing.streams import stream
 from ensembudget.training.curvature import without_memory
 
@@ -97,8 +96,8 @@ def small(make_cell, digits):
 def eigenvalues(site):
     """Of the Hessian, by differentiating every gradient."""
     network = without_memory(site.network(site.points))
-    images = site.parts.images[:500]
-    loss = F.cross_entropy(network(pack_images(site.scale(images)[None])), site.parts.labels[:500])
+    images = site.parts.inputs[:500]
+    loss = F.cross_entropy(network(site.feed(images[None])), site.parts.labels[:500])
     tensors = [one for one in network.parameters() if one.requires_grad]
     slopes = torch.cat([g.flatten() for g in torch.autograd.grad(loss, tensors, create_graph=True)])
     rows = [

@@ -9,9 +9,9 @@ from ensembudget.families._build import describe
 from ensembudget.methods._base import Method
 from ensembudget.methods._last import Last
 from ensembudget.methods._options import resolve_method
-from ensembudget.packing.batches import scale_of
 from ensembudget.packing.parts import parts_of
 from ensembudget.records import Cell, Run
+from ensembudget.tasks.images import scale_of
 
 
 def runs_of(cell: Cell, method: str, seeds=(0, 1), **options) -> list[Run]:
@@ -48,9 +48,9 @@ def network_of(cell: Cell, state, data) -> torch.nn.Module:
 def images_of(cell: Cell, data) -> tuple[torch.Tensor, torch.Tensor]:
     """Validation and test images as a network takes them."""
     parts = parts_of(cell, data.arrays)
-    scale = scale_of(cell.recipe.normalisation, parts.images)
+    scale = scale_of(cell.recipe.normalisation, parts.inputs)
     validation, test = (
-        scale(some).permute(0, 3, 1, 2) for some in (parts.validation_images, parts.test_images)
+        scale(some).permute(0, 3, 1, 2) for some in (parts.validation.inputs, parts.test.inputs)
     )
     return validation, test
 

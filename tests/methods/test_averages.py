@@ -6,10 +6,10 @@ import torch
 
 from ensembudget.methods import _tail
 from ensembudget.methods.swag import Gaussian
-from ensembudget.packing.batches import scale_of
 from ensembudget.packing.parts import parts_of
 from ensembudget.packing.streams import stream
 from ensembudget.records import Recipe
+from ensembudget.tasks.images import Pixels, scale_of
 from ensembudget.training.loop import train
 from ensembudget.training.statistics import refit_statistics
 
@@ -45,7 +45,7 @@ def test_the_average_is_the_mean_of_the_weights_at_the_ends(plug_in, make_cell, 
         # Statistics are of the average, and the logits are those of the network with both.
         parts = parts_of(one.run.cell, digits.arrays)
         before = {name: buffer.clone() for name, buffer in network.named_buffers()}
-        refit_statistics(network, parts.images, scale_of("dataset", parts.images), 1, 32)
+        refit_statistics(network, parts.inputs, Pixels(scale_of("dataset", parts.inputs)), 1, 32)
         for name, buffer in network.named_buffers():
             torch.testing.assert_close(buffer, before[name], rtol=1e-4, atol=1e-5)
         logits = logits_of(network.eval(), images_of(one.run.cell, digits)[1])

@@ -94,7 +94,7 @@ def analysis(results):
 
 def make_plan(text=STUDY):
     study = studies.parse(text, "units")
-    return plan(study, Task(10, 1, 8), digest="0" * 64, dataset="digits", train_images=1000)
+    return plan(study, Task(10, 1, 8), digest="0" * 64, dataset="digits", train_samples=1000)
 
 
 # What is planned.

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ensembudget.methods.tunnel import DOUBLINGS, FIRST, HALVINGS, bracket
-from ensembudget.packing.batches import scale_of
 from ensembudget.packing.parts import parts_of
 from ensembudget.packing.streams import stream
+from ensembudget.tasks.images import Pixels, scale_of
 from ensembudget.training.loop import train
 from ensembudget.training.statistics import refit_statistics
 
@@ -47,7 +47,7 @@ def test_the_radius_is_that_of_a_scan(make_cell, digits):
     (unit,) = train(runs_of(cell, "tunnel", (4,), predictors=2, rise=RISE), digits)
     (alone,) = train(runs_of(cell, "independent", (4,)), digits, keep_weights=True)
     parts = parts_of(cell, digits.arrays)
-    scale = scale_of("dataset", parts.images)
+    scale = scale_of("dataset", parts.inputs)
     network = network_of(cell, alone.weights, digits)
     centre = {name: one.detach().clone() for name, one in network.named_parameters()}
     norm = torch.cat([one.flatten() for one in centre.values()]).double().norm()
@@ -56,8 +56,8 @@ def test_the_radius_is_that_of_a_scan(make_cell, digits):
     def loss_at(direction, distance):
         for name, one in network.named_parameters():
             one.copy_(centre[name] + distance * norm * direction[name])
-        refit_statistics(network, parts.images, scale, 1, 32)
-        logits = network.eval()(scale(parts.images).permute(0, 3, 1, 2)).double()
+        refit_statistics(network, parts.inputs, Pixels(scale), 1, 32)
+        logits = network.eval()(scale(parts.inputs).permute(0, 3, 1, 2)).double()
         return float(F.cross_entropy(logits, parts.labels))
 
     radii = []

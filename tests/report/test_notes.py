@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from ensembudget.errors import StudyError
-from ensembudget.packing.batches import Scale, epoch_batches, still_draw
+from ensembudget.packing.batches import epoch_batches, still
 from ensembudget.planning.plan import few_members, plan
 from ensembudget.records import Arm, Study
 from ensembudget.rendering.notes import result_notes
 from ensembudget.store import Store
+from ensembudget.tasks.images import Pixels, Scale
 from ensembudget.verbs.evaluate import evaluate
 from helpers import publish, trained_as
 
@@ -27,7 +28,7 @@ def first_note(tmp_path, digits):
             name="noted", description="", family=family, options=options or {}, dataset="digits",
             widths=[2], arms=list(arms),
         )  # fmt: skip
-        planned = plan(study, digits.task, digest=digits.digest, dataset="digits", train_images=1000)
+        planned = plan(study, digits.task, digest=digits.digest, dataset="digits", train_samples=1000)
         store = Store(tmp_path / "store")
         for seed, run in enumerate(planned.runs):
             logits = np.random.default_rng(seed).normal(size=(40, 10)).astype(np.float32)
@@ -69,7 +70,7 @@ def plan_of(digits, **changes):
         "replicates": 1,
     }  # fmt: skip
     study = Study(**fields | changes)
-    return plan(study, digits.task, digest=digits.digest, dataset="digits", train_images=1000)
+    return plan(study, digits.task, digest=digits.digest, dataset="digits", train_samples=1000)
 
 
 def test_pools_of_few_members_are_told_with_their_widths(digits):
@@ -101,7 +102,7 @@ def lengths(tmp_path, digits, losses, **recipe):
         name="short", description="", family="wide_resnet", options={"depth": 10}, dataset="digits",
         widths=[2], pool=2, train_size=100, recipe={"epochs": len(losses), "batch_size": 32} | recipe,
     )  # fmt: skip
-    planned = plan(study, digits.task, digest=digits.digest, dataset="digits", train_images=1000)
+    planned = plan(study, digits.task, digest=digits.digest, dataset="digits", train_samples=1000)
     store = Store(tmp_path / "store")
     for seed, run in enumerate(planned.runs):
         logits = np.random.default_rng(seed).normal(size=(40, 10)).astype(np.float32)
@@ -150,8 +151,8 @@ def test_fewer_steps_than_classes_are_told(tmp_path, digits):
 def test_the_steps_of_a_cell_are_those_that_its_batches_make(size, batch, steps, make_cell):
     cell = make_cell(train_size=size, batch_size=batch, epochs=5)
     images, labels = torch.zeros(size, 8, 8, 1, dtype=torch.uint8), torch.zeros(size, dtype=torch.int64)
-    scale = Scale(torch.zeros(1), torch.ones(1))
-    made = list(epoch_batches(images, labels, [still_draw(size)], batch, 0, scale))
+    feed = Pixels(Scale(torch.zeros(1), torch.ones(1)))
+    made = list(epoch_batches(images, labels, [still(size)], batch, feed))
     assert cell.steps == 5 * len(made) == 5 * steps
 
 

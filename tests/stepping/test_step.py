@@ -13,13 +13,13 @@ from ensembudget.datasets._base import Arrays
 from ensembudget.datasets._data import Data
 from ensembudget.errors import SteppingError
 from ensembudget.families._build import describe
-from ensembudget.packing.batches import scale_of
 from ensembudget.packing.network import build_network
 from ensembudget.packing.parts import parts_of
 from ensembudget.records import Cell, Recipe, Recording, Run, Stepping
 from ensembudget.stepping.check import faults
 from ensembudget.stepping.pack import assemble
 from ensembudget.stepping.ways._base import Way
+from ensembudget.tasks.images import scale_of
 from ensembudget.training.loop import Trained, train
 
 SEEDS = (3, 0, 5)
@@ -59,7 +59,7 @@ def few(digits) -> Data:
     return Data(
         digits.name,
         digits.digest,
-        Arrays(*arrays[:2], arrays.test_images[:30], arrays.test_labels[:30], arrays.classes),
+        Arrays(*arrays[:2], arrays.test_inputs[:30], arrays.test_labels[:30], arrays.classes),
     )
 
 
@@ -305,7 +305,7 @@ def test_logits_are_computed_unrounded_from_the_weights_that_rounded_steps_gave(
     network = describe("wide_resnet", 4, few.task, options={"depth": 10}).to_empty(device="cpu")
     network.load_state_dict({k: torch.from_numpy(v) for k, v in result.weights.items()})
     parts = parts_of(cell, few.arrays)
-    images = scale_of("dataset", parts.images)(parts.test_images).permute(0, 3, 1, 2)
+    images = scale_of("dataset", parts.inputs)(parts.test.inputs).permute(0, 3, 1, 2)
     network.eval()
     with torch.no_grad():
         unrounded = network(images).numpy()

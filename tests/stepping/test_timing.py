@@ -215,10 +215,10 @@ def test_timing_neither_reads_nor_touches_the_global_random_states(tiny_cell):
 def test_images_of_no_meaning_fit_the_task():
     data = random_data(Task(7, 3, 16), 40)
     assert data.task == (7, 3, 16)
-    assert data.arrays.train_images.shape == (40, 16, 16, 3)
-    assert data.arrays.train_images.dtype == np.uint8
+    assert data.arrays.train_inputs.shape == (40, 16, 16, 3)
+    assert data.arrays.train_inputs.dtype == np.uint8
     assert 0 <= data.arrays.train_labels.min() <= data.arrays.train_labels.max() < 7
-    assert np.array_equal(data.arrays.train_images, random_data(Task(7, 3, 16), 40).arrays.train_images)
+    assert np.array_equal(data.arrays.train_inputs, random_data(Task(7, 3, 16), 40).arrays.train_inputs)
 
 
 def path(cell, task=TASK, place=PLACE, hardware="a machine"):

@@ -482,7 +482,7 @@ def test_a_damaged_failure_does_not_stop_anybody(store, content):
 
 def test_a_plan_is_found_for_exactly_its_study(store):
     study = load_study("digits").model_copy(update={"tolerance": 0.9})
-    made = plan(study, Task(10, 1, 8), digest="0" * 64, dataset="digits", train_images=1000)
+    made = plan(study, Task(10, 1, 8), digest="0" * 64, dataset="digits", train_samples=1000)
     assert store.saved_plan(study) is None
     store.save_plan(made)
     store.save_plan(made)

@@ -70,7 +70,7 @@ def published(tmp_path_factory, digits):
     """`published(study, {arm: {width: strength}})` is a study's results; widths left out are missing."""
 
     def results(asked: Study, strengths, *, allow_partial=False) -> Results:
-        planned = plan(asked, digits.task, digest=digits.digest, dataset="digits", train_images=1000)
+        planned = plan(asked, digits.task, digest=digits.digest, dataset="digits", train_samples=1000)
         store = Store(tmp_path_factory.mktemp("store"))
         for one in planned.cells:
             place = planned.settings.index(one.setting)

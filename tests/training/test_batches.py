@@ -13,19 +13,19 @@ from torch import Generator
 from torchvision.transforms import Compose, RandomCrop, RandomHorizontalFlip
 from torchvision.transforms import functional as tv
 
-from ensembudget.packing.batches import (
-    NORMALISATIONS,
-    EpochDraws,
-    Scale,
-    cut,
-    draw,
-    epoch_batches,
-    pack_images,
-    scale_of,
-    unpack_logits,
-)
+from ensembudget.packing.batches import epoch_batches, unpack_logits
+from ensembudget.tasks._base import Draws
+from ensembudget.tasks.images import NORMALISATIONS, Pixels, Scale, cut, pack_images, scale_of
 
 PLAIN = Scale(torch.zeros(1), torch.ones(1) / 255)  # bytes as floats of the same value
+
+
+def feed(padding=0, flip=False, scale=PLAIN):
+    return Pixels(scale, padding, flip)
+
+
+def draw(count, padding, flip, generator):
+    return feed(padding, flip).draw(count, generator)
 
 
 def generator(seed):
@@ -73,7 +73,8 @@ def test_crops_are_distributed_as_torchvisions():
 
     draws = draw(count, 1, True, generator(0))
     mine = Counter(
-        bytes(one.flatten().tolist()) for one in cut(image.expand(count, 3, 3, 1), draws.shift, draws.flip, 1)
+        bytes(one.flatten().tolist())
+        for one in cut(image.expand(count, 3, 3, 1), draws.changes["shift"], draws.changes["flip"], 1)
     )
     transform = Compose([RandomCrop(3, padding=1), RandomHorizontalFlip()])
     with torch.random.fork_rng(devices=[]):
@@ -91,17 +92,28 @@ def test_order_shift_and_flip_are_drawn_apart():
     draws = draw(6000, 2, True, generator(1))
     assert sorted(draws.order.tolist()) == list(range(6000))
     table = np.zeros((5, 10), int)
-    np.add.at(table, (draws.shift[:, 0].numpy(), 5 * draws.flip.numpy() + draws.shift[:, 1].numpy()), 1)
+    np.add.at(
+        table,
+        (
+            draws.changes["shift"][:, 0].numpy(),
+            5 * draws.changes["flip"].numpy() + draws.changes["shift"][:, 1].numpy(),
+        ),
+        1,
+    )
     assert chisquare(table.ravel()).pvalue > 1e-3
-    assert abs(np.corrcoef(draws.order.numpy(), draws.flip.numpy())[0, 1]) < 0.05
+    assert abs(np.corrcoef(draws.order.numpy(), draws.changes["flip"].numpy())[0, 1]) < 0.05
 
 
 def test_without_padding_or_flip_images_stay_as_they_are():
-    draws = draw(20, 0, False, generator(2))
-    assert not draws.shift.any()
-    assert not draws.flip.any()
+    assert draw(20, 0, False, generator(2)).changes == {}
     images = pixels(20, 4, 3)
-    assert torch.equal(cut(images, draws.shift, draws.flip, 0), images)
+    assert torch.equal(cut(images, torch.zeros(20, 2).long(), torch.zeros(20).bool(), 0), images)
+
+
+def test_what_is_drawn_of_crops_does_not_depend_on_mirrors():
+    with_flips, without = (draw(30, 2, flip, generator(3)) for flip in (True, False))
+    assert torch.equal(with_flips.order, without.order)
+    assert torch.equal(with_flips.changes["shift"], without.changes["shift"])
 
 
 def test_drawing_leaves_the_global_random_state_alone():
@@ -113,8 +125,8 @@ def test_drawing_leaves_the_global_random_state_alone():
 def test_padding_is_black_before_normalisation():
     images = torch.full((8, 4, 4, 3), 255, dtype=torch.uint8)
     scale = scale_of("cifar10", images)
-    draws = EpochDraws(torch.arange(8), torch.zeros(8, 2, dtype=torch.long), torch.zeros(8, dtype=torch.bool))
-    ((batch, _),) = epoch_batches(images, torch.zeros(8).long(), [draws], 8, 2, scale)
+    draws = Draws(torch.arange(8), {"shift": torch.zeros(8, 2).long(), "flip": torch.zeros(8).bool()})
+    ((batch, _),) = epoch_batches(images, torch.zeros(8).long(), [draws], 8, feed(2, scale=scale))
     mean, std = (torch.tensor(n) for n in NORMALISATIONS["cifar10"])
     torch.testing.assert_close(batch[:, :, :2], (-mean / std)[None, :, None, None].expand(8, 3, 2, 4))
     torch.testing.assert_close(
@@ -127,7 +139,7 @@ def batches_of(count, batch_size, members=1, padding=0, flip=False, size=2):
     labels = torch.arange(count)
     images = labels.to(torch.uint8).reshape(-1, 1, 1, 1).repeat(1, size, size, 1)
     draws = [draw(count, padding, flip, generator(seed)) for seed in range(members)]
-    return list(epoch_batches(images, labels, draws, batch_size, padding, PLAIN))
+    return list(epoch_batches(images, labels, draws, batch_size, feed(padding, flip)))
 
 
 @settings(max_examples=40, deadline=None)
@@ -155,7 +167,7 @@ def test_members_have_their_own_orders_and_crops():
     assert len({tuple(order) for order in labels}) == 3
     images = pixels(1, 4, 1).expand(count, -1, -1, -1)
     draws = [draw(count, 2, True, generator(seed)) for seed in range(2)]
-    ((batch, _),) = epoch_batches(images, torch.zeros(count).long(), draws, count, 2, PLAIN)
+    ((batch, _),) = epoch_batches(images, torch.zeros(count).long(), draws, count, feed(2, True))
     assert not torch.equal(batch[:, 0], batch[:, 1])
 
 
@@ -163,9 +175,9 @@ def test_a_member_of_a_pack_sees_what_it_would_see_alone():
     images, labels = pixels(11, 4, 3), torch.arange(11)
     scale = scale_of("dataset", images)
     draws = [draw(11, 1, True, generator(seed)) for seed in range(3)]
-    together = list(epoch_batches(images, labels, draws, 4, 1, scale))
+    together = list(epoch_batches(images, labels, draws, 4, feed(1, True, scale)))
     for member in range(3):
-        alone = epoch_batches(images, labels, [draws[member]], 4, 1, scale)
+        alone = epoch_batches(images, labels, [draws[member]], 4, feed(1, True, scale))
         for (packed, its), (own, wanted) in zip(together, alone, strict=True):
             assert torch.equal(packed.unflatten(1, (3, 3))[:, member], own)
             assert torch.equal(its[member], wanted[0])

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from ensembudget.datasets._order import permutation
 from ensembudget.families._build import describe, materialise
 from ensembudget.families._invariance import invariant_of
-from ensembudget.packing.batches import draw, scale_of
 from ensembudget.packing.parts import parts_of
 from ensembudget.packing.streams import stream
 from ensembudget.records import Recording, Run, Stepping
 from ensembudget.stepping.ways._base import Way
+from ensembudget.tasks.images import Pixels, Scale, scale_of
 from ensembudget.training.curvature import curvature
 from ensembudget.training.history import EPOCHS, ROWS, STEPS, Log
 from ensembudget.training.loop import train
@@ -28,6 +28,11 @@ EVERYTHING = Recording(
 )
 # Images as they are, so that batches can be written out by hand.
 STILL = {"crop_padding": 0, "flip": False}
+
+
+def order_of(count, generator):
+    """Of images that are neither cut out nor mirrored."""
+    return Pixels(Scale(torch.zeros(1), torch.ones(1))).draw(count, generator).order
 
 
 def runs_of(cell, *seeds):
@@ -207,8 +212,8 @@ def rebuilt(run, task, weights):
 
 
 def normalised(parts):
-    scale = scale_of("dataset", parts.images).to(torch.device("cpu"), torch.float64)
-    return scale(parts.images).permute(0, 3, 1, 2)
+    scale = scale_of("dataset", parts.inputs).to(torch.device("cpu"), torch.float64)
+    return scale(parts.inputs).permute(0, 3, 1, 2)
 
 
 def sums_over(network, images, labels, order, size, names):
@@ -286,7 +291,7 @@ def test_along_an_epoch_it_is_the_batches_that_train(make_cell, digits, tmp_path
         rows = epochs_of(result)
         network = rebuilt(result.run, digits.task, result.weights)
         for epoch in range(3):
-            order = draw(100, 0, False, stream(result.run.stream_key, "data", epoch)).order
+            order = order_of(100, stream(result.run.stream_key, "data", epoch))
             wanted = sums_over(network, normalised(parts), parts.labels, order, 32, names_of(rows))
             for name, value in wanted.items():
                 assert rows[name][epoch] == pytest.approx(value, rel=1e-6), name

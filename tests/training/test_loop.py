@@ -10,16 +10,21 @@ from ensembudget.datasets._base import Arrays
 from ensembudget.datasets._data import Data
 from ensembudget.families._build import describe, materialise
 from ensembudget.families._invariance import invariant_of
-from ensembudget.packing.batches import draw, scale_of
 from ensembudget.packing.network import build_network
 from ensembudget.packing.parts import parts_of
 from ensembudget.packing.streams import stream
 from ensembudget.records import Recipe, Run, Stepping, Task
 from ensembudget.stepping.step import train_batch
 from ensembudget.stepping.ways._base import Way
+from ensembudget.tasks.images import Pixels, Scale, scale_of
 from ensembudget.training.evaluation import evaluate_logits
 from ensembudget.training.loop import first_fault, train
 from ensembudget.training.schedules import SCHEDULES, factor
+
+
+def order_of(count, generator):
+    """Of images that are neither cut out nor mirrored."""
+    return Pixels(Scale(torch.zeros(1), torch.ones(1))).draw(count, generator).order
 
 
 def runs_of(cell, *seeds):
@@ -119,9 +124,9 @@ def test_kept_weights_make_the_network_that_gave_the_logits(tiny_cell, digits):
     network = describe("wide_resnet", 4, digits.task, options={"depth": 10}).to_empty(device="cpu")
     network.load_state_dict({k: torch.from_numpy(v) for k, v in result.weights.items()})
     parts = parts_of(tiny_cell, digits.arrays)
-    scale = scale_of("dataset", parts.images)
+    scale = scale_of("dataset", parts.inputs)
     with torch.no_grad():
-        logits = network.eval()(scale(parts.test_images).permute(0, 3, 1, 2))
+        logits = network.eval()(scale(parts.test.inputs).permute(0, 3, 1, 2))
     np.testing.assert_allclose(result.test_logits, logits.numpy(), rtol=1e-4, atol=1e-4)
 
 
@@ -129,11 +134,11 @@ def test_logits_do_not_depend_on_the_batch(tiny_cell, digits):
     runs = runs_of(tiny_cell, 0, 1)
     network = build_network(runs, digits.task, torch.device("cpu"))
     parts = parts_of(tiny_cell, digits.arrays)
-    scale = scale_of("dataset", parts.images)
-    whole = evaluate_logits(network, parts.test_images, scale, 2)
-    few = evaluate_logits(network, parts.test_images, scale, 2, pixels=13 * 64 * 2)
+    feed = Pixels(scale_of("dataset", parts.inputs), size=64)
+    whole = evaluate_logits(network, parts.test, feed, 2)
+    few = evaluate_logits(network, parts.test, feed, 2, at_once=13 * 64 * 2)
     torch.testing.assert_close(few, whole, rtol=1e-5, atol=1e-5)
-    assert evaluate_logits(network, parts.test_images[:0], scale, 2).shape[:2] == (2, 0)
+    assert evaluate_logits(network, parts.test.some(0), feed, 2).shape[:2] == (2, 0)
 
 
 # Divergence.
@@ -190,8 +195,8 @@ def numbered(train=40, test=7):
 
 def test_validation_is_the_last_images(make_cell):
     parts = parts_of(make_cell(train_size=20, validation_size=9), numbered())
-    assert parts.validation_labels.tolist() == list(range(31, 40))
-    assert (parts.validation_images[:, 0, 0, 0] == parts.validation_labels).all()
+    assert parts.validation.labels.tolist() == list(range(31, 40))
+    assert (parts.validation.inputs[:, 0, 0, 0] == parts.validation.labels).all()
     assert set(parts.labels.tolist()) <= set(range(31))
 
 
@@ -206,13 +211,13 @@ def test_smaller_training_sets_nest_in_larger(make_cell):
 
 def test_training_images_keep_their_labels(make_cell):
     parts = parts_of(make_cell(train_size=31, validation_size=0), numbered())
-    assert (parts.images[:, 3, 5, 0] == parts.labels).all()
-    assert len(parts.validation_labels) == 0
-    assert parts.test_labels.tolist() == list(range(7))
+    assert (parts.inputs[:, 3, 5, 0] == parts.labels).all()
+    assert len(parts.validation.labels) == 0
+    assert parts.test.labels.tolist() == list(range(7))
 
 
 def test_the_test_images_do_not_change_what_is_learned(tiny_cell, digits):
-    fewer = Arrays(*digits.arrays[:2], digits.arrays.test_images[:5], digits.arrays.test_labels[:5], 10)
+    fewer = Arrays(*digits.arrays[:2], digits.arrays.test_inputs[:5], digits.arrays.test_labels[:5], 10)
     whole, part = (
         train(runs_of(tiny_cell, 0), data)[0] for data in (digits, Data("digits", "0" * 64, fewer))
     )
@@ -263,7 +268,7 @@ def test_the_whole_loop_is_what_it_says(make_cell, digits):
     (result,) = train([run], digits)
 
     parts = parts_of(cell, digits.arrays)
-    x = (parts.images / 255).permute(0, 3, 1, 2)
+    x = (parts.inputs / 255).permute(0, 3, 1, 2)
     mean, std = x.mean(), x.double().std().float()
     network = describe("wide_resnet", 4, digits.task, options={"depth": 10})
     materialise(network, [stream(run.stream_key, "weights")]).train()
@@ -271,7 +276,7 @@ def test_the_whole_loop_is_what_it_says(make_cell, digits):
     losses = []
     for epoch, times in enumerate((1, 1, 1 - 0.99 * 0.25 / 0.4, 0.01)):
         optimizer.param_groups[0]["lr"] = 0.02 * times
-        order = draw(100, 0, False, stream(run.stream_key, "data", epoch)).order
+        order = order_of(100, stream(run.stream_key, "data", epoch))
         of_epoch = []
         for index in order.split(32):
             loss = F.cross_entropy(network((x[index] - mean) / std), parts.labels[index])
@@ -280,7 +285,7 @@ def test_the_whole_loop_is_what_it_says(make_cell, digits):
             optimizer.step()
             of_epoch.append(loss.item())
         losses.append(np.mean(of_epoch))
-    test = (parts.test_images / 255).permute(0, 3, 1, 2)
+    test = (parts.test.inputs / 255).permute(0, 3, 1, 2)
     with torch.no_grad():
         logits = network.eval()((test - mean) / std)
     np.testing.assert_allclose(result.train_loss, losses, rtol=1e-3, atol=1e-4)

@@ -14,9 +14,9 @@ from ensembudget.datasets._cache import digest_of
 from ensembudget.datasets._data import Data
 from ensembudget.families._build import describe
 from ensembudget.families._layers import Linear
-from ensembudget.packing.batches import scale_of
 from ensembudget.packing.parts import parts_of
 from ensembudget.records import FLOAT32, Run, Stepping, Task
+from ensembudget.tasks.images import scale_of
 from ensembudget.training.loop import train
 from ensembudget.training.rounding import in_8_bits, round_inputs, rounded_logits
 
@@ -38,14 +38,14 @@ def network_of(cell, state, data):
 def answers(network, cell, data, part):
     """Its logits on a part of the images."""
     parts = parts_of(cell, data.arrays)
-    scale = scale_of(cell.recipe.normalisation, parts.images)
-    images = (getattr(parts, part).float() / 255 - scale.mean) / scale.std
+    scale = scale_of(cell.recipe.normalisation, parts.inputs)
+    images = (getattr(parts, part).inputs.float() / 255 - scale.mean) / scale.std
     return network(images.permute(0, 3, 1, 2)).numpy()
 
 
 def by_hand(cell, state, data):
     """The test logits of a network with these tensors."""
-    return answers(network_of(cell, state, data), cell, data, "test_images")
+    return answers(network_of(cell, state, data), cell, data, "test")
 
 
 def tensors(member):
@@ -118,7 +118,7 @@ def test_static_int8_is_torchs_fake_quantization_of_every_input(trained, digits)
 
     for one in layers:
         one.register_forward_pre_hook(rounding)
-    expected = answers(network, cell, digits, "test_images")
+    expected = answers(network, cell, digits, "test")
     off = np.abs(rounded(member, "int8_static", digits)[1] - expected)
     # Halfway cases may fall to the other side, a step of one input, and change a few logits a little.
     assert np.median(off) < 1e-5
@@ -129,7 +129,7 @@ def test_ranges_are_those_of_training_images(trained, digits):
     """Test images twice as bright change no range: their logits alone are clipped."""
     arrays = digits.arrays
     bright = Arrays(
-        arrays.train_images, arrays.train_labels, 255 - arrays.test_images, arrays.test_labels, arrays.classes
+        arrays.train_inputs, arrays.train_labels, 255 - arrays.test_inputs, arrays.test_labels, arrays.classes
     )
     changed = rounded(trained[0], "int8_static", replace(digits, arrays=bright))
     plain = rounded(trained[0], "int8_static", digits)

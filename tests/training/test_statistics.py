@@ -5,9 +5,9 @@ import torch
 
 from ensembudget.families._build import describe, materialise
 from ensembudget.families._layers import BatchNorm2d
-from ensembudget.packing.batches import pack_images, scale_of
 from ensembudget.packing.streams import stream
 from ensembudget.records import Task
+from ensembudget.tasks.images import Pixels, pack_images, scale_of
 from ensembudget.training.statistics import refit_statistics
 
 TASK = Task(10, 3, 8)
@@ -18,7 +18,7 @@ def refitted(members, images, batch_size):
     materialise(network, [stream("run", str(i)) for i in range(members)]).double()
     scale = scale_of("dataset", images).to(torch.device("cpu"), torch.float64)
     before = {name: value.clone() for name, value in network.named_parameters()}
-    refit_statistics(network, images, scale, members, batch_size)
+    refit_statistics(network, images, Pixels(scale), members, batch_size)
     assert all(torch.equal(value, before[name]) for name, value in network.named_parameters())
     return network, scale
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ...records import Recipe, Stepping
 
-Forward = Callable[[Tensor], Tensor]  # (sample, members x channel, row, column) to (sample, members x class)
+Forward = Callable[[Tensor], Tensor]  # a packed network's inputs to its logits, as `tasks` has them
 
 
 class Conditions(NamedTuple):
@@ -36,10 +36,10 @@ def neither_compiled_nor_dropout(conditions: Conditions) -> list[str]:
 
 @dataclass(frozen=True)
 class Way:
-    """One way for a pack's images to go through its network; members come out the same up to rounding.
+    """One way for a pack's inputs to go through its network; members come out the same up to rounding.
 
     Attributes:
-        forward: `forward(network, single, members)` gives the function that images go through. `network`
+        forward: `forward(network, single, members)` gives the function that inputs go through. `network`
             is the packed network on its device, `single()` makes one member's network on the meta device.
         faults: Why members cannot be stepped so under these conditions, one sentence each. A way that
             can be compiled, or gives every member its own dropout masks, says so here.

@@ -14,13 +14,13 @@ def forward(network: nn.Module, single: Callable[[], nn.Module], members: int) -
     cuda = next(network.parameters()).is_cuda
     streams = [torch.cuda.Stream() for _ in range(members)] if cuda else []
 
-    def in_turn(images: Tensor) -> Tensor:
-        pairs = zip(states(network, members), images.chunk(members, 1), strict=True)
+    def in_turn(inputs: Tensor) -> Tensor:
+        pairs = zip(states(network, members), inputs.chunk(members, 1), strict=True)
         return torch.cat([functional_call(one, state, (part,)) for state, part in pairs], 1)
 
-    def in_streams(images: Tensor) -> Tensor:
+    def in_streams(inputs: Tensor) -> Tensor:
         here, logits = torch.cuda.current_stream(), []
-        each = zip(streams, states(network, members), images.chunk(members, 1), strict=True)
+        each = zip(streams, states(network, members), inputs.chunk(members, 1), strict=True)
         for stream, state, part in each:
             stream.wait_stream(here)
             with torch.cuda.stream(stream):

@@ -12,18 +12,18 @@ from ._base import Forward, Way
 def forward(network: nn.Module, single: Callable[[], nn.Module], members: int) -> Forward:
     one = single().train()
 
-    def of_one(stacked: dict[str, Tensor], shared: dict[str, Tensor], images: Tensor) -> Tensor:
-        logits: Tensor = functional_call(one, {**stacked, **shared}, (images,))
+    def of_one(stacked: dict[str, Tensor], shared: dict[str, Tensor], inputs: Tensor) -> Tensor:
+        logits: Tensor = functional_call(one, {**stacked, **shared}, (inputs,))
         return logits
 
-    def of_all(images: Tensor) -> Tensor:
+    def of_all(inputs: Tensor) -> Tensor:
         tensors = dict((*network.named_parameters(), *network.named_buffers()))
         stacked = {k: t.unflatten(0, (members, -1)) for k, t in tensors.items() if t.ndim}
         shared = {k: t for k, t in tensors.items() if not t.ndim}
         logits: Tensor = torch.vmap(of_one, in_dims=(0, None, 1), out_dims=1)(
-            stacked, shared, images.unflatten(1, (members, -1))
+            stacked, shared, inputs.unflatten(1, (members, -1))
         )
-        return logits.flatten(1)
+        return logits.flatten(1, 2)
 
     return of_all
 

@@ -4,10 +4,10 @@ from torch import nn
 
 from ensembudget.budgets import flops
 from ensembudget.budgets._base import Budget
-from ensembudget.records import Task
+from ensembudget.records import AnyTask
 
 
-def measure(network: nn.Module, task: Task, dtype: str) -> int:
+def measure(network: nn.Module, task: AnyTask, dtype: str) -> int:
     return flops.measure(network, task, dtype) // 2
 
 

@@ -1,0 +1,13 @@
+"""Texts as tokens, padded to one length; one class for each."""
+
+from ..records import TokenTask
+from ._base import Kind
+from ._tokens import example, feed_of_samples, random_samples
+
+task = Kind(
+    "texts",
+    feed_of_samples,
+    example,
+    random_samples,
+    smallest=TokenTask("text_classification", classes=2, vocabulary=4, length=2),
+)
