@@ -1,7 +1,7 @@
 """Two `run --workers 1` on one store at once beside one: whole commands, really training.
 
-Command: pytest benchmarks/test_two_runs.py -m slow -s. Takes about 10 minutes on two idle cores. Expect 0.5 to
-0.6 there: what is above a half is the start of both commands and the last pack, which one waits for. On a
+Command: pytest benchmarks/test_two_runs.py -m slow -s. Takes about 10 minutes on two idle cores. Expect 0.5
+to 0.6 there: what is above a half is the start of both commands and the last pack, which one waits for. On a
 machine that others use the ratio says little, and may even be below a half, as two processes get more of it.
 """
 

@@ -17,6 +17,7 @@ import pytest
 from benchmarks.speed._sides import ratio
 from ensembudget import Plan, Store, plan_study, run, studies
 from ensembudget.verbs.progress import Progress
+from ensembudget.verbs.run import arrange
 
 ray = pytest.importorskip("ray")
 pytestmark = [
@@ -76,7 +77,8 @@ def timed(planned: Plan, store: Store, executor: str, workers: int) -> Timed:
         reports.append((time.monotonic(), progress.share))
 
     began = time.monotonic()
-    outcomes = run(planned, store, executor=executor, workers=workers, on_progress=report)
+    arrangement = arrange(planned, store, executor=executor, workers=workers, threads=1)
+    outcomes = run(planned, store, executor=executor, arrangement=arrangement, on_progress=report)
     assert {one.status for one in outcomes} == {"done"}
     (first, some), (last, all_of_it) = reports[0], reports[-1]
     return Timed(time.monotonic() - began, (last - first) / (all_of_it - some))
