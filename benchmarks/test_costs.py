@@ -18,7 +18,7 @@ from ensembudget.datasets._data import Data
 from ensembudget.datasets._load import load
 from ensembudget.packing.batches import feed_of
 from ensembudget.packing.network import build_network
-from ensembudget.packing.parts import answers_of, parts_of
+from ensembudget.packing.parts import asked_of, parts_of
 from ensembudget.packing.streams import stream
 from ensembudget.stepping.pack import Pack, assemble
 from ensembudget.training.evaluation import evaluate_logits
@@ -126,7 +126,7 @@ def ensemble(plan: Plan, store: Store, split: Split, data: Data, device: str) ->
 @pytest.mark.benchmark(group="evaluation")
 def test_evaluation(benchmark, plan, split, data, device, costs, ensemble) -> None:
     """Logits of every member on test images, from bytes."""
-    asked = answers_of(data.arrays.test_inputs[:EVALUATED], data.arrays.test_labels[:EVALUATED], None)
+    asked = asked_of(data.arrays.test_inputs[:EVALUATED], data.arrays.test_labels[:EVALUATED], None)
     feed = feed_of(plan.cells[0].cell.recipe, data.task, asked.inputs, device)
 
     def evaluate() -> list[Tensor]:

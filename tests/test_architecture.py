@@ -116,6 +116,7 @@ def private_imports() -> Iterator[str]:
         "stepping",
         "exporting",
         "landscape",
+        "tasks",
     }
     for module in SOURCES:
         for one in imports_of(module, for_types=True):

@@ -46,9 +46,8 @@ def follow(network: nn.Module, task: AnyTask) -> tuple[Ties, dict[str, Label]]:
     # Buffers that are no part of the state cannot follow an order: constants.
     stored = {name: tensors[name] for name in network.state_dict() if name in tensors}
     one = TASKS[task.kind].example(task)
-    inputs = torch.empty(
-        SAMPLES, *one.shape[1:], device="meta", dtype=dtype if one.is_floating_point() else one.dtype
-    )
+    shape = SAMPLES, *one.shape[1:]
+    inputs = torch.empty(shape, device="meta", dtype=dtype if one.is_floating_point() else one.dtype)
     with ExitStack() as stack, torch.no_grad():
         inside = stack.enter_context(_inside(network))
         stack.enter_context(_evaluating(network))
@@ -57,8 +56,8 @@ def follow(network: nn.Module, task: AnyTask) -> tuple[Ties, dict[str, Label]]:
             logits = functional_call(network, tensors, (inputs,))
         except RuntimeError as error:
             raise SymmetryError(
-                f"the network does not run on inputs of shape {tuple(inputs.shape)} without memory, on the meta"
-                f" device: {reason(error)}."
+                f"the network does not run on inputs of shape {shape} without memory, on the meta device:"
+                f" {reason(error)}."
             ) from error
     if not isinstance(logits, Tensor):
         raise SymmetryError(f"the network gives a {type(logits).__name__}, not a tensor of logits.")

@@ -14,7 +14,7 @@ from ..records import Cell
 from ..tasks._base import IGNORED
 
 
-class Answers(NamedTuple):
+class Asked(NamedTuple):
     """Samples on which logits are wanted, and the right answers.
 
     Attributes:
@@ -31,19 +31,19 @@ class Answers(NamedTuple):
     samples: Tensor
     places: Tensor | None = None
 
-    def some(self, count: int) -> "Answers":
+    def some(self, count: int) -> "Asked":
         """The first answers of a fixed random order: `count` of them, or all; samples in that order too."""
         chosen = torch.from_numpy(permutation(len(self.labels))[:count])
         if self.places is None:
-            return Answers(self.inputs[chosen], self.labels[chosen], self.samples[chosen])
+            return Asked(self.inputs[chosen], self.labels[chosen], self.samples[chosen])
         return self._at(chosen.sort().values)
 
-    def _at(self, chosen: Tensor) -> "Answers":
+    def _at(self, chosen: Tensor) -> "Asked":
         """Some answers at positions, and the inputs that hold them alone."""
         assert self.places is not None
         held, rows = self.places[chosen, 0].unique(return_inverse=True)
         places = torch.stack([rows, self.places[chosen, 1]], 1)
-        return Answers(self.inputs[held], self.labels[chosen], self.samples[chosen], places)
+        return Asked(self.inputs[held], self.labels[chosen], self.samples[chosen], places)
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,9 @@ class Parts:
 
     inputs: Tensor
     labels: Tensor
-    fitted: Answers
-    validation: Answers
-    test: Answers
+    fitted: Asked
+    validation: Asked
+    test: Asked
 
 
 def parts_of(cell: Cell, arrays: Arrays) -> Parts:
@@ -82,23 +82,23 @@ def parts_of(cell: Cell, arrays: Arrays) -> Parts:
     return Parts(
         inputs=torch.from_numpy(inputs),
         labels=torch.from_numpy(labels),
-        fitted=answers_of(inputs, labels, cell.scored),
-        validation=answers_of(arrays.train_inputs[kept:], arrays.train_labels[kept:], cell.scored),
-        test=answers_of(arrays.test_inputs, arrays.test_labels, cell.scored),
+        fitted=asked_of(inputs, labels, cell.scored),
+        validation=asked_of(arrays.train_inputs[kept:], arrays.train_labels[kept:], cell.scored),
+        test=asked_of(arrays.test_inputs, arrays.test_labels, cell.scored),
     )
 
 
-def answers_of(inputs: NDArray[np.generic], labels: NDArray[np.int64], scored: int | None) -> Answers:
+def asked_of(inputs: NDArray[np.generic], labels: NDArray[np.int64], scored: int | None) -> Asked:
     """The answers of one part: every sample's, or of `scored` positions that have a label, or all of these.
 
     Example:
         >>> labels = np.array([[5, 6, -100], [7, -100, -100]])
-        >>> answers_of(np.zeros((2, 3), np.int32), labels, scored=None).labels
+        >>> asked_of(np.zeros((2, 3), np.int32), labels, scored=None).labels
         tensor([5, 6, 7])
     """
     every, numbers = torch.from_numpy(inputs), torch.from_numpy(labels)
     if labels.ndim == 1:
-        return Answers(every, numbers, torch.arange(len(labels)))
+        return Asked(every, numbers, torch.arange(len(labels)))
     places = (numbers != IGNORED).nonzero()
-    whole = Answers(every, numbers[tuple(places.T)], places[:, 0], places)
+    whole = Asked(every, numbers[tuple(places.T)], places[:, 0], places)
     return whole.some(len(places) if scored is None else scored)

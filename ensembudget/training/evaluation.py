@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from ..packing.batches import for_all, unpack_logits
-from ..packing.parts import Answers
+from ..packing.parts import Asked
 from ..tasks._base import Feed
 
 EVALUATED_AT_ONCE = 2**16  # pixels or the like, of all members: more takes longer a sample on a CPU
@@ -12,7 +12,7 @@ EVALUATED_AT_ONCE = 2**16  # pixels or the like, of all members: more takes long
 
 @torch.no_grad()
 def evaluate_logits(
-    network: nn.Module, asked: Answers, feed: Feed, members: int, *, at_once: int = EVALUATED_AT_ONCE
+    network: nn.Module, asked: Asked, feed: Feed, members: int, *, at_once: int = EVALUATED_AT_ONCE
 ) -> Tensor:
     """Logits of every member on the same samples, in evaluation mode.
 

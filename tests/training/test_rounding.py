@@ -107,7 +107,7 @@ def test_static_int8_is_torchs_fake_quantization_of_every_input(trained, digits)
         seen[module] = inputs[0].aminmax()
 
     watching = [one.register_forward_pre_hook(watch) for one in layers]
-    answers(network, cell, digits, "images")
+    answers(network, cell, digits, "fitted")
     for one in watching:
         one.remove()
 
