@@ -8,7 +8,7 @@ from ..budgets._parse import parse_budget
 from ..errors import ArgumentError, ExportError, IncompleteError, PlanError
 from ..executors._base import Job
 from ..methods._options import unit_of
-from ..records import Plan, Run, Setting, Split, Study
+from ..records import Plan, Run, Setting, Split, Study, TokenTask
 from ..scoring.pools import Results
 from ..store import Store, Stored
 from .evaluate import evaluate
@@ -79,7 +79,7 @@ def choose_export(
 
     Raises:
         ArgumentError: No such budget, split or setting, or several settings.
-        ExportError: Its members are units of several networks.
+        ExportError: Its members are units of several networks, or do not take images.
         IncompleteError: Members are missing.
     """
     planned = stored_plan(study, store)
@@ -89,6 +89,7 @@ def choose_export(
         of_budget, {name: value for name, value in asked.items() if value is not None}, study
     )
     _refuse_units(planned, splits[0])
+    _refuse_tokens(planned)
     widths = {split.width for split in splits}
     pools = [one for one in planned.cells if one.setting == splits[0].setting and one.cell.width in widths]
     part = planned.model_copy(update={"splits": splits, "cells": pools, "tuning": []})
@@ -135,6 +136,15 @@ def _of_setting(splits: list[Split], asked: dict[str, Any], study: Study) -> lis
     raise ArgumentError(
         f"study {study.name!r} has no setting with {said} at this budget. It has {_labels(settings)}."
     )
+
+
+def _refuse_tokens(planned: Plan) -> None:
+    if isinstance(planned.task, TokenTask):
+        raise ExportError(
+            f"members of study {planned.study.name!r} do {planned.task.kind}, and only those of images are"
+            " exported. Their weights are in the store, if the study says keep_weights = true:"
+            " `Store(...).weights(key)`."
+        )
 
 
 def _refuse_units(planned: Plan, split: Split) -> None:

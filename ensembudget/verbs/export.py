@@ -129,8 +129,7 @@ def _logits(choice: ExportChoice, part: str) -> torch.Tensor:
 
 def _blueprint(choice: ExportChoice, data: Data, parts: Parts) -> Blueprint:
     task = data.task
-    if not isinstance(task, Task):
-        raise ExportError(f"members that do {task.kind} cannot be exported yet: only those of images can.")
+    assert isinstance(task, Task)  # others are refused as they are chosen
     cell = choice.result.pool.planned.cell
     part = _fitted_on(cell)
     labels = torch.from_numpy(getattr(choice.members[0], f"{part}_labels"))
