@@ -1,4 +1,4 @@
-"""What every kind of task keeps: its samples, its example and its feed fit each other and a packed network."""
+"""What every kind of task keeps: samples, example and feed fit each other and a packed network."""
 
 import pytest
 import torch

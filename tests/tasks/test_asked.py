@@ -69,7 +69,7 @@ def test_positions_are_drawn_from_all_of_a_part_alike():
 
 
 def test_one_answer_a_sample_has_no_places():
-    inputs, labels = sentences(TEXTS, 6)
+    inputs, _ = sentences(TEXTS, 6)
     asked = asked_of(inputs, np.arange(6), scored=None)
     assert asked.places is None
     assert asked.samples.tolist() == asked.labels.tolist() == list(range(6))

@@ -1,4 +1,4 @@
-"""Token tasks that take no time: labels of sentences with gaps, a network that can be checked by hand, a cell."""
+"""Token tasks that take no time: sentences with gaps, a network that is checked by hand, a cell."""
 
 import numpy as np
 import torch
@@ -33,7 +33,7 @@ def cell_of(**changes) -> Cell:
 
 
 class RunningSums(nn.Module):
-    """At every position the sum of the rows of a table that the tokens so far name: (member x token, class)."""
+    """At every position the sum of a table's rows of the tokens so far: (member x token, class)."""
 
     def __init__(self, task: TokenTask, members: int, seed: int = 0) -> None:
         super().__init__()
