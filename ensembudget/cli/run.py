@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from ..errors import ArgumentError
 from . import training
 from .parser import FORMATS, Command, Parser, add_format
-from .training import Asked, asked, say_outcomes
+from .training import TrainingOptions, asked, say_outcomes
 from .voice import say
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def act(args: argparse.Namespace) -> int:
 
 
 def show(
-    planned: "Plan", store: "Store", arrangement: "Arrangement", how: Asked, kind: str, columns: str
+    planned: "Plan", store: "Store", arrangement: "Arrangement", how: TrainingOptions, kind: str, columns: str
 ) -> None:
     """What would be trained, how, and at what cost; kind and columns as in `print_rows`."""
     from ..planning.length import few_steps

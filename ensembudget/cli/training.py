@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 STATUSES = ("diverged", "failed", "kept", "conflict")  # of outcomes that are more than done
 
 
-class Asked(TypedDict):
+class TrainingOptions(TypedDict):
     """Where members are trained and how they are stepped, as `arrange` and `tune` take it."""
 
     executor: str
@@ -43,10 +43,10 @@ def add_arguments(
     parser.add_argument("--dry-run", action="store_true", help=dry_run)
 
 
-def asked(args: argparse.Namespace) -> Asked:
+def asked(args: argparse.Namespace) -> TrainingOptions:
     from ..stepping.parse import parse_stepping
 
-    return Asked(
+    return TrainingOptions(
         executor=_executor(args),
         workers=args.workers,
         threads=args.threads,

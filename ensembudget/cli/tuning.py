@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from ..errors import visible
-from .training import Asked, say_outcomes
+from .training import TrainingOptions, say_outcomes
 
 if TYPE_CHECKING:
     from ..records import Plan
@@ -35,7 +35,7 @@ def print_tuning(planned: "Plan", store: "Store", kind: str = "table", columns: 
         )
 
 
-def tune_shown(planned: "Plan", store: "Store", how: Asked) -> int:
+def tune_shown(planned: "Plan", store: "Store", how: TrainingOptions) -> int:
     """Tunes with progress shown, says how it ended, and returns the exit code."""
     from ..verbs.tune import tune
     from .progress import shown

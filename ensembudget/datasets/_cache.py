@@ -19,6 +19,7 @@ CACHE = "ENSEMBUDGET_CACHE"  # names the folder
 # Names in a file; images keep those from before there was anything else.
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
 ABOUT, OUTSIDE = "about", "outside_inputs"
+UNREADABLE = (safetensors.SafetensorError, LookupError, TypeError, ValueError)  # what other content raises
 DECODER = 2  # to be raised when the same files decode to other arrays than before
 
 
@@ -37,7 +38,7 @@ def open_cached(digest: str, name: str) -> Data:
     path = _arrays_path(digest)
     try:
         arrays = _from_bytes(path.read_bytes())
-    except (OSError, safetensors.SafetensorError, KeyError, TypeError) as error:
+    except (OSError, *UNREADABLE) as error:
         raise DatasetError(f"the decoded images of {name!r} are not in the cache: {error}.") from None
     if digest_of(arrays) != digest:
         raise DatasetError(f"the decoded images of {name!r} in the cache are damaged: {path}.")
@@ -70,7 +71,7 @@ def keep_bytes(folder: Path, digest: str, content: bytes) -> None:
     """
     try:
         found = digest_of(_from_bytes(content))
-    except (safetensors.SafetensorError, KeyError, TypeError) as error:
+    except UNREADABLE as error:
         raise DatasetError(f"what was sent as dataset {digest} cannot be read: {reason(error)}.") from None
     if found != digest:
         raise DatasetError(f"what was sent as dataset {digest} is dataset {found}.")
@@ -101,14 +102,15 @@ def keep(data: Data, source: str) -> None:
 
 def _from_bytes(content: bytes) -> Arrays:
     tensors = safetensors.numpy.load(content)
-    about = json.loads(tensors[ABOUT].tobytes()) if ABOUT in tensors else {}
     train, train_labels, test, test_labels = (tensors[name] for name in ARRAYS)
-    return Arrays(
+    arrays = Arrays(
         *(train, train_labels, test, test_labels, int(tensors["classes"][0])),
-        task=TokenTask(*about["task"]) if about else None,
-        tokenizer=about.get("tokenizer", ""),
         outside_inputs=tensors.get(OUTSIDE),
     )
+    if ABOUT not in tensors:
+        return arrays
+    about = json.loads(tensors[ABOUT].tobytes())
+    return arrays._replace(task=TokenTask(*about["task"]), tokenizer=about["tokenizer"])
 
 
 def _arrays_path(digest: str, folder: Path | None = None) -> Path:

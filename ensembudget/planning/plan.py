@@ -2,10 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from math import ceil
-from typing import NamedTuple
 
 from ..budgets._parse import parse_budget
-from ..catalog import TASKS
 from ..errors import EnsembudgetError, PlanError, StudyError
 from ..families._build import resolve_options
 from ..methods._options import resolve_method
@@ -24,40 +22,15 @@ from ..records import (
     Tuning,
     Values,
 )
-from ..tasks._base import Kind
 from .faults import cell_faults
 from .probes import unfit_probes
+from .sizes import DatasetFacts, size_faults, train_size
 from .tuning import TuningPlace, place_of, tuned, tuning_of, validation_faults, with_choice
-from .variants import Variant, train_sizes, variants_of
+from .variants import Variant, variants_of
 from .widths import WIDEST, cost, split, step_of
 
 MOST_MEMBERS = 100_000  # of one width: a larger pool is a typing error
 FEW = 5  # members of a pool below which the rule of its intervals is told
-
-
-class DatasetFacts(NamedTuple):
-    """What a plan needs to know of a dataset.
-
-    Attributes:
-        task: Classes, channels and image size.
-        digest: Of the decoded samples.
-        name: What tables call it.
-        train_samples: How many training samples it has.
-    """
-
-    task: AnyTask
-    digest: str
-    name: str
-    train_samples: int
-
-    @property
-    def kind(self) -> Kind:
-        return TASKS[self.task.kind]
-
-    @property
-    def least(self) -> int:
-        """The fewest training samples that can be asked for: where each has a class, one a class."""
-        return 2 if self.kind.positions else self.task.classes
 
 
 def plan(
@@ -86,7 +59,7 @@ def plan(
     """
     data = DatasetFacts(task, digest, dataset, train_samples)
     splits, cells, tuning = list[Split](), list[PlannedCell](), dict[TuningPlace, Tuning]()
-    faults = [*_size_faults(study, data), *validation_faults(study, task, validation_classes)]
+    faults = [*size_faults(study, data), *validation_faults(study, task, validation_classes)]
     for variant in variants_of(study):
         found, wrong = _splits(study, variant, task)
         pools = _pools(study, found)
@@ -143,42 +116,6 @@ def _refuse(study: Study, faults: list[str]) -> None:
     if faults:
         lines = "\n".join(f"  - {fault}" for fault in faults)
         raise StudyError(f"study {study.name!r} cannot be planned:\n{lines}")
-
-
-def _train_size(study: Study, size: int | None, data: DatasetFacts) -> int:
-    return size or data.train_samples - study.validation_size
-
-
-def _size_faults(study: Study, data: DatasetFacts) -> list[str]:
-    """Why some data sizes cannot be, one sentence a fault."""
-    left = data.train_samples - study.validation_size
-    few = "2" if data.kind.positions else f"its {data.task.classes} classes"
-    if left < data.least:
-        return [
-            f"validation_size {study.validation_size:,} leaves {max(0, left):,} of the {data.train_samples:,}"
-            f" training {data.kind.samples} of {data.name!r}, fewer than {few}. Ask for"
-            f" validation_size at most {max(0, data.train_samples - data.least):,}."
-        ]
-    most, faults = left // study.subsets, []
-    several = study.subsets > 1
-    for size in (_train_size(study, one, data) for one in train_sizes(study)):
-        if not 1 <= size <= most:
-            remedies = [f"train_size at most {most:,}"] if most else []
-            remedies += [f"at most {left // size:,} subsets"] if several and size <= left else []
-            faults.append(
-                f"train_size {size:,}{f' in {study.subsets} disjoint subsets' if several else ''} and"
-                f" validation_size {study.validation_size:,} need more than the {data.train_samples:,}"
-                f" training {data.kind.samples} of {data.name!r}. Ask for"
-                f" {', or '.join(remedies) or 'fewer of both'}."
-            )
-        elif size < data.least and data.kind.positions:
-            faults.append(f"train_size {size:,} is below 2, the smallest batch. Ask for at least 2.")
-        elif size < data.least:
-            faults.append(
-                f"train_size {size:,} is below the {data.task.classes} classes of {data.name!r}: some class"
-                f" would have no sample. Ask for at least {data.task.classes}."
-            )
-    return faults
 
 
 def _splits(study: Study, variant: Variant, task: AnyTask) -> tuple[list[Split], list[str]]:
@@ -263,7 +200,7 @@ def _planned(study: Study, variant: Variant, data: DatasetFacts, width: int, mem
             width=width,
             dataset=data.name,
             dataset_digest=data.digest,
-            train_size=_train_size(study, variant.train_size, data),
+            train_size=train_size(study, variant.train_size, data),
             subset=variant.setting.subset or 0,
             validation_size=study.validation_size,
             mode=variant.mode,
