@@ -112,9 +112,9 @@ def sinusoids(like: Tensor) -> Tensor:
     """
     length, count = like.shape[-2:]
     places = torch.arange(length, dtype=like.dtype, device=like.device)
-    channels = torch.arange(count, device=like.device)
-    rates = torch.pow(SLOWEST, -(channels - channels % 2).to(like.dtype) / count)
-    return torch.sin(places[:, None] * rates + channels % 2 * (math.pi / 2))
+    channels = torch.arange(count, dtype=like.dtype, device=like.device)
+    odd = channels % 2
+    return torch.sin(places[:, None] * torch.pow(SLOWEST, (odd - channels) / count) + odd * (math.pi / 2))
 
 
 def attend(
