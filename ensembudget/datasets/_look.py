@@ -88,7 +88,7 @@ class _Seen(NamedTuple):
 
 def _seen(source: Arrays | Pictures, part: str) -> Iterator[_Seen]:
     if isinstance(source, Arrays):
-        images, labels = getattr(source, f"{part}_images"), getattr(source, f"{part}_labels")
+        images, labels = getattr(source, f"{part}_inputs"), getattr(source, f"{part}_labels")
         for number, (image, label) in enumerate(zip(images, labels.tolist(), strict=True)):
             yield _Seen(f"image {number} of {part}", label, image, "L" if image.shape[-1] == 1 else "RGB")
         return
