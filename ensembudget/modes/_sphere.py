@@ -9,6 +9,7 @@ from torch.optim import Optimizer
 
 from ..families._invariance import Invariant
 from ..records import Recipe
+from ._base import not_of_adam
 
 # The squared norms that a step restores: one tensor for each weight, of a shape that broadcasts to it.
 Squares = Callable[[Invariant, Sequence[Tensor]], list[Tensor]]
@@ -81,6 +82,12 @@ def faults(recipe: Recipe, invariant: Invariant) -> list[str]:
         )
     if recipe.effective_learning_rate is None:
         found.append("a sphere needs recipe.effective_learning_rate, say 1e-3, and none is given.")
+    if recipe.clip is not None:
+        found.append(
+            f"recipe.clip = {recipe.clip:g}: a sphere's rate is that of whole gradients, and a shortened one"
+            " would step at another. Leave it out, or use mode 'bn_wd'."
+        )
+    found += not_of_adam(recipe, "sphere")
     return found + [
         f"recipe.{name} = {value:g}: a step on a sphere has no {name.replace('_', ' ')}, for the norm is"
         f" fixed. Set {name} = 0, or recipe.base = \"kodryan2022\", or use mode 'bn_wd'."

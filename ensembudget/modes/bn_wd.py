@@ -10,7 +10,7 @@ from torch.optim import SGD, Optimizer
 
 from ..families._invariance import Invariant
 from ..records import Recipe
-from ._base import Mode
+from ._base import Mode, not_of_adam, not_of_spheres
 
 
 def optimizer(network: nn.Module, recipe: Recipe, invariant: Invariant) -> Optimizer:
@@ -24,13 +24,7 @@ def optimizer(network: nn.Module, recipe: Recipe, invariant: Invariant) -> Optim
 
 
 def faults(recipe: Recipe, invariant: Invariant) -> list[str]:
-    if recipe.effective_learning_rate is None:
-        return []
-    return [
-        f"effective_learning_rate {recipe.effective_learning_rate:g} belongs to mode 'sphere'. Mode 'bn_wd'"
-        " takes a learning_rate, and the weights' norm decides the effective one. Leave it out, or change"
-        " the mode."
-    ]
+    return not_of_spheres(recipe, "bn_wd") + not_of_adam(recipe, "bn_wd")
 
 
 mode = Mode(optimizer, effective=lambda rate, squared: rate / squared, faults=faults, norm="free")

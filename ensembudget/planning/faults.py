@@ -1,14 +1,18 @@
 """Why cells cannot be trained, though each of their fields is sound."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from ..catalog import METHODS
-from ..records import AnyTask, Cell, MethodOptions, Recipe, Task
+from ..catalog import METHODS, TASKS
+from ..records import AnyTask, Cell, MethodOptions, Recipe, Study, Task
+from .variants import Variant
 
 
-def cell_faults(cells: Sequence[Cell], task: AnyTask) -> list[str]:
-    """Why some of these cells cannot be trained for a task, one sentence each."""
-    found = _crop_faults(cells, task)
+def cell_faults(cells: Sequence[Cell], task: AnyTask, study: Study, variant: Variant) -> list[str]:
+    """Why some of these cells of a study's variant cannot be trained for a task, one sentence each."""
+    by_hand = {*variant.overrides, *(study.tune.values if study.tune else ())}
+    found = [*_crop_faults(cells, task), *_foreign_faults(cells, task, by_hand)]
+    # Where epochs were cut for a first look, a run may end in its warm-up.
+    found += [] if study.first_look else _warmup_faults(cells)
     for cell in cells:
         found += method_faults(cell.method, cell.method_options, cell.recipe)
     return found
@@ -20,6 +24,20 @@ def method_faults(method: str, options: MethodOptions, recipe: Recipe) -> list[s
     return [f"method {method!r}: {fault}"] if fault else []
 
 
+def _warmup_faults(cells: Sequence[Cell]) -> list[str]:
+    """Why some of these cells would end before their warm-up does: the sentence of the shortest."""
+    ended = [cell for cell in cells if cell.recipe.warmup_steps >= cell.steps]
+    if not ended:
+        return []
+    cell = min(ended, key=lambda one: one.steps)
+    epochs = cell.recipe.epochs
+    return [
+        f"recipe.warmup_steps {cell.recipe.warmup_steps:,} is not below the {cell.steps:,} steps of a run"
+        f" ({epochs:,} epochs of {cell.steps // epochs:,}): the learning rate never gets to its height. Set"
+        f" at most {cell.steps - 1:,}, a tenth of all being usual, or more epochs."
+    ]
+
+
 def _crop_faults(cells: Sequence[Cell], task: AnyTask) -> list[str]:
     """Why images cannot be padded as some recipe says."""
     widest = max((cell.recipe.crop_padding for cell in cells), default=0)
@@ -28,4 +46,19 @@ def _crop_faults(cells: Sequence[Cell], task: AnyTask) -> list[str]:
     return [
         f"recipe.crop_padding {widest:,} is not below the {task.image_size} pixels of an image: some crops"
         f" would hold nothing of it. Ask for at most {task.image_size - 1}."
+    ]
+
+
+def _foreign_faults(cells: Sequence[Cell], task: AnyTask, by_hand: Collection[str]) -> list[str]:
+    """Fields that the study itself sets, and that only samples of another kind have.
+
+    What the recipe that it starts from says of such samples goes unused.
+    """
+    kinds = TASKS.usable()
+    own = kinds[task.kind]
+    return [
+        f"recipe.{' and recipe.'.join(foreign)}: that is of {kind.samples}, and the samples of"
+        f" {cells[0].dataset!r} are {own.samples}. Leave it out."
+        for kind in kinds.values()
+        if cells and (foreign := sorted({*by_hand} & (kind.augmented - own.augmented)))
     ]

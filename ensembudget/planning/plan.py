@@ -70,13 +70,13 @@ def plan(
             continue
         own = [_planned(study, variant, data, *pool) for pool in sorted(pools.items())]
         cells += own
-        faults += cell_faults([one.cell for one in own], task)
+        faults += cell_faults([one.cell for one in own], task, study, variant)
         if study.tune:
             for one in own:
                 if place_of(one) not in tuning:  # subsets and dtypes share the choice of the first
                     tuning[place_of(one)] = _tuning(study.tune, variant, one.trained, choice_of)
                     tried = [combination.cell for combination in tuning[place_of(one)].combinations]
-                    faults += cell_faults(tried, task)
+                    faults += cell_faults(tried, task, study, variant)
             if all(tuning[place_of(one)].choice for one in own):
                 splits += [split.model_copy(update={"tuned": True}) for split in found]
                 cells += [with_choice(one, tuning[place_of(one)]) for one in own]

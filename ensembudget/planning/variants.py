@@ -109,7 +109,7 @@ def dtypes(study: Study) -> list[str]:
 
 def unswept(study: Study) -> list[Variant]:
     """One variant an arm, before anything is swept."""
-    base, shared = study.recipe.base or "default", study.recipe.overrides
+    base, shared = study.recipe.base or recipes.default_of(study.family), study.recipe.overrides
     if not study.arms:
         alone = Variant(Setting(), None, "", {}, study.mode, study.options, base, shared)
         return [alone._replace(method=study.method, method_options=study.method_options)]

@@ -31,6 +31,15 @@ def names() -> list[str]:
     return sorted(name.removesuffix(".toml") for name in found if name.endswith(".toml"))
 
 
+def default_of(family: str) -> str:
+    """The recipe of a family's studies that name none.
+
+    >>> default_of("vgg"), default_of("transformer")
+    ('default', 'transformer')
+    """
+    return next((name for name in names() if family in _table(name).get("default_for", ())), "default")
+
+
 def source(name: str) -> str:
     """Where a recipe's numbers come from."""
     return str(_table(name)["source"])

@@ -6,7 +6,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from ._base import DOCUMENTED, Fraction, KeyedRecord, Positive, Record
 
-Schedule = Literal["plateau_linear", "cosine", "constant", "two_stage"]
+Schedule = Literal["plateau_linear", "cosine", "constant", "two_stage", "linear", "inverse_sqrt"]
 
 Precision = Literal["float32", "float64", "bfloat16"]
 
@@ -38,16 +38,49 @@ class Recipe(KeyedRecord):
     Example: `effective_learning_rate = 1e-2`
     """
     weight_decay: Annotated[float, Field(ge=0)]
-    """Acts on all parameters; each step takes it times the learning rate. Example: `weight_decay = 1e-3`"""
+    """Each step takes it times the learning rate. Acts on all parameters; in mode `adamw` on those of two or
+    more dimensions, and so on no bias and no norm.
+
+    Example: `weight_decay = 1e-3`
+    """
     momentum: Fraction = 0.9
-    """Of stochastic gradient descent. Example: `momentum = 0.9`"""
+    """Of stochastic gradient descent; in mode `adamw`, how much of the mean gradient every step keeps, which
+    Adam calls beta1.
+
+    Example: `momentum = 0.9`
+    """
+    beta2: Fraction = 0.999
+    """In mode `adamw`, how much of the mean squared gradient every step keeps. Example: `beta2 = 0.98`"""
+    clip: Positive | None = None
+    """The largest norm of a member's gradient: a longer one is scaled down to it before the step. Of all
+    parameters of the member together.
+
+    Example: `clip = 1.0`
+    """
     dropout: Fraction = 0.0
     """The share of activations that is dropped, in families that have dropout. Example: `dropout = 0.3`"""
+    label_smoothing: Fraction = 0.0
+    """The share of every label that is spread evenly over all classes. Members train by it, and every loss
+    that is told is without it.
+
+    Example: `label_smoothing = 0.1`
+    """
     schedule: Schedule = "plateau_linear"
     """How the learning rate changes over the epochs: `plateau_linear` holds it for half of them and then
-    lowers it to a hundredth; `two_stage` drops it once.
+    lowers it to a hundredth; `two_stage` drops it once; `inverse_sqrt` falls by the root of the steps from
+    the end of the warm-up on.
 
     Example: `schedule = "cosine"`
+    """
+    schedule_by: Literal["epoch", "step"] = "epoch"
+    """Whether the schedule moves once an epoch or at every step, then over the steps after the warm-up.
+
+    Example: `schedule_by = "step"`
+    """
+    warmup_steps: NonNegativeInt = 0
+    """Steps over which the learning rate rises linearly from nothing to what the schedule says.
+
+    Example: `warmup_steps = 400`
     """
     drop_epoch: PositiveInt | None = None
     """With schedule `two_stage`, the epoch after which rates drop. Example: `drop_epoch = 10`"""
@@ -69,8 +102,17 @@ class Recipe(KeyedRecord):
     Example: `precision = "bfloat16"`
     """
 
+    @property
+    def moves(self) -> bool:
+        """Whether the learning rate may change within an epoch."""
+        return self.schedule_by == "step" or self.warmup_steps > 0
+
     @model_validator(mode="after")
     def _schedule_fits(self) -> Self:
+        if self.schedule == "inverse_sqrt" and not self.warmup_steps:
+            raise ValueError(
+                "schedule 'inverse_sqrt' falls from the end of a warm-up. Set warmup_steps, say 400."
+            )
         stages = (self.drop_epoch, self.drop_factor)
         if self.schedule != "two_stage":
             if stages != (None, None):
@@ -98,7 +140,8 @@ class RecipeChoice(Record):
     model_config = DOCUMENTED
 
     base: str | None = None
-    """The published recipe to start from (`ensembudget ls recipes`); `default` where none is named.
+    """The published recipe to start from (`ensembudget ls recipes`). Where none is named it is `transformer`
+    for family `transformer`, and `default` for all others.
 
     Example: `base = "lobacheva2020"`
     """
@@ -108,8 +151,13 @@ class RecipeChoice(Record):
     effective_learning_rate: Positive | None = None
     weight_decay: Annotated[float, Field(ge=0)] | None = None
     momentum: Fraction | None = None
+    beta2: Fraction | None = None
+    clip: Positive | None = None
     dropout: Fraction | None = None
+    label_smoothing: Fraction | None = None
     schedule: Schedule | None = None
+    schedule_by: Literal["epoch", "step"] | None = None
+    warmup_steps: NonNegativeInt | None = None
     drop_epoch: PositiveInt | None = None
     drop_factor: Annotated[float, Field(gt=0, lt=1)] | None = None
     crop_padding: NonNegativeInt | None = None

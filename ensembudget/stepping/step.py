@@ -17,12 +17,16 @@ from ..packing.batches import unpack_logits
 from ..records import Cell, Recipe, Stepping
 from ..tasks._base import IGNORED
 from .captured import Captured
+from .clip import clip_
 from .compiled import compiled_through, through
 from .ways._base import Forward
 
 
 class Observer(Protocol):
-    """Watches steps: each member's loss and the gradients before the update, the weights after it."""
+    """Watches steps: each member's loss and the gradients before the update, the weights after it.
+
+    The loss is told without smoothing; the gradients are of what is trained, before any clipping.
+    """
 
     def before_step(self, losses: Tensor, rate: float) -> None: ...
 
@@ -54,8 +58,32 @@ def forward_of(
 
 def batch_losses(forward: Forward, inputs: Tensor, labels: Tensor) -> Tensor:
     """Each member's mean loss on its own batch, (member,), nats; arguments as of `train_batch`."""
+    return told_and_trained(forward, inputs, labels, smoothing=0.0)[0]
+
+
+def told_and_trained(
+    forward: Forward, inputs: Tensor, labels: Tensor, smoothing: float
+) -> tuple[Tensor, Tensor]:
+    """Each member's mean cross-entropy on its own batch, and that against smoothed labels, which trains it.
+
+    Both are (member,), in nats; arguments as of `train_batch`.
+
+    Source:
+        Szegedy et al. 2016, arXiv:1512.00567, section 7.
+    """
     logits = unpack_logits(forward(inputs), len(labels))
-    each = F.cross_entropy(logits.flatten(0, -2), labels.flatten(), reduction="none", ignore_index=IGNORED)
+    told = _means(logits, labels, 0.0)
+    return told, _means(logits, labels, smoothing) if smoothing else told
+
+
+def _means(logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
+    each = F.cross_entropy(
+        logits.flatten(0, -2),
+        labels.flatten(),
+        reduction="none",
+        ignore_index=IGNORED,
+        label_smoothing=smoothing,
+    )
     losses: Tensor = each.unflatten(0, labels.shape)
     if labels.ndim == 2:
         means: Tensor = losses.mean(1)
@@ -70,6 +98,8 @@ def train_batch(
     inputs: Tensor,
     labels: Tensor,
     observer: Observer | None = None,
+    clip: Callable[[], None] = lambda: None,
+    smoothing: float = 0.0,
 ) -> Tensor:
     """One step of every member on its own batch.
 
@@ -79,20 +109,23 @@ def train_batch(
         inputs: As the packed network takes them.
         labels: int64, (member, sample) or (member, sample, position).
         observer: Sees the gradients before the step and the weights after it.
+        clip: Bounds the gradients, in place.
+        smoothing: Of the labels that they are trained by.
 
     Returns:
-        Each member's mean loss before the step, (member,), nats.
+        Each member's mean loss before the step, (member,), nats, without smoothing.
     """
-    each = batch_losses(forward, inputs, labels)
+    told, trained = told_and_trained(forward, inputs, labels, smoothing)
     optimizer.zero_grad(set_to_none=True)
     # Members share no parameter: the sum's gradient is each one's own.
-    each.sum().backward()
+    trained.sum().backward()
     if observer:
-        observer.before_step(each, optimizer.param_groups[0]["lr"])
+        observer.before_step(told, optimizer.param_groups[0]["lr"])
+    clip()
     optimizer.step()
     if observer:
         observer.after_step()
-    losses: Tensor = each.detach()
+    losses: Tensor = told.detach()
     return losses
 
 
@@ -114,8 +147,12 @@ def stepper(
     ordinary = forward_of(network, Stepping(), members, single, recipe)
     forward = forward_of(network, stepping, members, single, recipe)
 
+    def clip() -> None:
+        if recipe.clip is not None:
+            clip_(network.parameters(), members, recipe.clip)
+
     def step(inputs: Tensor, labels: Tensor, observer: Observer | None = None) -> Tensor:
         chosen = forward if len(inputs) == size else ordinary
-        return train_batch(chosen, optimizer, inputs, labels, observer)
+        return train_batch(chosen, optimizer, inputs, labels, observer, clip, recipe.label_smoothing)
 
     return Captured(step, optimizer, size) if stepping.captured else step

@@ -6,7 +6,7 @@ What a field means is said once, in the docstring below it in `records`, which e
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from .. import recipes
+from ..catalog import TASKS
 from ..files import write_whole
 from ..records import (
     Arm,
@@ -40,6 +41,20 @@ TABLES: dict[str, type[BaseModel]] = {
 
 # Records that choose fields of another, which says what they mean.
 CHOICES: dict[type[BaseModel], type[BaseModel]] = {RecipeChoice: Recipe, SteppingChoice: Stepping}
+
+# Recipe fields by what they are about; those that only samples of one kind have are named by its task.
+ABOUT_RECIPES = {
+    "Optimiser": (
+        "batch_size",
+        "learning_rate",
+        "effective_learning_rate",
+        "weight_decay",
+        "momentum",
+        "beta2",
+        "clip",
+    ),
+    "Schedule": ("epochs", "schedule", "schedule_by", "warmup_steps", "drop_epoch", "drop_factor"),
+}
 
 ABOUT = {
     "": "The top of the file. `name`, `description`, `family` and `dataset` are needed, and `budgets` or"
@@ -141,12 +156,31 @@ def _page() -> Iterator[str]:
     yield "same list. A preset is a good start (`ensembudget ls studies`), such as"
     yield "[`digits.toml`](../ensembudget/studies/digits.toml)."
     for table in TABLES:
-        yield from ["", f"## `{table}`" if table else "## The study", "", ABOUT[table], ""]
-        yield "| field | type | default | meaning | example |"
-        yield "|---|---|---|---|---|"
-        for one in fields(table):
-            cells = (f"`{one.name}`", one.kind, one.default, one.meaning, f"`{one.example}`")
-            yield f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |"
+        yield from ["", f"## `{table}`" if table else "## The study", "", ABOUT[table]]
+        for heading, some in groups(table).items():
+            yield from ["", f"**{heading}**"] if heading else []
+            yield from ["", "| field | type | default | meaning | example |", "|---|---|---|---|---|"]
+            for one in some:
+                cells = (f"`{one.name}`", one.kind, one.default, one.meaning, f"`{one.example}`")
+                yield f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |"
+
+
+def groups(table: str) -> dict[str, list[Described]]:
+    """The fields of a table below headings; all below "" but for the recipe's.
+
+    Example:
+        >>> list(groups("recipe"))
+        ['', 'Optimiser', 'Schedule', 'Only of images', 'Other']
+    """
+    every = fields(table)
+    if TABLES[table] is not RecipeChoice:
+        return {"": every}
+    of_kinds = {f"Only of {kind.samples}": kind.augmented for kind in TASKS.usable().values()}
+    asked: dict[str, Collection[str]] = {"": ["base"], **ABOUT_RECIPES}
+    asked |= {place: some for place, some in of_kinds.items() if some}
+    placed = {name for some in asked.values() for name in some}
+    asked["Other"] = [one.name for one in every if one.name not in placed]
+    return {place: [one for one in every if one.name in some] for place, some in asked.items()}
 
 
 def _said(model: type[BaseModel], name: str) -> tuple[str, str]:

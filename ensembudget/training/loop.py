@@ -23,7 +23,7 @@ from ..packing.streams import stream
 from ..records import TRAINING_ABI, AnyTask, Cell, Run, Stepping, UnitFacts
 from ..stepping.check import faults
 from ..stepping.pack import Pack, assemble
-from ..stepping.step import batch_losses
+from ..stepping.step import told_and_trained
 from .checkpoints import Checkpoints, Saver, Underway, resumed
 from .curvature import curvature
 from .evaluation import evaluate_logits
@@ -39,7 +39,7 @@ class Trained:
         run: Which member.
         diverged_at: The first step with a non-finite loss, or None. Steps count from 0; one past
             the last means that the logits are not finite although the losses were.
-        train_loss: Mean loss an epoch, in nats, (epoch,), float32.
+        train_loss: Mean loss an epoch, in nats, (epoch,), float32; without smoothing of labels.
         validation_logits: (sample, class), float32; no samples where nothing is held out.
         test_logits: (sample, class), float32.
         weights: The network's tensors, when asked for.
@@ -145,9 +145,6 @@ def train(
 def _train_epoch(course: Underway, rates: Sequence[float], epoch: int) -> None:
     """One pass over the training samples; `rates` are the recipe's, by group, and epochs count from 0."""
     pack, recorder, cell = course.pack, course.recorder, course.pack.runs[0].cell
-    groups = pack.optimizer.param_groups
-    for group, rate in zip(groups, rates, strict=True):
-        group["lr"] = rate * rate_factor(cell, epoch)
     if cell.recipe.dropout:
         masks = [stream(run.stream_key, "dropout", epoch) for run in pack.runs]
         set_dropout(pack.network, cell.recipe.dropout, masks)
@@ -155,11 +152,21 @@ def _train_epoch(course: Underway, rates: Sequence[float], epoch: int) -> None:
     if recorder:
         recorder.begin_epoch(epoch + 1)
     pack.network.train()
+    losses = []
+    for step, batch in enumerate(batches):
+        if step == 0 or cell.recipe.moves:
+            _set_rates(pack, rates, rate_factor(cell, epoch, step))
+        losses.append(pack.step(*batch, recorder))
     # Nothing waits for the device before the epoch's end.
-    course.losses.append(torch.stack([pack.step(*batch, recorder) for batch in batches]).cpu())
+    course.losses.append(torch.stack(losses).cpu())
     if recorder:
-        recorder.end_epoch(epoch + 1, groups[0]["lr"])
+        recorder.end_epoch(epoch + 1, pack.optimizer.param_groups[0]["lr"])
     course.collector.keep(epoch, pack.network)
+
+
+def _set_rates(pack: Pack, rates: Sequence[float], factor: float) -> None:
+    for group, rate in zip(pack.optimizer.param_groups, rates, strict=True):
+        group["lr"] = rate * factor
 
 
 def _refuse(cell: Cell, stepping: Stepping, device: str, weightless: bool) -> None:
@@ -199,10 +206,10 @@ def _recorder(pack: Pack, parts: Parts, task: AnyTask, histories: Path) -> Recor
         in_order = [still(len(labels))] * count
         for some, theirs in epoch_batches(inputs, labels, in_order, cell.recipe.batch_size, feed):
             network.zero_grad(set_to_none=True)
-            each = batch_losses(network, some, theirs)
-            each.sum().backward()
+            told, trained = told_and_trained(network, some, theirs, cell.recipe.label_smoothing)
+            trained.sum().backward()
             with torch.no_grad():
-                add(each)
+                add(told)
         network.zero_grad(set_to_none=True)
         for buffer, was in zip(network.buffers(), held, strict=True):
             buffer.copy_(was)

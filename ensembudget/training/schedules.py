@@ -1,4 +1,4 @@
-"""Learning-rate schedules: a factor for every epoch."""
+"""Learning-rate schedules: a factor for every epoch or step, and warm-up."""
 
 import math
 from collections.abc import Callable
@@ -34,8 +34,20 @@ def constant(progress: float) -> float:
     return 1.0
 
 
+def linear(progress: float) -> float:
+    """From 1 to 0 on a line. Source: Devlin et al. 2019, arXiv:1810.04805, appendix A.2.
+
+    >>> [linear(p) for p in (0, 0.25, 1)]
+    [1, 0.75, 0]
+    """
+    return 1 - progress
+
+
 class Schedule(NamedTuple):
-    """A factor as a function of progress, epoch / epochs, and the number of the first epoch."""
+    """A factor as a function of progress, epoch / epochs, and the number of the first epoch.
+
+    By step, steps are in place of epochs.
+    """
 
     factor: Callable[[float], float]
     first: int
@@ -45,23 +57,58 @@ SCHEDULES = {
     "plateau_linear": Schedule(plateau_linear, first=1),
     "cosine": Schedule(cosine, first=0),
     "constant": Schedule(constant, first=0),
+    "linear": Schedule(linear, first=0),
 }
 
 
-def factor(recipe: Recipe, epoch: int) -> float:
-    """The factor on a recipe's learning rates in an epoch, counted from 0.
+def warmup(recipe: Recipe, step: int) -> float:
+    """The factor of the warm-up in a step, counted from 0: 1 where it is over.
 
-    Source of `two_stage`: out of the chaotic equilibrium into convergence, Kodryan et al. 2022,
-    arXiv:2209.03695.
+    >>> recipe = Recipe(epochs=9, learning_rate=1.0, weight_decay=0.0, warmup_steps=4)
+    >>> [warmup(recipe, step) for step in (0, 1, 3, 4, 100)]
+    [0.25, 0.5, 1.0, 1.0, 1.0]
+    """
+    return 1.0 if step >= recipe.warmup_steps else (step + 1) / recipe.warmup_steps
 
-    >>> recipe = Recipe(epochs=9, learning_rate=1.0, weight_decay=0.0, schedule="two_stage",
-    ...                 drop_epoch=6, drop_factor=0.01)
-    >>> [factor(recipe, epoch) for epoch in (0, 5, 6, 8)]
-    [1.0, 1.0, 0.01, 0.01]
+
+def factor(recipe: Recipe, epoch: int, step: int, steps: int) -> float:
+    """The factor of a recipe's schedule on its learning rates, without the warm-up's.
+
+    Where the schedule moves by the step, it runs over the steps after the warm-up, and is at its start
+    until then. Where it moves by the epoch it is what it would be without a warm-up.
+
+    Args:
+        recipe: The recipe.
+        epoch: Counted from 0.
+        step: Of the epoch, counted from 0.
+        steps: Of every epoch.
+
+    Source:
+        `two_stage`, out of the chaotic equilibrium into convergence: Kodryan et al. 2022, arXiv:2209.03695.
+        `inverse_sqrt`: Vaswani et al. 2017, arXiv:1706.03762, equation 3, whose rate is highest at the last
+        step of the warm-up; here the recipe gives that rate.
+
+    Example:
+        >>> recipe = Recipe(epochs=9, learning_rate=1.0, weight_decay=0.0, schedule="two_stage",
+        ...                 drop_epoch=6, drop_factor=0.01)
+        >>> [factor(recipe, epoch, 0, 10) for epoch in (0, 5, 6, 8)]
+        [1.0, 1.0, 0.01, 0.01]
+        >>> recipe = Recipe(epochs=2, learning_rate=1.0, weight_decay=0.0, schedule="linear",
+        ...                 schedule_by="step", warmup_steps=2)
+        >>> [factor(recipe, epoch, step, 3) for epoch in (0, 1) for step in range(3)]
+        [1.0, 1.0, 1.0, 0.75, 0.5, 0.25]
     """
     if recipe.schedule == "two_stage":
         assert recipe.drop_epoch is not None
         assert recipe.drop_factor is not None
         return 1.0 if epoch < recipe.drop_epoch else recipe.drop_factor
+    warm, by_step = recipe.warmup_steps, recipe.schedule_by == "step"
+    done = epoch * steps + (step if by_step else 0)
+    if recipe.schedule == "inverse_sqrt":
+        return math.sqrt(warm / max(warm, done + 1))
     schedule = SCHEDULES[recipe.schedule]
-    return schedule.factor((epoch + schedule.first) / recipe.epochs)
+    if not by_step:
+        return schedule.factor((epoch + schedule.first) / recipe.epochs)
+    # A run that ends in its warm-up is at the start of its schedule.
+    left = max(1, recipe.epochs * steps - warm)
+    return schedule.factor((max(0, done - warm) + schedule.first) / left)

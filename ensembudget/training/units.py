@@ -17,7 +17,7 @@ from ..packing.streams import stream
 from ..records import Cell, UnitFacts
 from ..stepping.pack import Pack
 from .evaluation import evaluate_logits
-from .schedules import factor
+from .schedules import factor, warmup
 from .statistics import refit_statistics
 
 
@@ -39,10 +39,18 @@ class Answers(NamedTuple):
         return self.validation, self.test
 
 
-def rate_factor(cell: Cell, epoch: int) -> float:
-    """The factor on a recipe's learning rates in an epoch, counted from 0, by the cell's method."""
-    recipe = cell.recipe
-    return METHODS[cell.method].rate(recipe, cell.method_options, epoch, factor(recipe, epoch))
+def rate_factor(cell: Cell, epoch: int, step: int) -> float:
+    """The factor on a recipe's learning rates, by the cell's method, schedule and warm-up.
+
+    Args:
+        cell: Whose members are trained.
+        epoch: Counted from 0.
+        step: Of the epoch, counted from 0.
+    """
+    recipe, steps = cell.recipe, cell.steps // cell.recipe.epochs
+    scheduled = factor(recipe, epoch, step, steps)
+    by_method = METHODS[cell.method].rate(recipe, cell.method_options, epoch, scheduled)
+    return by_method * warmup(recipe, epoch * steps + step)
 
 
 def collector_of(cell: Cell) -> Collector:

@@ -26,6 +26,7 @@ RECIPES = {
     "epochs": 5, "batch_size": 64, "learning_rate": 0.2, "effective_learning_rate": None, "weight_decay": 0.0,
     "momentum": 0.5, "dropout": 0.1, "schedule": "cosine", "drop_epoch": 2, "drop_factor": 0.25,
     "crop_padding": 1, "flip": False, "normalisation": "imagenet", "precision": "float64",
+    "beta2": 0.98, "clip": 1.0, "label_smoothing": 0.1, "schedule_by": "step", "warmup_steps": 2,
 }  # fmt: skip
 RECORDINGS = {
     "every": 2, "test_size": 10, "fixed_pass": True, "steps": 3, "curvature": 1, "curvature_size": 20,

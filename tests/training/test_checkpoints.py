@@ -52,6 +52,16 @@ CELLS = {
         **ON_SPHERE,
     },
     "two stages": {"schedule": "two_stage", "drop_epoch": 2, "drop_factor": 0.1},
+    "adamw, in the middle of its warm-up, clipped": {
+        "family": "convnet",
+        "options": {},
+        "mode": "adamw",
+        "learning_rate": 0.01,
+        "clip": 0.5,
+        "warmup_steps": 4,
+        "schedule": "cosine",
+        "schedule_by": "step",
+    },
 }
 
 
@@ -72,7 +82,7 @@ def test_keeping_checkpoints_changes_nothing(make_cell, digits, tmp_path):
 
 @pytest.mark.parametrize("mode", list(MODES))
 def test_every_mode_goes_on(make_cell, digits, tmp_path, mode):
-    changes = {} if mode == "bn_wd" else ON_SPHERE
+    changes = ON_SPHERE if mode.startswith("sphere") else {}
     options = {"invariance": "full"}
     cell = make_cell(family="convnet", options=options, width=2, train_size=64, mode=mode, **changes)
     assert_resumes_after_every_epoch(runs_of(cell, 1, 2), digits, tmp_path)
