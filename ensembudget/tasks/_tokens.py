@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Self
 
 import torch
 from torch import Generator, Tensor
@@ -25,7 +26,7 @@ class Tokens:
     size: int
     device: torch.device = CPU
 
-    def to(self, device: torch.device, dtype: torch.dtype) -> "Tokens":
+    def to(self, device: torch.device, dtype: torch.dtype) -> Self:
         return replace(self, device=device)
 
     def draw(self, count: int, generator: Generator) -> Draws:

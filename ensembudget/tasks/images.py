@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Self
 
 import torch
 from torch import Generator, Tensor
@@ -74,7 +75,7 @@ class Pixels:
     def device(self) -> torch.device:
         return self.scale.mean.device
 
-    def to(self, device: torch.device, dtype: torch.dtype) -> "Pixels":
+    def to(self, device: torch.device, dtype: torch.dtype) -> Self:
         return replace(self, scale=self.scale.to(device, dtype))
 
     def draw(self, count: int, generator: Generator) -> Draws:

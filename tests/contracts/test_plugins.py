@@ -9,11 +9,20 @@ from importlib import import_module
 
 import numpy as np
 import pytest
+import torch
+from torch import Generator, nn
 
 from ensembudget.catalog import CATALOGS
-from ensembudget.records import Member, Run
+from ensembudget.datasets._base import Arrays
+from ensembudget.datasets._data import Data
+from ensembudget.errors import PlanError
+from ensembudget.families._base import Family
+from ensembudget.families._build import describe
+from ensembudget.families._layers import Linear
+from ensembudget.records import Member, Run, Task, TokenTask
 from ensembudget.rendering.render import from_csv
 from ensembudget.store import Store
+from ensembudget.training.loop import train
 from helpers import ROOT, Site, make_site
 from resuming import assert_resumes_after_every_epoch
 
@@ -227,3 +236,66 @@ def test_the_method_goes_on_from_its_checkpoints(make_cell, digits, tmp_path, mo
     cell = make_cell(family="convnet", options={}, width=2, train_size=40, epochs=3, **options)
     there = assert_resumes_after_every_epoch([Run(cell=cell, seed=seed) for seed in (0, 1)], digits, tmp_path)
     assert [one.epoch for one in there] == [1, 2, 3]
+
+
+WORDS = TokenTask("word_dropout", classes=2, vocabulary=10, length=8)
+
+
+class Bag(nn.Module):
+    """Counts the tokens of a text; two linear layers choose its class."""
+
+    def __init__(self, width, task, members):
+        super().__init__()
+        self.members, self.vocabulary = members, task.vocabulary
+        self.first = Linear(task.vocabulary, 8 * width, members=members)
+        self.last = Linear(8 * width, task.classes, members=members)
+
+    def forward(self, tokens):
+        tokens = tokens.unflatten(1, (self.members, -1, 1))
+        counts = (tokens == torch.arange(self.vocabulary, device=tokens.device)).sum(2)
+        counts[..., 0] = 0  # padding
+        return self.last(self.first(counts.flatten(1).to(self.first.weight.dtype)).relu())
+
+
+@pytest.fixture
+def words(plug_in, monkeypatch):
+    """The task, and a family of these tests that does it."""
+    monkeypatch.syspath_prepend(str(PLUGIN))
+    module = import_module("ensembudget_example.word_dropout")
+    plug_in("tasks", "word_dropout", task=module.task)
+    plug_in("families", "bag", family=Family(Bag, tasks=frozenset(("word_dropout",))))
+    return module
+
+
+def test_the_task_strikes_out_a_tenth_of_the_tokens_but_the_first(words, make_cell):
+    inputs, _ = words.task.random(WORDS, 4000, Generator().manual_seed(0))
+    feed = words.task.feed(make_cell().recipe, WORDS, inputs)
+    changed = feed.augment(inputs, feed.draw(4000, Generator().manual_seed(1)).changes)
+    struck = changed != inputs
+    assert (changed[struck] == 0).all()
+    assert not struck[:, 0].any()
+    shares = struck[:, 1:].double().mean(0)
+    assert shares.numpy() == pytest.approx(0.1, abs=4 * (0.1 * 0.9 / 4000) ** 0.5)
+
+
+def test_the_task_is_trained_by_a_family_that_does_it(words, make_cell):
+    # A text is of the second class where token 5 is in it.
+    inputs = words.task.random(WORDS, 600, Generator().manual_seed(0))[0].numpy()
+    labels = (inputs == 5).any(1).astype(np.int64)
+    arrays = Arrays(inputs[:400], labels[:400], inputs[400:], labels[400:], 2, task=WORDS)
+    cell = make_cell(family="bag", options={}, width=4, epochs=15, train_size=300)
+    runs = [Run(cell=cell, seed=seed) for seed in (0, 1)]
+    together = train(runs, Data("words", "0" * 64, arrays))
+    for one, run in zip(together, runs, strict=True):
+        (alone,) = train([run], Data("words", "0" * 64, arrays))
+        np.testing.assert_allclose(one.test_logits, alone.test_logits, rtol=0, atol=1e-5)
+        assert (one.test_logits.argmax(1) == labels[400:]).mean() > 0.95
+    most = max(labels[400:].mean(), 1 - labels[400:].mean())
+    assert most < 0.7  # a guess is right more seldom
+
+
+def test_a_family_that_does_not_do_a_task_says_which_does(words):
+    with pytest.raises(PlanError, match=r"'vgg' does images, and .* word_dropout\. Families that do: bag\."):
+        describe("vgg", 1, WORDS)
+    with pytest.raises(PlanError, match=r"'bag' does word_dropout, and .* images\. Families that do: .*vgg"):
+        describe("bag", 1, Task(10, 1, 8))
