@@ -214,6 +214,7 @@ LATER = (
     "skip_corrupt",
     "first_look",
     "probes",
+    "scored_positions",
     *METHODS,
 )
 EXCLUDED: dict[str, Any] = {**dict.fromkeys(LATER, True), "arms": {"__all__": set(METHODS)}}
