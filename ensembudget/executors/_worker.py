@@ -15,7 +15,7 @@ from ..catalog import PROBES
 from ..datasets._cache import open_cached
 from ..errors import ConflictError, EnsembudgetError, StoreError
 from ..landscape.site import site_of
-from ..packing.parts import parts_of
+from ..packing.parts import Parts, parts_of
 from ..records import Environment, Probed, ProbeSubject
 from ..stepping.memory import keep_freed
 from ..store import Labels, Store
@@ -101,6 +101,18 @@ class Done(NamedTuple):
     note: str | None = None
 
 
+class Answered(NamedTuple):
+    """What members are held against, of validation and of test.
+
+    Attributes:
+        labels: (answer,) each.
+        samples: The samples that these are of, (answer,) each; None where each has one.
+    """
+
+    labels: Labels
+    samples: Labels | None
+
+
 def _done(job: Job, store: Store, on_epoch: Callable[[int], None]) -> Done:
     """Does what is missing of a job."""
     if job.probe:
@@ -117,7 +129,7 @@ def _train_and_publish(job: Job, store: Store, on_epoch: Callable[[int], None]) 
     cell = job.runs[0].cell
     data = open_cached(cell.dataset_digest, cell.dataset)
     parts = parts_of(cell, data.arrays)
-    labels = (parts.validation.labels.numpy(), parts.test.labels.numpy())
+    answers = _answers(parts)
     stepping = job.stepping.model_copy(update={"pack": len(job.runs)})
     environment = Environment(**_here(job), **stepping.model_dump())
     processor = torch.backends.cpu.get_cpu_capability()
@@ -129,20 +141,29 @@ def _train_and_publish(job: Job, store: Store, on_epoch: Callable[[int], None]) 
             on_epoch=on_epoch, histories=histories if cell.record else None,
             checkpoints=checkpoints, checkpoint_seconds=job.checkpoint_seconds,
         ):  # fmt: skip
-            found = _publish(trained, labels, environment, job, store)
+            found = _publish(trained, answers, environment, job, store)
             if found:
                 told[trained.run.key] = found
     checkpoints.remove()
     return Done(told, " ".join(checkpoints.notes) or None)
 
 
+def _answers(parts: Parts) -> Answered:
+    asked = parts.validation, parts.test
+    validation, test = (one.labels.numpy() for one in asked)
+    if parts.test.places is None:
+        return Answered((validation, test), None)
+    first, second = (one.samples.numpy() for one in asked)
+    return Answered((validation, test), (first, second))
+
+
 def _publish(
-    trained: Trained, labels: Labels, environment: Environment, job: Job, store: Store
+    trained: Trained, answers: Answered, environment: Environment, job: Job, store: Store
 ) -> Outcome | None:
     """Publishes a member, or weights that the stored one lacks; returns what is to be told."""
     key = trained.run.key
     try:
-        if store.publish(trained, labels, environment):
+        if store.publish(trained, answers.labels, environment, answers.samples):
             return None
         why = store.difference(trained, environment)
         told = Outcome(key=key, status="kept", reason=why) if why else None
@@ -180,7 +201,8 @@ def _round_and_publish(job: Job, store: Store) -> None:
             seconds=source.member.seconds,
         )
         environment = source.member.environment.model_copy(update=_here(job))
-        store.publish(rounded, (source.validation_labels, source.test_labels), environment)
+        labels = source.validation_labels, source.test_labels
+        store.publish(rounded, labels, environment, source.samples)
 
 
 def _probe_and_keep(subject: ProbeSubject, job: Job, store: Store, on_done: Callable[[int], None]) -> None:

@@ -24,6 +24,7 @@ from ..records import (
 )
 from .faults import cell_faults
 from .probes import unfit_probes
+from .scored import scored_faults, scored_positions
 from .sizes import DatasetFacts, size_faults, train_size
 from .tuning import TuningPlace, place_of, tuned, tuning_of, validation_faults, with_choice
 from .variants import Variant, variants_of
@@ -60,6 +61,7 @@ def plan(
     data = DatasetFacts(task, digest, dataset, train_samples)
     splits, cells, tuning = list[Split](), list[PlannedCell](), dict[TuningPlace, Tuning]()
     faults = [*size_faults(study, data), *validation_faults(study, task, validation_classes)]
+    faults += scored_faults(study, task, dataset)
     for variant in variants_of(study):
         found, wrong = _splits(study, variant, task)
         pools = _pools(study, found)
@@ -209,6 +211,7 @@ def _planned(study: Study, variant: Variant, data: DatasetFacts, width: int, mem
             dtype=variant.dtype,
             method=variant.method,
             method_options=resolve_method(variant.method, variant.method_options),
+            scored=scored_positions(study, data.task),
         ),
         members=members,
         origin=found.origin,

@@ -126,6 +126,12 @@ class Study(Record):
 
     Example: `validation_size = 200`
     """
+    scored_positions: Annotated[int, Field(ge=2)] | None = None
+    """Of tasks that predict every position: how many predicted tokens of the test data, and of the validation
+    data, logits are kept of, drawn at random; left out, 4,000. Other tasks keep logits of all samples.
+
+    Example: `scored_positions = 10000`
+    """
     mode: str = "bn_wd"
     """What an update step means (`ensembudget ls modes`). Example: `mode = "sphere"`"""
     method: str = INDEPENDENT

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ..errors import StoreError
 from ..records import Cell, Environment, Record
 from .documents import DamageError, Document, record, seal
+from .half import as_kept
 from .members import DESCRIPTION as MEMBER
 from .members import LOGITS, WEIGHTS, Stored, arrays, check_files, described, description, listing, serialise
 from .publishing import Files
@@ -129,10 +130,12 @@ def difference(stored: Stored, trained: "Trained", environment: Environment) -> 
     """By how much the logits of two trainings of one member differ, and where they were trained; None if by
     no bit.
     """
-    pairs = (
-        (stored.validation_logits, trained.validation_logits),
-        (stored.test_logits, trained.test_logits),
-    )
+    then = stored.validation_logits, stored.test_logits
+    again = [trained.validation_logits, trained.test_logits]
+    if stored.samples and all(one.shape == now.shape for one, now in zip(then, again, strict=True)):
+        parts = zip(again, (stored.validation_labels, stored.test_labels), strict=True)
+        again = [one.astype(np.float32) for one in as_kept([*parts])]
+    pairs = [*zip(then, again, strict=True)]
     if all(one.shape == other.shape and one.tobytes() == other.tobytes() for one, other in pairs):
         return None
     before, now = stored.member.environment.model_dump(), environment.model_dump()

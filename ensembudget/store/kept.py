@@ -216,6 +216,7 @@ LATER = (
     "length",
     "first_look",
     "probes",
+    "scored_positions",
     *METHODS,
 )
 EXCLUDED: dict[str, Any] = {**dict.fromkeys(LATER, True), "arms": {"__all__": set(METHODS)}}

@@ -10,8 +10,9 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from ..files import read_regular
-from ..records import TRAINING_ABI, Environment, Member, Run
+from ..records import FLOAT32, TRAINING_ABI, Environment, Member, Run
 from .documents import DamageError, Document, UnknownError, facts, parse, record, seal, unseal
+from .half import as_kept
 from .publishing import Files
 
 if TYPE_CHECKING:
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
 
 DESCRIPTION, LOGITS, WEIGHTS = "member.json", "logits.safetensors", "weights.safetensors"
 
-# Of the logits' file.
+# Of the logits' file. Members that answer at several positions of a sample have the second, too.
 ARRAYS = ("validation_logits", "validation_labels", "test_logits", "test_labels", "train_loss")
+SAMPLES = ("validation_samples", "test_samples")
 
 Tensors = Mapping[str, NDArray[Any]]
 Labels = tuple[NDArray[np.int64], NDArray[np.int64]]
@@ -38,6 +40,10 @@ class Stored:
         test_labels: (sample,).
         train_loss: (epoch,), nats.
         digest: Of everything published.
+        validation_samples: The sample that each answer is of, where a sample has several: then `sample` above
+            is an answer, and answers of one sample are not independent. Else None.
+        test_samples: Likewise.
+        kept_in: The dtype that the logits lie in; here they are float32.
     """
 
     member: Member
@@ -47,6 +53,16 @@ class Stored:
     test_labels: NDArray[np.int64]
     train_loss: NDArray[np.float32]
     digest: str
+    validation_samples: NDArray[np.int64] | None = None
+    test_samples: NDArray[np.int64] | None = None
+    kept_in: str = FLOAT32
+
+    @property
+    def samples(self) -> Labels | None:
+        """Of validation and of test; None where every sample has one answer."""
+        if self.validation_samples is None or self.test_samples is None:
+            return None
+        return self.validation_samples, self.test_samples
 
 
 class Brief(NamedTuple):
@@ -63,8 +79,17 @@ class Brief(NamedTuple):
     seconds: float
 
 
-def files_of(trained: "Trained", labels: Labels, environment: Environment) -> Files:
-    """What a member's folder holds, by name."""
+def files_of(
+    trained: "Trained", labels: Labels, environment: Environment, samples: Labels | None = None
+) -> Files:
+    """What a member's folder holds, by name.
+
+    Args:
+        trained: What training gave.
+        labels: Of validation and of test.
+        environment: Where it was trained.
+        samples: Which samples these are of, where one has several; then logits may be kept in float16.
+    """
     member = Member(
         run=trained.run,
         status="done" if trained.diverged_at is None else "diverged",
@@ -74,17 +99,11 @@ def files_of(trained: "Trained", labels: Labels, environment: Environment) -> Fi
         environment=environment,
         unit=trained.unit,
     )
-    files: dict[str, bytes | Path] = {
-        LOGITS: serialise(
-            {
-                "validation_logits": trained.validation_logits,
-                "validation_labels": labels[0],
-                "test_logits": trained.test_logits,
-                "test_labels": labels[1],
-                "train_loss": trained.train_loss,
-            }
-        )
-    }
+    logits = trained.validation_logits, trained.test_logits
+    if samples is not None:
+        validation, test = as_kept([*zip(logits, labels, strict=True)])
+        logits = validation, test
+    files: dict[str, bytes | Path] = {LOGITS: logits_file(logits, labels, trained.train_loss, samples)}
     if trained.weights is not None:
         files[WEIGHTS] = serialise(trained.weights)
     if trained.history is not None:
@@ -95,6 +114,18 @@ def files_of(trained: "Trained", labels: Labels, environment: Environment) -> Fi
         "files": listing(files),
     }
     return files | {DESCRIPTION: seal(body)}
+
+
+def logits_file(
+    logits: tuple[NDArray[Any], NDArray[Any]],
+    labels: Labels,
+    train_loss: NDArray[np.float32],
+    samples: Labels | None,
+) -> bytes:
+    """A member's file of logits in the dtype they are kept in; pairs are of validation and of test."""
+    of_samples = {} if samples is None else dict(zip(SAMPLES, samples, strict=True))
+    whole = (logits[0], labels[0], logits[1], labels[1], train_loss)
+    return serialise(dict(zip(ARRAYS, whole, strict=True)) | of_samples)
 
 
 def listing(files: Files) -> dict[str, dict[str, int | str]]:
@@ -112,10 +143,13 @@ def checked(folder: Path, key: str) -> Stored:
     """
     member, document, digest = described(folder, key)
     found = arrays(check_files(folder, document, DESCRIPTION, LOGITS))
-    try:
-        return Stored(member, **{name: found[name] for name in ARRAYS}, digest=digest)
-    except KeyError as error:
-        raise UnknownError(f"no array {error}") from None
+    if missing := set(ARRAYS) - set(found):
+        raise UnknownError(f"no array {min(missing)!r}")
+    kept_in = found["test_logits"].dtype.name
+    for name in ("validation_logits", "test_logits"):
+        found[name] = found[name].astype(np.float32, copy=False)
+    named = {name: found[name] for name in (*ARRAYS, *SAMPLES) if name in found}
+    return Stored(member, digest=digest, kept_in=kept_in, **named)
 
 
 def described(folder: Path, key: str) -> tuple[Member, Document, str]:

@@ -72,8 +72,7 @@ class Store(DocumentStore):
     def briefs(self, runs: Iterable[Run]) -> Iterator[Brief]:
         """How members ended that are there, in the order of the runs; those that are not are left out.
 
-        Of each its description is read and compared with its digest. Logits and weights are not looked at:
-        `read` does that.
+        Of each its description is compared with its digest; `read` looks at logits and weights, too.
 
         Raises:
             StoreError: As `read`, of a description alone.
@@ -141,13 +140,16 @@ class Store(DocumentStore):
         asked &= {"weights"}
         return asked - self.artefacts(run.key) if asked else asked
 
-    def publish(self, trained: "Trained", labels: Labels, environment: Environment) -> bool:
+    def publish(
+        self, trained: "Trained", labels: Labels, environment: Environment, samples: Labels | None = None
+    ) -> bool:
         """Makes a member part of the store, all of it or nothing.
 
         Args:
             trained: What training gave.
             labels: Of validation and of test.
             environment: Where it was trained.
+            samples: The samples that these labels are of, where one has several.
 
         Returns:
             Whether this one was published; False where the member was already there and stays. `difference`
@@ -159,7 +161,7 @@ class Store(DocumentStore):
             StoreError: The disk is full or cannot be written; nothing was published, or it may not survive
                 a power cut. Or the member that was there is damaged, and is in quarantine now.
         """
-        key, files = trained.run.key, members.files_of(trained, labels, environment)
+        key, files = trained.run.key, members.files_of(trained, labels, environment, samples)
         with self._writing():
             published = publishing.publish_folder(self._paths, self._paths.member(key), files)
             publishing.forget_failure(self._paths, key)
@@ -206,8 +208,7 @@ class Store(DocumentStore):
         if "weights" in self.artefacts(key):
             return False
         artefacts.check_same_logits(self.read(key), trained, environment)
-        logits = artefacts.logits_digest(self._paths.member(key))
-        files = artefacts.later_files(trained, environment, logits)
+        files = artefacts.later_files(trained, environment, artefacts.logits_digest(self._paths.member(key)))
         with self._writing():
             published = publishing.publish_folder(self._paths, self._paths.weights(key), files)
             publishing.forget_failure(self._paths, key)
@@ -255,8 +256,7 @@ class Store(DocumentStore):
     def settle(self, keys: Iterable[str]) -> None:
         """Waits until the disk has the names of members, whoever published them, where they are here.
 
-        A process that was killed may have published one and not waited for that: called before members are
-        reported as done.
+        A killed process may have published one and not waited: called before members are reported as done.
 
         Raises:
             StoreError: The disk refuses.

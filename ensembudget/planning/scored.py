@@ -1,0 +1,41 @@
+"""How many positions logits are kept of, where a task predicts every position."""
+
+from collections.abc import Iterator
+
+from ..catalog import TASKS
+from ..datasets._base import Arrays
+from ..packing.parts import asked_of
+from ..records import AnyTask, Study
+from ..tasks._base import IGNORED
+
+SCORED = 4_000  # positions of each part, where a study does not say
+
+
+def scored_positions(study: Study, task: AnyTask) -> int | None:
+    """What enters the cells of a study: None where every sample has one answer."""
+    return (study.scored_positions or SCORED) if TASKS[task.kind].positions else None
+
+
+def scored_faults(study: Study, task: AnyTask, dataset: str) -> Iterator[str]:
+    """Why there is no such choice: one sentence, or none."""
+    if study.scored_positions is not None and not TASKS[task.kind].positions:
+        yield (
+            f"scored_positions {study.scored_positions:,}: each of the {TASKS[task.kind].samples} of"
+            f" {dataset!r} has one answer, and logits of all are kept. Leave it out."
+        )
+
+
+def scored_notes(study: Study, task: AnyTask, arrays: Arrays) -> list[str]:
+    """A sentence on the positions that scores are of, where a task predicts every position."""
+    scored = scored_positions(study, task)
+    if scored is None:
+        return []
+    asked = asked_of(arrays.test_inputs, arrays.test_labels, scored)
+    samples, every = TASKS[task.kind].samples, int((arrays.test_labels != IGNORED).sum())
+    some = f"{scored:,} of the {every:,}" if scored < every else f"all {every:,}"
+    return [
+        f"Scores are of {some} predicted tokens of the test {samples}"
+        f"{', the first of a fixed random order' * (scored < every)}, in {len(asked.samples.unique()):,}"
+        f" {samples}. Tokens of one of them are not independent: temperatures are fitted on one half of the"
+        f" {samples} and scored on the other, and intervals over test samples are over {samples}."
+    ]
