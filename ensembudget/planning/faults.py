@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from ..catalog import METHODS
-from ..records import AnyTask, Cell, MethodOptions, Recipe, Task
+from ..errors import StudyError
+from ..records import AnyTask, Cell, MethodOptions, Recipe, Study, Task
 
 
 def cell_faults(cells: Sequence[Cell], task: AnyTask) -> list[str]:
@@ -29,3 +30,14 @@ def _crop_faults(cells: Sequence[Cell], task: AnyTask) -> list[str]:
         f"recipe.crop_padding {widest:,} is not below the {task.image_size} pixels of an image: some crops"
         f" would hold nothing of it. Ask for at most {task.image_size - 1}."
     ]
+
+
+def refuse(study: Study, faults: list[str]) -> None:
+    """Ends the planning of a study that has faults.
+
+    Raises:
+        StudyError: It lists all of them.
+    """
+    if faults:
+        lines = "\n".join(f"  - {fault}" for fault in faults)
+        raise StudyError(f"study {study.name!r} cannot be planned:\n{lines}")

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from ..budgets._parse import parse_budget
 from ..catalog import TASKS
-from ..errors import EnsembudgetError, PlanError, StudyError
+from ..errors import EnsembudgetError, PlanError
 from ..families._build import resolve_options
 from ..methods._options import resolve_method
 from ..records import (
@@ -24,7 +24,7 @@ from ..records import (
     Values,
 )
 from ..tasks._base import Kind
-from .faults import cell_faults
+from .faults import cell_faults, refuse
 from .probes import unfit_probes
 from .tuning import TuningPlace, place_of, tuned, tuning_of, validation_faults, with_choice
 from .variants import Variant, train_sizes, variants_of
@@ -106,9 +106,9 @@ def plan(
             if all(tuning[place_of(one)].choice for one in own):
                 splits += [split.model_copy(update={"tuned": True}) for split in found]
                 cells += [with_choice(one, tuning[place_of(one)]) for one in own]
-    _refuse(study, list(dict.fromkeys(faults)) or _twins(cells))
+    refuse(study, list(dict.fromkeys(faults)) or _twins(cells))
     made = Plan(study=study, splits=splits, cells=cells, task=task, tuning=list(tuning.values()))
-    _refuse(study, list(dict.fromkeys(unfit_probes(made, task))))
+    refuse(study, list(dict.fromkeys(unfit_probes(made, task))))
     return made
 
 
@@ -136,12 +136,6 @@ def few_members(plan: Plan, trained: Sequence[int] | None = None) -> list[str]:
         f"Pools of {' and of '.join(each)}: intervals are wide and rest on normally distributed members;"
         f" {Study.model_fields['pool'].default} is the default."
     ]
-
-
-def _refuse(study: Study, faults: list[str]) -> None:
-    if faults:
-        lines = "\n".join(f"  - {fault}" for fault in faults)
-        raise StudyError(f"study {study.name!r} cannot be planned:\n{lines}")
 
 
 def _train_size(study: Study, size: int | None, data: DatasetFacts) -> int:
