@@ -1,4 +1,4 @@
-"""Every family as a timm model: `import ensembudget.timm`, then `timm.create_model("vgg", width=40)`."""
+"""Families of images as timm models: `import ensembudget.timm`, then `timm.create_model("vgg", width=40)`."""
 
 from typing import Any
 
@@ -13,9 +13,9 @@ from .records import Task
 
 
 def register() -> None:
-    """Registers every family that can be used; a second time changes nothing."""
-    for family in FAMILIES.usable():
-        if not is_model(timm_name(family)):
+    """Registers every family of images that can be used; a second time changes nothing."""
+    for family, part in FAMILIES.usable().items():
+        if "images" in part.tasks and not is_model(timm_name(family)):
             register_model(_entrypoint(family))
 
 

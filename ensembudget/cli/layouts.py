@@ -70,6 +70,10 @@ SPLITS = Table(
         ),
         Column("width", "width", "d"),
         Column("parameters_per_member", "parameters each", ",d"),
+        Column(
+            "embeddings_per_member", "of them embeddings", ",d", optional=True,
+            get=lambda split: split.embeddings_per_member or None,
+        ),
         Column("parameters_total", "parameters", ",d"),
         Column("error_percent", "off budget, %", "+.2f"),
         Column("flops_per_sample", "FLOP/sample", ",d"),

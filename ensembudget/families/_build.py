@@ -11,6 +11,7 @@ from ..errors import PlanError
 from ..options import check_name, check_value
 from ..records import AnyTask, Task
 from ..tasks.images import SMALLEST_IMAGE
+from ._attention import Embedding
 from ._base import OptionValue
 
 UNSET = torch.iinfo(torch.int64).min  # marks whole numbers that nothing has set, as NaN does others
@@ -57,7 +58,8 @@ def describe(
         options: Replace the family's defaults, say `{"depth": 28}`.
 
     Raises:
-        PlanError: No such family or option, a task that the family does not do, a number that is too small.
+        PlanError: No such family or option, a task that the family does not do, a number that is too small,
+            a width that is not what the family's widths are multiples of.
 
     Example:
         >>> network = describe("wide_resnet", 160, Task(100, 3, 32), options={"depth": 28})
@@ -67,14 +69,34 @@ def describe(
     resolved = resolve_options(family, options or {})
     if task.kind not in FAMILIES[family].tasks:
         raise PlanError(_undone(family, task.kind))
-    least_of = {"width": (width, 1), "members": (members, 1), "classes": (task.classes, 2)}
-    if isinstance(task, Task):
-        least_of |= {"channels": (task.channels, 1), "image size": (task.image_size, SMALLEST_IMAGE)}
+    least_of = {"width": (width, 1), "members": (members, 1), "classes": (task.classes, 2), **_least(task)}
     for name, (value, least) in least_of.items():
         if value < least:
             raise PlanError(f"{name} {value} of family {family!r} is below {least}, the smallest that works.")
+    if width % (step := FAMILIES[family].multiple_of(resolved)):
+        raise PlanError(_between(family, width, step, resolved))
     with torch.device("meta"):
         return FAMILIES[family].build(width, task, members, **resolved)
+
+
+def _least(task: AnyTask) -> dict[str, tuple[int, int]]:
+    """Numbers of a task, each with the smallest that a network can be built for."""
+    if isinstance(task, Task):
+        return {"channels": (task.channels, 1), "image size": (task.image_size, SMALLEST_IMAGE)}
+    least = {"vocabulary": (task.vocabulary, 2), "length": (task.length, 1)}
+    if task.kind != "translation":
+        return least
+    return {**least, "source length": (task.source, 1), "target length": (task.length - task.source, 1)}
+
+
+def _between(family: str, width: int, step: int, options: Mapping[str, OptionValue]) -> str:
+    below = width // step * step
+    near = f"The nearest are {below:,} and {below + step:,}" if below else f"The nearest is {step:,}"
+    given = ", ".join(f"{name} = {value}" for name, value in options.items())
+    return (
+        f"width {width:,} of family {family!r} is no multiple of {step}, as its widths are with {given}."
+        f" {near}."
+    )
 
 
 def _undone(family: str, kind: str) -> str:
@@ -82,6 +104,19 @@ def _undone(family: str, kind: str) -> str:
     instead = f"Families that do: {', '.join(others)}." if others else "No family that is installed does."
     does = ", ".join(sorted(FAMILIES[family].tasks))
     return f"family {family!r} does {does}, and the dataset asks for {kind}. {instead}"
+
+
+def embedding_parameters(network: nn.Module) -> int:
+    """How many parameters of a network are tables of tokens, those that are also its output among them.
+
+    Example:
+        >>> from ensembudget.records import TokenTask
+        >>> task = TokenTask("language_model", classes=100, vocabulary=100, length=8)
+        >>> embedding_parameters(describe("transformer", 16, task))
+        1600
+    """
+    tables = {m.weight for m in network.modules() if isinstance(m, nn.Embedding | Embedding)}
+    return sum(table.numel() for table in tables)
 
 
 def materialise(

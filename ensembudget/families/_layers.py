@@ -25,9 +25,10 @@ def he_fan_out(weight: Tensor, bias: Tensor | None, generator: Generator) -> Non
         bias.zero_()
 
 
-def _initialise(
+def initialise(
     weight: Tensor, bias: Tensor | None, rule: Initialiser, generators: Sequence[Generator]
 ) -> None:
+    """Draws the weights of members stacked along dimension 0, each by its own generator, in place."""
     members = len(generators)
     biases = bias.chunk(members) if bias is not None else (None,) * members
     for one, its_bias, generator in zip(weight.chunk(members), biases, generators, strict=True):
@@ -64,7 +65,7 @@ class Conv2d(nn.Conv2d):
         self._rule = rule
 
     def initialise(self, generators: Sequence[Generator]) -> None:
-        _initialise(self.weight, self.bias, self._rule, generators)
+        initialise(self.weight, self.bias, self._rule, generators)
 
     def forward(self, x: Tensor) -> Tensor:
         if self.kernel_size == (1, 1) and self.stride != (1, 1):
@@ -91,15 +92,17 @@ class Linear(nn.Module):
         bias: bool = True,
         invariance: str = "",
         frozen_norm: float | None = None,
+        rule: Initialiser = torch_default,
     ) -> None:
         super().__init__()
         self.members, self.invariance, self._frozen_norm = members, invariance, frozen_norm
+        self._rule = rule
         trained = frozen_norm is None
         self.weight = nn.Parameter(torch.empty(members * c_out, c_in), requires_grad=trained)
         self.bias = nn.Parameter(torch.empty(members * c_out), requires_grad=trained) if bias else None
 
     def initialise(self, generators: Sequence[Generator]) -> None:
-        _initialise(self.weight, self.bias, torch_default, generators)
+        initialise(self.weight, self.bias, self._rule, generators)
         if self._frozen_norm is not None:
             for one in self.weight.chunk(self.members):
                 one.mul_(self._frozen_norm / one.norm())
@@ -130,20 +133,24 @@ class BatchNorm1d(nn.BatchNorm1d):
 
 
 class Dropout(nn.Module):
-    """Dropout with masks from one generator a member, which the trainer sets; without, from torch's own."""
+    """Dropout with masks from one generator a member, which the trainer sets; without, from torch's own.
 
-    def __init__(self, *, members: int) -> None:
+    Members lie side by side along dimension `dim`.
+    """
+
+    def __init__(self, *, members: int, dim: int = 1) -> None:
         super().__init__()
-        self.rate = 0.0
+        self.rate, self._dim = 0.0, dim
         self.generators: Sequence[Generator | None] = (None,) * members
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.rate == 0:
             return x
         # Drawn on the CPU, where the generators are, so that masks are the same on every device.
-        shape = (x.shape[0], x.shape[1] // len(self.generators), *x.shape[2:])
+        shape = list(x.shape)
+        shape[self._dim] //= len(self.generators)
         keep = [torch.rand(shape, generator=g) >= self.rate for g in self.generators]
-        return x * torch.cat(keep, 1).to(x.device, x.dtype) / (1 - self.rate)
+        return x * torch.cat(keep, self._dim).to(x.device, x.dtype) / (1 - self.rate)
 
 
 def set_dropout(

@@ -1,6 +1,7 @@
 """From a study to the members that it needs."""
 
 from collections.abc import Callable, Sequence
+from math import ceil
 from typing import NamedTuple
 
 from ..budgets._parse import parse_budget
@@ -28,7 +29,7 @@ from .faults import cell_faults, refuse
 from .probes import unfit_probes
 from .tuning import TuningPlace, place_of, tuned, tuning_of, validation_faults, with_choice
 from .variants import Variant, train_sizes, variants_of
-from .widths import WIDEST, cost, split
+from .widths import WIDEST, cost, split, step_of
 
 MOST_MEMBERS = 100_000  # of one width: a larger pool is a typing error
 FEW = 5  # members of a pool below which the rule of its intervals is told
@@ -198,7 +199,9 @@ def _splits(study: Study, variant: Variant, task: AnyTask) -> tuple[list[Split],
 def _split(study: Study, variant: Variant, task: AnyTask, written: str | int, members: int) -> Split | None:
     """One split, or None where its width is below the study's narrowest."""
     budget, kind = parse_budget(written, study.budget_kind)
-    least = members * cost(study.family, study.narrowest, task, kind, **variant.counted)
+    step = step_of(study.family, variant.options, study.multiple_of)
+    narrowest = ceil(study.narrowest / step) * step
+    least = members * cost(study.family, narrowest, task, kind, **variant.counted)
     if study.narrowest > 1 and least > budget * (1 + study.tolerance):
         return None
     found = split(

@@ -2,16 +2,17 @@
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
-from math import ceil, isfinite, sqrt
+from math import ceil, isfinite, lcm, sqrt
 
 from ..budgets._parse import parse_budget
-from ..catalog import BUDGETS
+from ..catalog import BUDGETS, FAMILIES
 from ..datasets._load import task_of
 from ..errors import PlanError
 from ..families._base import OptionValue
-from ..families._build import describe, resolve_options
+from ..families._build import describe, embedding_parameters, resolve_options
 from ..methods._options import unit_of
 from ..records import FLOAT32, INDEPENDENT, AnyTask, MethodOptions, Split
+from .vocabulary import vocabulary_fault
 
 WIDEST = 2**16  # wider than anyone trains; torch's own counts overflow above it
 
@@ -76,6 +77,16 @@ def cost(
     return times * one
 
 
+def step_of(family: str, options: Mapping[str, OptionValue] | None, multiple_of: int = 1) -> int:
+    """What widths are multiples of: a number of the user's, and what the family asks for.
+
+    Example:
+        >>> step_of("vgg", {}, 6), step_of("transformer", {"heads": 4}, 6)
+        (6, 12)
+    """
+    return lcm(multiple_of, FAMILIES[family].multiple_of(resolve_options(family, options or {})))
+
+
 def split(
     family: str,
     task: AnyTask | str,
@@ -99,7 +110,7 @@ def split(
         kind: The kind of budget: `parameters`, `bytes`, `flops` or `activations`; None leaves it to the unit,
             and without one it is `parameters`.
         options: Replace the family's defaults, say `{"depth": 28}`.
-        multiple_of: Widths are multiples of this, at least 1.
+        multiple_of: Widths are multiples of this, at least 1, and of what the family asks for.
         dtype: How numbers are stored; only `bytes` depends on it.
         method: What a member is: by default one network.
         method_options: Replace the method's defaults.
@@ -120,9 +131,14 @@ def split(
         cost, family, task=of_dataset, options=options, dtype=dtype, method=method,
         method_options=method_options,
     )  # fmt: skip
-    found = _split(family, count, amount, members, kind, multiple_of)
-    predictors = unit_of(method, method_options or {}).predictors
-    return found.model_copy(update={"predictors_per_member": predictors})
+    unit = unit_of(method, method_options or {})
+
+    def embeddings(width: int) -> int:
+        return unit.networks * embedding_parameters(describe(family, width, of_dataset, options=options))
+
+    step = step_of(family, options, multiple_of) if multiple_of > 0 else multiple_of
+    found = _split(family, count, embeddings, of_dataset, amount, members, kind, step)
+    return found.model_copy(update={"predictors_per_member": unit.predictors})
 
 
 def _budget(budget: float | str, kind: str | None) -> tuple[int, str]:
@@ -134,9 +150,16 @@ def _budget(budget: float | str, kind: str | None) -> tuple[int, str]:
 
 
 def _split(
-    family: str, count: Callable[..., int], budget: int, members: int, kind: str, multiple_of: int
+    family: str,
+    count: Callable[..., int],
+    embeddings: Callable[[int], int],
+    task: AnyTask,
+    budget: int,
+    members: int,
+    kind: str,
+    multiple_of: int,
 ) -> Split:
-    """As `split`; `count(width, kind=...)` is what a member costs."""
+    """As `split`; `count(width=..., kind=...)` is what a member costs, `task=...` for another task."""
     for name, value in (("members", members), ("multiple_of", multiple_of), ("budget", budget)):
         if value < 1:
             raise PlanError(f"{name} {value} is below 1, the smallest possible.")
@@ -149,11 +172,17 @@ def _split(
         one = narrowest // members
         fit = budget // one
         instead = f"at most {fit:,} members, or " if fit else ""
+        told = vocabulary_fault(
+            task,
+            embeddings(multiple_of),
+            budget * (1 + TOLERANCE) / members,
+            lambda other: count(width=multiple_of, kind=kind, task=other),
+        )
         raise PlanError(
             f"a budget of {budget:,} {BUDGETS[kind].unit} cannot hold {members:,}"
             f" member{'s' * (members > 1)} of {family!r}: at its narrowest (width {multiple_of}) each has"
             f" {one:,}, {narrowest:,} in all."
-            f" Ask for {instead}a budget of at least {narrowest:,}."
+            f" Ask for {instead}a budget of at least {narrowest:,}.{told}"
         )
     width = _nearest(total, budget, multiple_of)
     parameters, size, flops, activations = (
@@ -170,6 +199,7 @@ def _split(
         flops_per_sample=members * flops,
         bytes_total=members * size,
         activations_per_sample=members * activations,
+        embeddings_per_member=embeddings(width),
     )
 
 

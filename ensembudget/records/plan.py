@@ -17,7 +17,8 @@ class Split(Placed):
     """One way to spend a budget: `members` units of networks of one `width`, and what they cost.
 
     A unit is what its method trains as one member: one network, or several whose predictions are averaged.
-    `parameters_per_member` are a unit's, as it is stored; totals are of all units.
+    `parameters_per_member` are a unit's, as it is stored, and `embeddings_per_member` those of them that are
+    tables of tokens; totals are of all units.
     """
 
     budget: PositiveInt
@@ -31,6 +32,7 @@ class Split(Placed):
     bytes_total: int
     activations_per_sample: int
     predictors_per_member: PositiveInt = 1
+    embeddings_per_member: NonNegativeInt = 0
 
     @property
     def predictors(self) -> int:

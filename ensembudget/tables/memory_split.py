@@ -27,6 +27,11 @@ def predictors(one: SplitResult) -> Value:
     return one.split.predictors if one.split.predictors_per_member > 1 else None
 
 
+def embeddings(one: SplitResult) -> Value:
+    """How many parameters of a member are embeddings, where its task has tokens."""
+    return one.split.embeddings_per_member or None
+
+
 # Measured for each split by the benchmarks. People see ratios: times are one machine's on one day.
 COSTS = tuple(Column(name, get=f"cost.{name}", optional=True) for name in SplitCost.model_fields)
 RATIOS = tuple(
@@ -150,6 +155,7 @@ table = Table(
         Column("predictors", "predictors", "d", get=predictors, optional=True),
         Column("width", "width", "d", get="split.width"),
         Column("parameters_per_member", get="split.parameters_per_member"),
+        Column("embeddings_per_member", "embeddings each", ",d", get=embeddings, optional=True),
         Column("parameters_total", "parameters", ",d", get="split.parameters_total"),
         Column("error_percent", "off budget, %", "+.1f", get="split.error_percent"),
         Column("groups", "disjoint ensembles", "d", get="score.ensembles"),
