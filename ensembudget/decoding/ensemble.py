@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from ..packing.batches import for_all, unpack_logits
 from ..records import TokenTask
 from ..tasks._base import Feed
-from ..tasks._tokens import PADDING, START
+from ..tasks._tokens import START
 
 LOGITS_AT_ONCE = 2**25  # numbers, of all positions and members of one packed network
 
@@ -43,20 +43,17 @@ class NextToken:
             sentences: The sentence that each hypothesis is of, (hypothesis,).
             prefixes: Its tokens after the start, (hypothesis, token).
         """
-        positions = self._task.length - self._task.source
-        targets = torch.full((len(sentences), positions), PADDING, dtype=self._sources.dtype)
-        targets[:, 0] = START
-        targets[:, 1 : 1 + prefixes.shape[1]] = prefixes
-        inputs = torch.cat([self._sources[sentences], targets], 1)
+        starts = torch.full((len(sentences), 1), START, dtype=self._sources.dtype)
+        inputs = torch.cat([self._sources[sentences], starts, prefixes.to(starts)], 1)
         most = max(packed.members for packed in self._ensemble)
-        rows = max(1, LOGITS_AT_ONCE // (most * positions * self._task.classes))
-        return torch.cat([self._log_mean(some, prefixes.shape[1]) for some in inputs.split(rows)])
+        rows = max(1, LOGITS_AT_ONCE // (most * (1 + prefixes.shape[1]) * self._task.classes))
+        return torch.cat([self._log_mean(some) for some in inputs.split(rows)])
 
-    def _log_mean(self, inputs: Tensor, position: int) -> Tensor:
-        """The logarithm of the mean probability at one position, (hypothesis, token)."""
+    def _log_mean(self, inputs: Tensor) -> Tensor:
+        """The logarithm of the mean probability at the last position, (hypothesis, token)."""
         logs = torch.cat(
             [
-                unpack_logits(network(for_all(inputs, members, self._feed)), members)[:, :, position]
+                unpack_logits(network(for_all(inputs, members, self._feed)), members)[:, :, -1]
                 .double()
                 .log_softmax(-1)
                 .cpu()
