@@ -1,6 +1,7 @@
 """What probes found, in groups that one row of a table is about."""
 
 from ..catalog import PROBES
+from ..records import Plan, PlannedCell
 from ..scoring.pools import FoundProbe, Results
 
 
@@ -18,3 +19,10 @@ def grouped(results: Results, *shows: str) -> list[list[FoundProbe]]:
             options = str(sorted(subject.options.items()))
             groups.setdefault((subject.kind, options, one.planned.to_json()), []).append(one)
     return list(groups.values())
+
+
+def budget_of(plan: Plan, planned: PlannedCell, members: int) -> int | None:
+    """The budget of the study's split that ensembles of one size out of a pool are; None of no split."""
+    place = planned.setting, planned.cell.width, members
+    found = (s.budget for s in plan.splits if (s.setting, s.width, s.members) == place)
+    return next(found, None)

@@ -13,12 +13,14 @@ from .cuts import TrainedCut
 from .histories import History
 from .laws import LawResult
 from .methods import MethodComparison
+from .out_of_scope import DetectedOutside
 from .periods import PeriodGrid
 from .plane import PlaneCell
 from .regimes import Sweep
 from .side_by_side import Contenders
 from .splits import BudgetResult
 from .subsets import SubsetResult
+from .translations import Translations
 from .tuning_share import TuningShare
 from .tunnels import MeasuredTunnel, TunnelTrend
 
@@ -49,6 +51,8 @@ class Analysis:
         tunnel_trends: Whether that follows what members were trained with.
         cuts: Training inside random subspaces.
         wedge: What the wedge model says of cuts.
+        outside: How well uncertainty tells samples of no class; of studies with such a probe, as is the next.
+        translations: How good sentences are by greedy and beam search.
     """
 
     results: Results
@@ -71,3 +75,5 @@ class Analysis:
     tunnel_trends: tuple[TunnelTrend, ...] = ()
     cuts: tuple[TrainedCut, ...] = ()
     wedge: tuple[CutResult, ...] = ()
+    outside: tuple[DetectedOutside, ...] = ()
+    translations: tuple[Translations, ...] = ()

@@ -215,7 +215,15 @@ def _probe_and_keep(subject: ProbeSubject, job: Job, store: Store, on_done: Call
         site, subject.options, lambda share: on_done(round(share * PROBE_LENGTH))
     )
     seconds = time.perf_counter() - began
-    store.save_probe(Probed(subject=subject, points=found.points, facts=found.facts, seconds=seconds))
+    store.save_probe(
+        Probed(
+            subject=subject,
+            points=found.points,
+            facts=found.facts,
+            seconds=seconds,
+            examples=found.examples,
+        )
+    )
 
 
 def _here(job: Job) -> dict[str, Any]:

@@ -37,7 +37,7 @@ class Site:
 
     Attributes:
         cell: Their cell.
-        task: Of its dataset.
+        data: Its dataset.
         parts: Its samples.
         states: Each member's parameters and buffers.
         key: Names the random streams, the same for the same probe.
@@ -45,11 +45,15 @@ class Site:
     """
 
     cell: Cell
-    task: AnyTask
+    data: Data
     parts: Parts
     states: tuple[State, ...]
     key: str
     device: torch.device
+
+    @property
+    def task(self) -> AnyTask:
+        return self.data.task
 
     @cached_property
     def feed(self) -> Feed:
@@ -79,14 +83,29 @@ class Site:
 
     def network(self, points: Tensor) -> nn.Module:
         """A packed network at some points, (point, parameter); its batch norm has no statistics yet."""
-        count = len(points)
+        network = self._packed(len(points))
+        load(network, points)
+        return network
+
+    def members(self) -> Iterator[tuple[nn.Module, int]]:
+        """Packed networks of all members as they were trained, to be evaluated, and how many are in each."""
+        for first in range(0, len(self.states), TOGETHER):
+            some = self.states[first : first + TOGETHER]
+            network = self._packed(len(some))
+            network.load_state_dict(
+                {
+                    name: some[0][name] if one.ndim == 0 else torch.cat([state[name] for state in some])
+                    for name, one in network.state_dict().items()
+                }
+            )
+            yield network.eval(), len(some)
+
+    def _packed(self, count: int) -> nn.Module:
         network = describe(
             self.cell.family, self.cell.width, self.task, members=count, options=self.cell.options
         )
         materialise(network, [Generator().manual_seed(0)] * count, self.device)
-        network.to(COMPUTE_DTYPES[self._precision]).to(memory_format=torch.channels_last)
-        load(network, points)
-        return network
+        return network.to(COMPUTE_DTYPES[self._precision]).to(memory_format=torch.channels_last)
 
     @property
     def _precision(self) -> str:
@@ -116,7 +135,7 @@ def site_of(
     states = tuple(
         {name: torch.from_numpy(one).reshape(shapes[name]) for name, one in each.items()} for each in weights
     )
-    return Site(cell, data.task, parts_of(cell, data.arrays), states, key, torch.device(device))
+    return Site(cell, data, parts_of(cell, data.arrays), states, key, torch.device(device))
 
 
 @torch.no_grad()

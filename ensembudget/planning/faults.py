@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 
 from ..catalog import METHODS, TASKS
+from ..errors import StudyError
 from ..records import AnyTask, Cell, MethodOptions, Recipe, Study, Task
 from .variants import Variant
 
@@ -62,3 +63,14 @@ def _foreign_faults(cells: Sequence[Cell], task: AnyTask, by_hand: Collection[st
         for kind in kinds.values()
         if cells and (foreign := sorted({*by_hand} & (kind.augmented - own.augmented)))
     ]
+
+
+def refuse(study: Study, faults: list[str]) -> None:
+    """Ends the planning of a study that has faults.
+
+    Raises:
+        StudyError: It lists all of them.
+    """
+    if faults:
+        lines = "\n".join(f"  - {fault}" for fault in faults)
+        raise StudyError(f"study {study.name!r} cannot be planned:\n{lines}")

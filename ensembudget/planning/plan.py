@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from math import ceil
 
 from ..budgets._parse import parse_budget
-from ..errors import EnsembudgetError, PlanError, StudyError
+from ..errors import EnsembudgetError, PlanError
 from ..families._build import resolve_options
 from ..methods._options import resolve_method
 from ..records import (
@@ -22,7 +22,7 @@ from ..records import (
     Tuning,
     Values,
 )
-from .faults import cell_faults
+from .faults import cell_faults, refuse
 from .probes import unfit_probes
 from .scored import scored_faults, scored_positions
 from .sizes import DatasetFacts, size_faults, train_size
@@ -82,9 +82,9 @@ def plan(
             if all(tuning[place_of(one)].choice for one in own):
                 splits += [split.model_copy(update={"tuned": True}) for split in found]
                 cells += [with_choice(one, tuning[place_of(one)]) for one in own]
-    _refuse(study, list(dict.fromkeys(faults)) or _twins(cells))
+    refuse(study, list(dict.fromkeys(faults)) or _twins(cells))
     made = Plan(study=study, splits=splits, cells=cells, task=task, tuning=list(tuning.values()))
-    _refuse(study, list(dict.fromkeys(unfit_probes(made, task))))
+    refuse(study, list(dict.fromkeys(unfit_probes(made, task))))
     return made
 
 
@@ -112,12 +112,6 @@ def few_members(plan: Plan, trained: Sequence[int] | None = None) -> list[str]:
         f"Pools of {' and of '.join(each)}: intervals are wide and rest on normally distributed members;"
         f" {Study.model_fields['pool'].default} is the default."
     ]
-
-
-def _refuse(study: Study, faults: list[str]) -> None:
-    if faults:
-        lines = "\n".join(f"  - {fault}" for fault in faults)
-        raise StudyError(f"study {study.name!r} cannot be planned:\n{lines}")
 
 
 def _splits(study: Study, variant: Variant, task: AnyTask) -> tuple[list[Split], list[str]]:

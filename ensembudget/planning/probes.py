@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ..catalog import PROBES
+from ..datasets._base import Arrays
 from ..errors import EnsembudgetError, PlanError
 from ..options import check_name, check_value
 from ..records import AnyTask, Plan, PlannedCell, ProbeChoice, ProbeSubject, Run, Study, Value, Values
@@ -39,11 +40,27 @@ class PlannedProbe(NamedTuple):
 def probes_of(plan: Plan) -> list[PlannedProbe]:
     """Every probe at every pool that it is asked for, in the order of the study."""
     return [
-        PlannedProbe(planned, choice.kind, resolve(choice))
+        PlannedProbe(planned, choice.kind, options)
         for choice in plan.study.probes
         for planned in plan.cells
         if planned.cell.is_trained and (not choice.widths or planned.cell.width in choice.widths)
+        for options in _at(choice, planned, plan)
     ]
+
+
+def _at(choice: ProbeChoice, planned: PlannedCell, plan: Plan) -> list[Values]:
+    """The options of a probe at one pool: once, or once for every ensemble size."""
+    options = resolve(choice)
+    if not PROBES[choice.kind].each_size or options["members"]:
+        return [options]
+    return [{**options, "members": size} for size in _sizes(planned, plan)]
+
+
+def _sizes(planned: PlannedCell, plan: Plan) -> list[int]:
+    """The ensemble sizes that a study's splits make of a pool; of a pool of no split, those that fit."""
+    place = planned.setting, planned.cell.width
+    of_splits = {split.members for split in plan.splits if (split.setting, split.width) == place}
+    return sorted(of_splits) or sorted(size for size in plan.study.members if size <= planned.members)
 
 
 def resolve(choice: ProbeChoice) -> Values:
@@ -93,6 +110,14 @@ def unfit_probes(plan: Plan, task: AnyTask) -> Iterator[str]:
                 f"probe {choice.kind!r} asks for width {unknown[0]}, which no pool has. Widths of this study:"
                 f" {', '.join(map(str, widths))}."
             )
+        if (tasks := PROBES[choice.kind].tasks) and task.kind not in tasks:
+            able = [
+                name for name, part in PROBES.usable().items() if not part.tasks or task.kind in part.tasks
+            ]
+            yield (
+                f"probe {choice.kind!r} is measured on {' or '.join(sorted(tasks))}, and the dataset is of"
+                f" {task.kind}. Leave it out, or take one of {', '.join(able)}."
+            )
     for probe in probes_of(plan):
         part, cell = PROBES[probe.kind], probe.planned.cell
         # A first look has fewer members, and measures what they allow.
@@ -104,3 +129,15 @@ def unfit_probes(plan: Plan, task: AnyTask) -> Iterator[str]:
         parameters = cost(cell.family, cell.width, task, options=cell.options)
         if fault := part.fault(probe.options, parameters):
             yield f"probe {probe.kind!r} at width {cell.width}: {fault}"
+
+
+def unserved_probes(study: Study, arrays: Arrays) -> Iterator[str]:
+    """What a study's probes take that its dataset does not have, a sentence each.
+
+    Args:
+        study: Its probes can be measured on the task.
+        arrays: Of its dataset.
+    """
+    for kind in dict.fromkeys(choice.kind for choice in study.probes):
+        if fault := PROBES[kind].lacks(arrays):
+            yield f"probe {kind!r}: {fault}"

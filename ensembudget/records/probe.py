@@ -1,15 +1,16 @@
-"""What is measured of the loss around and between trained members, and what was found."""
+"""What is measured at trained members, and of the loss around and between them, and what was found."""
 
 from functools import cached_property
+from typing import Any
 
-from pydantic import PositiveInt
+from pydantic import PositiveInt, SerializerFunctionWrapHandler, model_serializer
 
 from ._base import DOCUMENTED, Record, content_key
 from .tuning import Values
 
 
 class ProbeChoice(Record):
-    """One measurement of the loss landscape that a study asks for, at every pool that it trains."""
+    """One measurement that a study asks for, at every pool that it trains."""
 
     model_config = DOCUMENTED
 
@@ -65,9 +66,17 @@ class Probed(Record):
         points: Networks that were evaluated, in the order of the probe.
         facts: Further numbers by name, as the probe says; None where one is not finite.
         seconds: How long it took.
+        examples: Texts that show what was measured, by name; of probes without any nothing is written, as
+            before there were some.
     """
 
     subject: ProbeSubject
     points: list[Point]
     facts: dict[str, float | None]
     seconds: float
+    examples: list[dict[str, str]] = []
+
+    @model_serializer(mode="wrap")
+    def _written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        found: dict[str, Any] = handler(self)
+        return found if self.examples else {k: v for k, v in found.items() if k != "examples"}

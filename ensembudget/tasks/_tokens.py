@@ -12,6 +12,8 @@ from ._base import Draws
 
 CPU = torch.device("cpu")
 PADDING = 0  # the token that fills up a sample
+UNKNOWN = 1  # for text that the vocabulary does not have
+START, END = 2, 3  # around each target of a translation
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 An input holds the source, padded to `task.source` tokens, and then the target from its start token on,
 padded: position i of the logits predicts the target's token i + 1 (teacher forcing).
+While a sentence is decoded its target is as long as what is decoded of it, and so are the predictions.
 """
 
 from ..records import TokenTask

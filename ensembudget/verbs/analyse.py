@@ -12,11 +12,13 @@ from ..analysis.dtypes import dtype_comparisons
 from ..analysis.histories import histories
 from ..analysis.laws import law_results
 from ..analysis.methods import method_comparisons
+from ..analysis.out_of_scope import detected
 from ..analysis.periods import grids
 from ..analysis.plane import MeasuredPlane, measured_plane
 from ..analysis.regimes import sweeps
 from ..analysis.splits import SplitKey, budget_results
 from ..analysis.subsets import subset_results
+from ..analysis.translations import translations
 from ..analysis.tuning_share import tuning_shares
 from ..analysis.tunnels import trends, tunnels
 from ..planning.variants import variants_of
@@ -66,4 +68,6 @@ def analyse(results: Results, costs: Mapping[SplitKey, SplitCost] | None = None)
         tunnel_trends=tuple(trends(around)),
         cuts=networks,
         wedge=tuple(wedge_cuts()) if networks else (),
+        outside=detected(results),
+        translations=translations(results),
     )

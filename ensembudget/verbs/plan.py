@@ -15,7 +15,9 @@ def plan_study(study: Study, store: Store | None = None) -> Plan:
     """
     from ..datasets._load import study_data  # these import torch, which a stored plan does without
     from ..datasets._shared import shared_note
+    from ..planning.faults import refuse
     from ..planning.plan import plan
+    from ..planning.probes import unserved_probes
     from ..planning.scored import scored_notes
 
     data = study_data(study)
@@ -30,6 +32,7 @@ def plan_study(study: Study, store: Store | None = None) -> Plan:
         else len(np.unique(data.arrays.train_labels[-study.validation_size :])),
         **({} if store is None else {"choice_of": store.saved_choice}),
     )
+    refuse(study, list(unserved_probes(study, data.arrays)))
     notes = [*data.notes, *shared_note(data.arrays), *scored_notes(study, data.task, data.arrays)]
     return made.model_copy(update={"class_names": list(data.class_names), "notes": notes})
 

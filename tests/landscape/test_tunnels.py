@@ -90,7 +90,7 @@ def small(make_cell, digits):
         name: tensor.double() if tensor.is_floating_point() else tensor
         for name, tensor in network.state_dict().items()
     }
-    return Site(cell, digits.task, parts_of(cell, digits.arrays), (state,), "b" * 64, torch.device("cpu"))
+    return Site(cell, digits, parts_of(cell, digits.arrays), (state,), "b" * 64, torch.device("cpu"))
 
 
 def eigenvalues(site):

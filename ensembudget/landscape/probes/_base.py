@@ -1,9 +1,10 @@
-"""What a probe is: a measurement of the loss at, or between, some members of one pool."""
+"""What a probe is: a measurement at some members of one pool, or of the loss between them."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from ...datasets._base import Arrays
 from ...records import Point, Value, Values
 from ..site import Site
 
@@ -17,10 +18,12 @@ class Findings:
     Attributes:
         points: Networks that were evaluated, in the order of the probe.
         facts: Further numbers by name; None where one is not finite.
+        examples: Texts that show what was measured, by name.
     """
 
-    points: list[Point]
+    points: list[Point] = field(default_factory=list)
     facts: dict[str, float | None] = field(default_factory=dict)
+    examples: list[dict[str, str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -36,17 +39,26 @@ class Probe:
         shows: What its findings are read as. Of a `straight` line and of any other `path` between two
             members, points from one to the other, `at` from 0 to 1; of a `hull`, the members' mean, the
             moved centre, and the members; of a `radius`, the member, and facts `radius` and `norm`; of a
-            `cut`, where training ended in it, and the member. "" leaves them to a table of their own.
+            `cut`, where training ended in it, and the member. Of `outside` samples and of `sentences` there
+            are facts alone. "" leaves them to a table of their own.
         options: With their defaults; their types are those that a study may give.
         choices: The values that a text option may take.
         fault: `fault(options, parameters)` says in a sentence why these options cannot be measured on a
             network of so many parameters, or returns None.
+        tasks: The kinds of task that it can be measured on; none named means all.
+        lacks: `lacks(arrays)` says in a sentence what of a dataset, or of this installation, is not there
+            that it takes, or returns None.
+        each_size: Whether its option `members` is how many members a group has, and 0 stands for every
+            ensemble size that the study makes of the pool, each measured by itself.
     """
 
     measure: Callable[[Site, Values, OnShare], Findings]
     groups: Callable[[int, Values], list[tuple[int, ...]]]
     needs: Callable[[Values], int]
-    shows: Literal["straight", "path", "hull", "radius", "cut", ""] = ""
+    shows: Literal["straight", "path", "hull", "radius", "cut", "outside", "sentences", ""] = ""
     options: Mapping[str, Value] = field(default_factory=dict)
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     fault: Callable[[Values, int], str | None] = lambda options, parameters: None
+    tasks: frozenset[str] = frozenset()
+    lacks: Callable[[Arrays], str | None] = lambda arrays: None
+    each_size: bool = False
