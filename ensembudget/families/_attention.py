@@ -39,7 +39,8 @@ class Projection(Linear):
             return F.linear(x, self.weight, self.bias)
         weight = self.weight.unflatten(0, (self.members, -1)).transpose(1, 2)
         bias = self.bias.unflatten(0, (self.members, 1, -1))
-        return torch.baddbmm(bias, x.flatten(1, -2), weight).unflatten(1, x.shape[1:-1])
+        out: Tensor = torch.baddbmm(bias, x.flatten(1, -2), weight).unflatten(1, x.shape[1:-1])
+        return out
 
 
 def product(x: Tensor, weight: Tensor) -> Tensor:
@@ -47,7 +48,8 @@ def product(x: Tensor, weight: Tensor) -> Tensor:
     if len(x) == 1:
         return F.linear(x, weight)
     matrices = weight.unflatten(0, (len(x), -1)).transpose(1, 2)
-    return torch.bmm(x.flatten(1, -2), matrices).unflatten(1, x.shape[1:-1])
+    out: Tensor = torch.bmm(x.flatten(1, -2), matrices).unflatten(1, x.shape[1:-1])
+    return out
 
 
 class LayerNorm(nn.Module):
@@ -131,12 +133,13 @@ def attend(
             sample; None for all.
         causal: Whether a position attends to itself and those before it alone.
     """
-    parts = (
+    q, k, v = (
         tensor.flatten(0, 1).unflatten(-1, (heads, -1)).transpose(1, 2) for tensor in (query, key, value)
     )
     mask = None if seen is None else seen.flatten(0, 1)[:, None, None]
-    found = F.scaled_dot_product_attention(*parts, attn_mask=mask, is_causal=causal)
-    return found.transpose(1, 2).flatten(-2).unflatten(0, query.shape[:2])
+    found = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal)
+    joined: Tensor = found.transpose(1, 2).flatten(-2).unflatten(0, query.shape[:2])
+    return joined
 
 
 class SelfAttention(nn.Module):

@@ -33,7 +33,8 @@ PADDING = 0
 
 def by_member(tokens: Tensor, members: int) -> Tensor:
     """(sample, members x position) to (member, sample, position)."""
-    return tokens.unflatten(1, (members, -1)).transpose(0, 1)
+    apart: Tensor = tokens.unflatten(1, (members, -1)).transpose(0, 1)
+    return apart
 
 
 def attended(tokens: Tensor) -> Tensor:
@@ -144,7 +145,7 @@ def build(width: int, task: TokenTask, members: int, layers: int, heads: int) ->
 
 def _fault(options: Mapping[str, OptionValue]) -> str | None:
     for name in ("layers", "heads"):
-        if options[name] < 1:
+        if int(options[name]) < 1:
             return f"{name} {options[name]} of family 'transformer' is below 1, the smallest that works."
     return None
 

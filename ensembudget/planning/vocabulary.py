@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 
-from ..catalog import TASKS
 from ..records import AnyTask, Task
+
+FEWEST = 4  # tokens: padding, the start and the end of a sentence, and one for all else
 
 
 def vocabulary_fault(task: AnyTask, embeddings: int, most: float, cost_with: Callable[[AnyTask], int]) -> str:
@@ -22,7 +23,7 @@ def vocabulary_fault(task: AnyTask, embeddings: int, most: float, cost_with: Cal
         tied = task.classes == task.vocabulary
         return task._replace(vocabulary=vocabulary, classes=vocabulary if tied else task.classes)
 
-    low, high = TASKS[task.kind].smallest.vocabulary, task.vocabulary
+    low, high = FEWEST, task.vocabulary
     fits = low < high and cost_with(of(low)) <= most
     while fits and high - low > 1:
         middle = (low + high) // 2
