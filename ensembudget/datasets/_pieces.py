@@ -5,7 +5,7 @@ Sennrich et al., "Neural Machine Translation of Rare Words with Subword Units" (
 
 import json
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import DatasetError
 from ..tasks._tokens import PADDING
@@ -18,6 +18,7 @@ PAD, UNKNOWN, START, END = "[PAD]", "[UNK]", "[START]", "[END]"
 UNKNOWN_TOKEN, START_TOKEN, END_TOKEN = 1, 2, 3
 assert PADDING == 0
 TEXT_MARKS, PAIR_MARKS = (PAD, UNKNOWN), (PAD, UNKNOWN, START, END)
+SPACE = "▁"  # stands for a space, as the package has it
 AT_ONCE = 4096  # texts that are made tokens at one time
 ONCE = 2  # a piece that occurs less often is none
 
@@ -44,15 +45,12 @@ def byte_pairs(texts: Sequence[str], vocabulary: int, marks: Sequence[str], spec
         (10, ['▁low', 'e', 'r'])
     """
     library = _library(spec)
-    alphabet = set().union(*texts) | {"▁"}  # which stands for a space
-    least = len(marks) + len(alphabet - {" "})
-    if vocabulary < least:
+    alphabet = len(set().union(*texts) - {" "} | {SPACE})
+    if vocabulary < (least := len(marks) + alphabet):
         raise DatasetError(
             f"dataset {spec!r}: a vocabulary of {vocabulary:,} is too small. Its training texts have"
-            f" {len(alphabet - {' '}):,} different characters, and with {len(marks)} tokens that stand for no"
-            f" text {least:,} are needed. Set vocabulary = {least:,} or more.".replace(
-                f"vocabulary = {least:,}", f"vocabulary = {least}"
-            )
+            f" {alphabet:,} different characters, which with {len(marks)} tokens that stand for no text take"
+            f" {least:,}. Set vocabulary = {least} or more."
         )
     found: Tokenizer = library.Tokenizer(library.models.BPE(unk_token=UNKNOWN))
     parts = library.pre_tokenizers
@@ -82,7 +80,7 @@ def characters(alphabet: Sequence[str]) -> str:
     """
     names = [*TEXT_MARKS, *alphabet]
     mark = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
-    model = {
+    model: dict[str, Any] = {
         "type": "BPE",
         "dropout": None,
         "unk_token": UNKNOWN,
@@ -108,7 +106,7 @@ def characters(alphabet: Sequence[str]) -> str:
     return json.dumps(whole)
 
 
-def _library(spec: str) -> "object":
+def _library(spec: str) -> Any:
     try:
         import tokenizers
     except ImportError:

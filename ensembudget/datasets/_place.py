@@ -51,3 +51,15 @@ def file_of(kind: str, place: str, names: Sequence[str] = ()) -> Path:
         f"{said} there is no file {told(place)}. A file is relative to the study file, or to the current"
         " folder where the command line names it."
     )
+
+
+def directed(place: str) -> tuple[str, str]:
+    """The folder of a corpus, and which side is translated into which, "" where nothing follows the folder.
+
+    >>> directed("data/bible:es-en"), directed("data/bible")
+    (('data/bible', 'es-en'), ('data/bible', ''))
+    """
+    where, _, direction = place.rpartition(":")
+    if not where or "-" not in direction or "/" in direction or Path(place).is_dir():
+        return place, ""
+    return where, direction

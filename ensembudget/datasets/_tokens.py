@@ -104,31 +104,27 @@ def _pairs(found: Pairs, spec: str, vocabulary: int, length: int) -> tuple[Array
 
     def made(pairs: Sequence[tuple[str, str]], part: str) -> tuple[Tokens, Labels, NDArray[np.int64]]:
         sources, targets = (list(encoded(pieces, [pair[side] for pair in pairs])) for side in (0, 1))
-        full = np.array([bool(a) and bool(b) for a, b in zip(sources, targets, strict=True)], bool)
-        long = np.array(
-            [len(a) > length or len(b) >= length for a, b in zip(sources, targets, strict=True)], bool
-        )
+        both = list(zip(sources, targets, strict=True))
+        full = np.array([bool(a) and bool(b) for a, b in both], bool)
+        long = full & np.array([len(a) > length or len(b) >= length for a, b in both], bool)
         told = _Told(f"{part} sentence pairs", len(pairs), length, notes)
         told.left_out(int((~full).sum()), "a sentence has no tokens")
         if part == "training":
-            told.left_out(int((full & long).sum()), f"a sentence has more than {length:,} tokens")
+            told.left_out(int(long.sum()), f"a sentence has more than {length:,} tokens")
             full &= ~long
         else:
-            told.cut(int((full & long).sum()))
-        unknown = [UNKNOWN_TOKEN in a or UNKNOWN_TOKEN in b for a, b in zip(sources, targets, strict=True)]
-        told.unknown(int((full & unknown).sum()))
+            told.cut(int(long.sum()))
         kept = np.flatnonzero(full)
-        rows = [targets[i] for i in kept]
-        inputs = [
-            padded([sources[i] for i in kept], length),
-            padded([[START_TOKEN, *row] for row in rows], length),
-        ]
-        return np.concatenate(inputs, 1), padded([[*row, END_TOKEN] for row in rows], length, IGNORED), kept
+        told.unknown(sum(UNKNOWN_TOKEN in both[i][0] or UNKNOWN_TOKEN in both[i][1] for i in kept))
+        first = padded([sources[i] for i in kept], length)
+        second = padded([[START_TOKEN, *targets[i]] for i in kept], length)
+        labels = padded([[*targets[i], END_TOKEN] for i in kept], length, IGNORED).astype(np.int64)
+        return np.concatenate([first, second], 1), labels, kept
 
     train, train_labels, kept = made(found.train, "training")
     test, test_labels, _ = made(found.test, "test")
     arrays = Arrays(
-        *(train, train_labels.astype(np.int64), test, test_labels.astype(np.int64), size),
+        *(train, train_labels, test, test_labels, size),
         task=TokenTask("translation", size, size, 2 * length, length),
         tokenizer=pieces.to_str(),
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..errors import DatasetError, told
 from ._base import Dataset, Pairs
-from ._place import folder_of
+from ._place import directed, folder_of
 from ._read import read_lines
 
 SPLITS = ("train", "val", "test")
@@ -21,7 +21,7 @@ def files(place: str) -> list[Path]:
 
 
 def asked(place: str) -> str:
-    return place.rpartition(":")[2]
+    return directed(place)[1]
 
 
 def decode(place: str) -> Pairs:
@@ -52,8 +52,8 @@ def _read(source: Path, target: Path, place: str) -> list[tuple[str, str]]:
 
 def _found(place: str) -> tuple[dict[tuple[str, str], Path], str, str]:
     """The files by split and ending, and the endings of source and target."""
-    where, _, direction = place.rpartition(":")
-    folder = folder_of("pairs", where or place)
+    where, direction = directed(place)
+    folder = folder_of("pairs", where)
     found = dict[tuple[str, str], Path]()
     for path in sorted(folder.iterdir()):
         split, _, ending = path.name.removesuffix(".gz").partition(".")
@@ -67,10 +67,10 @@ def _found(place: str) -> tuple[dict[tuple[str, str], Path], str, str]:
         found[split, ending] = path
     one, other = _endings(place, folder, found)
     ways = (f"{one}-{other}", f"{other}-{one}")
-    if not where or direction not in ways:
+    if direction not in ways:
         raise DatasetError(
             f"dataset 'pairs:{place}': say which side is translated into which, as"
-            f" 'pairs:{where or place}:{ways[0]}' or 'pairs:{where or place}:{ways[1]}'."
+            f" 'pairs:{where}:{ways[0]}' or 'pairs:{where}:{ways[1]}'."
         )
     return found, *((one, other) if direction == ways[0] else (other, one))
 
