@@ -81,7 +81,7 @@ def test_training_by_a_recipe_of_clip_bounds_every_step(make_cell, digits):
     """Without momentum and decay a step of gradient descent is the rate times the clipped gradient."""
     cell = make_cell(
         family="convnet", options={}, momentum=0.0, weight_decay=0.0, clip=0.01, train_size=32,
-        validation_size=0, epochs=1, learning_rate=0.5,
+        validation_size=0, epochs=1, learning_rate=0.5, schedule="constant",
     )  # fmt: skip
     (trained,) = train([Run(cell=cell, seed=0)], digits, keep_weights=True)
     still = cell.model_copy(update={"recipe": cell.recipe.model_copy(update={"learning_rate": 1e-30})})

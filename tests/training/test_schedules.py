@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -60,6 +60,7 @@ def test_inverse_sqrt_is_the_papers_formula(epochs, steps, peak):
     assert every(recipe, steps) == pytest.approx(papers, rel=1e-12)
 
 
+@settings(deadline=None)  # torch is imported piece by piece at the first call
 @given(epochs=st.integers(1, 12), steps=st.integers(1, 30), warm=st.integers(0, 40))
 def test_by_step_the_line_and_the_cosine_begin_where_the_warm_up_ends(epochs, steps, warm):
     """As torch's own schedulers have them, one after the other."""
