@@ -52,7 +52,7 @@ def write(path, values, name="logits"):
 def test_logits_are_the_same_in_every_format(suffix, tmp_path):
     path = tmp_path / f"pool{suffix}"
     write(path.with_suffix(suffix.lower()), LOGITS).rename(path)
-    logits, labels = read_logits(path)
+    logits, labels, _ = read_logits(path)
     assert np.array_equal(logits.numpy().astype(np.float32), LOGITS)
     assert np.array_equal(labels.numpy(), LABELS)
 
@@ -60,14 +60,14 @@ def test_logits_are_the_same_in_every_format(suffix, tmp_path):
 @pytest.mark.parametrize("suffix", [".safetensors", ".npz", ".pt", ".parquet"])
 def test_probabilities_become_their_logarithms(suffix, tmp_path):
     path = write(tmp_path / f"pool{suffix}", PROBABILITIES, "probabilities")
-    found, _ = read_logits(path, probabilities=True)
+    found = read_logits(path, probabilities=True).logits
     assert found.numpy() == pytest.approx(np.log(PROBABILITIES), rel=1e-6)
 
 
 def test_an_array_without_labels_takes_them_from_another_file(tmp_path):
     np.save(tmp_path / "pool.npy", LOGITS.astype(">f8"))  # numbers of the other byte order
     np.save(tmp_path / "labels.npy", LABELS.astype(np.int16))
-    logits, labels = read_logits(tmp_path / "pool.npy", tmp_path / "labels.npy")
+    logits, labels, _ = read_logits(tmp_path / "pool.npy", tmp_path / "labels.npy")
     assert np.array_equal(logits.numpy(), LOGITS)
     assert np.array_equal(labels.numpy(), LABELS)
     with pytest.raises(ScoreError, match=r"missing: labels\. .*--labels"):
@@ -79,7 +79,7 @@ def test_an_array_without_labels_takes_them_from_another_file(tmp_path):
 
 def test_a_probability_of_zero_counts_as_the_smallest_number_of_its_type(tmp_path):
     sure = np.eye(4, dtype=np.float32)[LABELS][None].repeat(2, 0)
-    found, _ = read_logits(write(tmp_path / "p.npz", sure, "probabilities"), probabilities=True)
+    found = read_logits(write(tmp_path / "p.npz", sure, "probabilities"), probabilities=True).logits
     assert found.min().item() == pytest.approx(np.log(1.4e-45), rel=1e-3)
     assert found.max().item() == 0
 

@@ -9,6 +9,7 @@ import numpy as np
 from ..arrays import Array
 from ..errors import FitError
 from ..records import Setting, Split
+from ..scoring.clusters import equal_or_none
 from ..scoring.covariance import PoolNoise
 from ..scoring.pools import Pool, Results
 from ..scoring.standard_errors import MemberErrors, Variance
@@ -70,8 +71,12 @@ def _check(sources: Sequence[CurveSource]) -> None:
                 f"studies {name!r} and {other!r} have different images ({first.planned.cell.dataset} and"
                 f" {pool.planned.cell.dataset}): their models cannot be ranked together."
             )
-        if pool.trained and first.trained and not np.array_equal(pool.labels, first.labels):
+        if pool.trained and first.trained and not _same_test(pool, first):
             raise FitError(f"studies {name!r} and {other!r} were tested on different samples.")
+
+
+def _same_test(one: Pool, other: Pool) -> bool:
+    return np.array_equal(one.labels, other.labels) and equal_or_none(one.samples, other.samples)
 
 
 def _check_points(places: Sequence[_Place]) -> None:

@@ -8,7 +8,10 @@ from .parser import FORMATS, Command, Parser, add_format
 
 def add_arguments(parser: Parser) -> None:
     given = parser.add_mutually_exclusive_group(required=True)
-    about = "safetensors, npz or pt with logits (member, sample, class) and labels (sample); parquet; npy"
+    about = (
+        "safetensors, npz or pt with logits (member, sample, class) and labels (sample), and of tokens"
+        " samples (sample), which text each is of; parquet; npy"
+    )
     given.add_argument("--logits", metavar="FILE", help=about)
     about = "the same with probabilities, which are 0 or more and sum to 1 over the classes"
     given.add_argument("--probabilities", metavar="FILE", help=about)
@@ -26,10 +29,16 @@ def act(args: argparse.Namespace) -> int:
     from .show import print_lines, print_rows
 
     path, probabilities = args.logits or args.probabilities, args.logits is None
-    logits, labels = read_logits(path, args.labels, probabilities=probabilities)
+    logits, labels, samples = read_logits(path, args.labels, probabilities=probabilities)
     folder = open_folder(args.out) if args.out else None
     with share_shown("evaluate") as on_share:
-        scored = score_pool(logits, labels, on_share=lambda share: on_share(share / 2))
+        scored = score_pool(
+            logits,
+            labels,
+            samples=samples,
+            kind="" if samples is None else "language_model",
+            on_share=lambda share: on_share(share / 2),
+        )
         found = sizes.size_results(logits, labels, scored, on_share=lambda share: on_share(0.5 + share / 2))
     if folder:
         write_table(folder, replace(scores.table, csv_only=False), scored.scores)

@@ -38,6 +38,8 @@ class Metric:
         of_member: Whether `members.csv` has it for every single member.
         csv_only: Whether the memory-split table leaves it out of what people read.
         bounds: The lowest and highest number it can be; no interval goes beyond.
+        tasks: The kinds of task that have it, as `language_model`; None for all. Tables of others do not have
+            its column.
     """
 
     score: Callable[[Ensemble], float | None]
@@ -48,3 +50,4 @@ class Metric:
     of_member: bool = True
     csv_only: bool = False
     bounds: tuple[float, float] = (-math.inf, math.inf)
+    tasks: frozenset[str] | None = None

@@ -13,6 +13,7 @@ from ..arrays import Array, Integers
 from ..errors import ScoreError
 from ..threads import torch_threads
 from .check import check_logits
+from .clusters import Clusters, clusters_of, count_of
 from .curves import Curves
 from .given import Numbers, tensor_of
 from .mixing import group_matrix, pooled
@@ -52,12 +53,23 @@ class Fold:
             raise ScoreError(f"{len(both)} samples would be both fitted on and scored on, first {min(both)}.")
 
 
-def halvings(samples: int, repeats: int = REPEATS, seed: int = 0) -> list[Fold]:
-    """Random halves of the samples, both ways: 2 x `repeats` folds that depend on the seed alone."""
-    folds = []
+def halvings(
+    answers: int, repeats: int = REPEATS, seed: int = 0, *, clusters: Clusters | None = None
+) -> list[Fold]:
+    """Random halves of the samples, both ways: 2 x `repeats` folds that depend on the seed alone.
+
+    Args:
+        answers: How many, one a sample.
+        repeats: Of the halving.
+        seed: Of the draws.
+        clusters: Which answers are of one sample, where some are: these are on one side of a fold.
+    """
+    folds, samples = [], count_of(answers, clusters)
     for repeat in range(repeats):
         order = np.random.default_rng([seed, repeat]).permutation(samples)
         first, second = order[: (samples + 1) // 2], order[(samples + 1) // 2 :]
+        if clusters is not None:
+            first, second = (np.flatnonzero(np.isin(clusters.of, some)) for some in (first, second))
         folds += [Fold(first, second), Fold(second, first)]
     return folds
 
@@ -104,7 +116,13 @@ def _indicator(sets: Sequence[Integers], samples: int) -> Array:
 
 @torch_threads(1)
 def calibrated_nll(
-    log_probs: Numbers, labels: Numbers, *, before: bool = False, repeats: int = REPEATS, seed: int = 0
+    log_probs: Numbers,
+    labels: Numbers,
+    *,
+    before: bool = False,
+    repeats: int = REPEATS,
+    seed: int = 0,
+    samples: Numbers | None = None,
 ) -> Calibrated:
     """NLL of the averaged ensemble at a held-out temperature (CNLL), in nats per sample.
 
@@ -119,6 +137,8 @@ def calibrated_nll(
         before: Whether members are tempered before they are averaged.
         repeats: Random halvings, at least 1; `2 * repeats` fits.
         seed: Of the random halvings.
+        samples: Which sample each label is of, (sample,), integers, where some are of one, as the tokens of a
+            text are: a halving then halves these.
 
     Returns:
         `nll` in nats per sample, and `temperature`, dimensionless.
@@ -142,7 +162,8 @@ def calibrated_nll(
     """
     log_probs, labels = tensor_of(log_probs, "logits"), tensor_of(labels, "labels")
     check_logits(log_probs, labels)
-    folds, labels = halvings(len(labels), repeats, seed), labels.long()
+    clusters = clusters_of(samples, len(labels))
+    folds, labels = halvings(len(labels), repeats, seed, clusters=clusters), labels.long()
     everyone = group_matrix(len(log_probs), [slice(None)])
     losses, temperatures = (
         cross_fitted_losses(log_probs, labels, folds, everyone)

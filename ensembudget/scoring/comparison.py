@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..arrays import Array
 from ..records import Interval
+from .clusters import Clusters, count_of
 from .ensembles import PoolScores
 from .joint import ErrorParts, Joint, sample_covariance
 from .standard_errors import MemberErrors, member_errors
@@ -32,11 +33,13 @@ class SplitLosses:
         members: Ensemble size.
         losses: Calibrated loss of every test sample, mean over the groups, (sample,), nats.
         errors: Over members; None for a pool of one, which shows none.
+        clusters: Which of the losses are of one test sample; None where each is of its own.
     """
 
     members: int
     losses: Array
     errors: MemberErrors | None
+    clusters: Clusters | None = None
 
 
 @dataclass(frozen=True)
@@ -73,20 +76,20 @@ def split_losses(logits: Tensor, labels: Tensor, scores: PoolScores, size: int) 
         size: The ensemble's.
     """
     losses = scores.losses[size].mean(0).numpy()
-    return SplitLosses(size, losses, member_errors(logits, labels, scores, size))
+    return SplitLosses(size, losses, member_errors(logits, labels, scores, size), scores.clusters)
 
 
 def joint_of(splits: Sequence[SplitLosses], seed: int = 0) -> Joint:
     """How the mean losses of splits err together; none may be of a pool of one."""
     errors = [one.errors for one in splits if one.errors is not None]
     assert len(errors) == len(splits)
-    losses = np.stack([one.losses for one in splits])
+    losses, clusters = np.stack([one.losses for one in splits]), splits[0].clusters
     interactions = np.array([one.interaction for one in errors])
     return Joint(
         means=losses.mean(1),
         members=[one.cnll for one in errors],
-        samples=sample_covariance(losses, interactions),
-        count=losses.shape[1],
+        samples=sample_covariance(losses, interactions, clusters),
+        count=count_of(losses.shape[1], clusters),
         seed=seed,
     )
 

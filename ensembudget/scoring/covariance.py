@@ -70,7 +70,8 @@ class PoolNoise(NamedTuple):
 
 def scored_pool(pool: Pool) -> ScoredPool:
     """A pool's ensembles of spaced sizes, scored; at least one member must not have diverged."""
-    losses, temperatures = size_losses(pool.logits, pool.labels, spaced(range(1, len(pool.logits) + 1)))
+    sizes = spaced(range(1, len(pool.logits) + 1))
+    losses, temperatures = size_losses(pool.logits, pool.labels, sizes, samples=pool.samples)
     return _scored(pool, losses, temperatures)
 
 

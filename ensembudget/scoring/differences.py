@@ -1,7 +1,8 @@
 """One pool's ensembles against another's on the same test samples: differences, all intervals at once."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import repeat
 
 import numpy as np
 from torch import Tensor
@@ -10,6 +11,7 @@ from ..arrays import Array
 from ..metrics.nll import label_losses
 from ..records import Interval
 from ..threads import torch_threads
+from .clusters import Clusters, count_of
 from .ensembles import PoolScores
 from .influence import accuracy_moves, moves
 from .joint import Joint, sample_covariance, welch
@@ -27,11 +29,13 @@ class UnitMoves:
         each: By how much, of every measure at every sample, (measure, unit, sample); mean over units zero.
         scale: Squares of a unit's mean moves, summed over the units and times this, are a variance.
         freedom: Degrees of freedom of that variance.
+        clusters: Which answers are of one sample; then `sample` above is an answer.
     """
 
     each: Array
     scale: float
     freedom: float
+    clusters: Clusters | None = None
 
     def variances(self) -> list[Variance]:
         """Over members, one a measure."""
@@ -39,7 +43,7 @@ class UnitMoves:
 
     def interactions(self) -> list[float]:
         """How much of these stems from members that are good at different samples."""
-        return [self.scale * interaction_of(one) for one in self.each]
+        return [self.scale * interaction_of(one, self.clusters) for one in self.each]
 
 
 @dataclass(frozen=True)
@@ -49,10 +53,12 @@ class MeasuredSize:
     Attributes:
         losses: Of every measure at every test sample, mean over the ensembles, (measure, sample).
         moves: How members move them; None for a pool of one, which shows nothing.
+        clusters: Which answers are of one sample; then `sample` above is an answer.
     """
 
     losses: Array
     moves: UnitMoves | None
+    clusters: Clusters | None = None
 
 
 @dataclass(frozen=True)
@@ -63,11 +69,13 @@ class MeasureDifference:
         losses: At every test sample, (sample,).
         members: Variance of its mean over members; None where a pool of one shows none.
         interaction: As in `MemberErrors`.
+        clusters: Which answers are of one sample; then `sample` above is an answer.
     """
 
     losses: Array
     members: Variance | None
     interaction: float
+    clusters: Clusters | None = None
 
     @property
     def value(self) -> float:
@@ -91,18 +99,21 @@ def measured(logits: Tensor, labels: Tensor, scores: PoolScores, size: int) -> M
     averages = pooled(logits, group_matrix(len(logits), parts))
     right = (averages.argmax(-1) == labels).double().numpy()
     values = np.stack([right, label_losses(averages, labels).numpy(), scores.losses[size].numpy()])
+    clusters = scores.clusters
     if len(logits) == 1:
-        return MeasuredSize(values.mean(1), None)
+        return MeasuredSize(values.mean(1), None, clusters)
     count = len(parts)
     if size == 1 or count >= MANY_GROUPS:
         each = values - values.mean(1, keepdims=True)
-        return MeasuredSize(values.mean(1), UnitMoves(each, 1 / (count * (count - 1)), count - 1))
+        unit = UnitMoves(each, 1 / (count * (count - 1)), count - 1, clusters)
+        return MeasuredSize(values.mean(1), unit, clusters)
     found = []
     for part in parts:
         losses, margins = moves(logits[part], labels, scores.temperatures[size])
         found.append(np.concatenate([accuracy_moves(margins)[None], losses]))
     scale = 1 / (count**2 * size * (size - 1))
-    return MeasuredSize(values.mean(1), UnitMoves(np.concatenate(found, axis=1), scale, count * (size - 1)))
+    unit = UnitMoves(np.concatenate(found, axis=1), scale, count * (size - 1), clusters)
+    return MeasuredSize(values.mean(1), unit, clusters)
 
 
 def differences(one: MeasuredSize, other: MeasuredSize, *, paired: bool = False) -> list[MeasureDifference]:
@@ -114,15 +125,15 @@ def differences(one: MeasuredSize, other: MeasuredSize, *, paired: bool = False)
         paired: Whether the members of both are the same runs in the same order, trained twice: what a seed
             does to both is then no error of their difference. Otherwise members count as independent.
     """
-    losses = one.losses - other.losses
+    losses, clusters = one.losses - other.losses, repeat(one.clusters)
     if one.moves is None or other.moves is None:
-        return [MeasureDifference(row, None, 0.0) for row in losses]
+        return list(map(MeasureDifference, losses, repeat(None), repeat(0.0), clusters))
     if paired and one.moves.each.shape == other.moves.each.shape:
-        both = UnitMoves(one.moves.each - other.moves.each, one.moves.scale, one.moves.freedom)
-        return list(map(MeasureDifference, losses, both.variances(), both.interactions()))
+        both = replace(one.moves, each=one.moves.each - other.moves.each)
+        return list(map(MeasureDifference, losses, both.variances(), both.interactions(), clusters))
     sums = map(_sum, one.moves.variances(), other.moves.variances())
     interactions = np.add(one.moves.interactions(), other.moves.interactions()).tolist()
-    return list(map(MeasureDifference, losses, sums, interactions))
+    return list(map(MeasureDifference, losses, sums, interactions, clusters))
 
 
 def _sum(one: Variance, other: Variance) -> Variance:
@@ -147,11 +158,12 @@ def intervals_at_once(some: Sequence[MeasureDifference], seed: int = 0) -> list[
     # Each is compared with a split that has no loss and no error, as splits are with the wide network.
     nothing = Variance(0.0, 1.0)
     losses = np.stack([np.zeros_like(judged[0][0].losses), *(one.losses for one, _ in judged)])
+    clusters, interactions = judged[0][0].clusters, [0.0, *(one.interaction for one, _ in judged)]
     joint = Joint(
         means=losses.mean(1),
         members=[nothing, *(members for _, members in judged)],
-        samples=sample_covariance(losses, np.array([0.0, *(one.interaction for one, _ in judged)])),
-        count=losses.shape[1],
+        samples=sample_covariance(losses, np.array(interactions), clusters),
+        count=count_of(losses.shape[1], clusters),
         seed=seed,
     )
     level = joint.level_from(0)

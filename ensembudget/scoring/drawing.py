@@ -47,7 +47,9 @@ def drawn_errors(splits: Sequence[Ensembles], seed: int = 0, draws: int = DRAWS)
     errors = [one.losses.errors for one in splits if one.losses.errors is not None]
     assert len(errors) == len(splits)
     samples = sample_covariance(
-        np.stack([one.losses.losses for one in splits]), np.array([one.interaction for one in errors])
+        np.stack([one.losses.losses for one in splits]),
+        np.array([one.interaction for one in errors]),
+        splits[0].losses.clusters,
     )
     found: Array = covariance_root(samples) @ rng.standard_normal((len(splits), draws))
     for pool in dict.fromkeys(one.pool for one in splits):

@@ -14,6 +14,7 @@ from ..records import Score
 from ..threads import torch_threads
 from .calibration import cross_fitted_losses, geometric_mean, halvings
 from .check import check_logits
+from .clusters import Clusters, clusters_of
 from .given import Numbers, tensor_of
 from .mixing import group_matrix, groups, pooled
 
@@ -28,11 +29,13 @@ class PoolScores:
         scores: One a (size, group), sizes ascending.
         losses: For every size, calibrated losses (group, sample) in nats.
         temperatures: For every size, the geometric mean temperature after averaging.
+        clusters: Which answers are of one sample; None where each is of its own.
     """
 
     scores: list[Score]
     losses: dict[int, Tensor]
     temperatures: dict[int, float]
+    clusters: Clusters | None = None
 
     def mean(self, size: int, name: str) -> float:
         """Mean over the groups of one size, of a metric, `cnll` or `cnll_before`.
@@ -54,6 +57,8 @@ def score_pool(
     *,
     cell: str = "",
     seed: int = 0,
+    samples: Numbers | None = None,
+    kind: str = "",
     on_share: Callable[[float], None] = lambda share: None,
 ) -> PoolScores:
     """Scores ensembles of every size from 1 to the pool's, each over all disjoint groups.
@@ -63,6 +68,10 @@ def score_pool(
         labels: (sample,), integers in [0, class), likewise.
         cell: Key of the pool's cell, kept in the scores.
         seed: Of the halvings on which temperatures are cross-fitted.
+        samples: Which sample each label is of, (sample,), integers, where some are of one, as the tokens of a
+            text are; then `sample` above is an answer. Such answers are not independent, so halvings are of
+            samples, and so is what is known of errors over them.
+        kind: Of the task, as `language_model`: it decides which metrics there are. "" for those of all tasks.
         on_share: Called with the share that is done, as the work goes on.
 
     Returns:
@@ -81,13 +90,14 @@ def score_pool(
     check_logits(logits, labels)
     labels, pool = labels.long(), len(logits)
     ensembles = [(size, *one) for size in range(1, pool + 1) for one in enumerate(groups(pool, size))]
-    folds = halvings(len(labels), seed=seed)
+    clusters = clusters_of(samples, len(labels))
+    folds = halvings(len(labels), seed=seed, clusters=clusters)
     matrix = group_matrix(pool, [group for *_, group in ensembles])
     on_share(0.0)
     before, temperatures_before = cross_fitted_losses(logits, labels, folds, matrix)
     # For a single member, before and after averaging are the same.
     after, temperatures = before.clone(), temperatures_before.clone()
-    metrics, agreements = _metrics(), agreement(logits.argmax(-1))
+    metrics, agreements = _metrics(kind), agreement(logits.argmax(-1))
     measured: list[dict[str, float | None]] = []
     for batch in _batches(pool, len(ensembles), at_once=max(1, AT_ONCE // logits[0].numel())):
         averages = pooled(logits, matrix[batch])
@@ -116,12 +126,13 @@ def score_pool(
         scores,
         losses=dict(enumerate(after.split(counts), 1)),
         temperatures={size: geometric_mean(some) for size, some in enumerate(temperatures.split(counts), 1)},
+        clusters=clusters,
     )
 
 
 @torch_threads(1)
 def size_losses(
-    logits: Tensor, labels: Tensor, sizes: Sequence[int], *, seed: int = 0
+    logits: Tensor, labels: Tensor, sizes: Sequence[int], *, seed: int = 0, samples: Numbers | None = None
 ) -> tuple[dict[int, Tensor], dict[int, float]]:
     """The `losses` and `temperatures` of `score_pool`, for these sizes and nothing else.
 
@@ -129,7 +140,8 @@ def size_losses(
         ScoreError: As `score_pool`.
     """
     check_logits(logits, labels)
-    labels, folds = labels.long(), halvings(len(labels), seed=seed)
+    clusters = clusters_of(samples, len(labels))
+    labels, folds = labels.long(), halvings(len(labels), seed=seed, clusters=clusters)
     losses, temperatures = {}, {}
     for size in sizes:
         matrix = group_matrix(len(logits), groups(len(logits), size))
@@ -163,14 +175,14 @@ def agreement(predictions: Tensor) -> Tensor:
     return torch.stack([(one == predictions).double().mean(1) for one in predictions])
 
 
-def _metrics() -> dict[str, Metric]:
-    """Every metric of the catalogue; none may have the name of another number of a score."""
+def _metrics(kind: str) -> dict[str, Metric]:
+    """Every metric that a kind of task has; none may have the name of another number of a score."""
     found = METRICS.usable()
     if taken := set(found) & set(Score.model_fields):
         raise ScoreError(
             f"metric {min(taken)!r} cannot be used: a field of a score has that name. Rename it."
         )
-    return found
+    return {name: metric for name, metric in found.items() if metric.tasks is None or kind in metric.tasks}
 
 
 def _measure(name: str, metric: Metric, ensemble: Ensemble) -> float | None:

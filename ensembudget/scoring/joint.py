@@ -10,6 +10,7 @@ from scipy.special import stdtr, stdtrit
 
 from ..arrays import Array, Integers, covariance_root
 from ..records import Interval
+from .clusters import Clusters, covariance_of_means
 from .standard_errors import LEVEL, Variance
 
 DRAWS = 20_000  # the 5% beyond a quantile are then known to 0.15%
@@ -142,7 +143,7 @@ class Joint:
         return rng.chisquare(freedom, DRAWS) / freedom
 
 
-def sample_covariance(losses: Array, interactions: Array) -> Array:
+def sample_covariance(losses: Array, interactions: Array, clusters: Clusters | None = None) -> Array:
     """Covariance over test samples of mean losses, up to what all share, without the noise of members.
 
     Losses of one sample scatter by their members too. A variance over members has this noise already, so it
@@ -151,6 +152,7 @@ def sample_covariance(losses: Array, interactions: Array) -> Array:
     Args:
         losses: Mean over each split's ensembles, (split, sample).
         interactions: The variance of each mean that stems from members by samples, (split,).
+        clusters: Which of these are answers of one sample; None where each is of its own.
 
     Returns:
         (split, split), no eigenvalue below zero. Only differences of splits have a meaning.
@@ -158,8 +160,7 @@ def sample_covariance(losses: Array, interactions: Array) -> Array:
     differing = losses - losses.mean(0)
     project = np.eye(len(losses)) - 1 / len(losses)
     differing = differing - differing.mean(1, keepdims=True)
-    samples = losses.shape[1]
-    found = differing @ differing.T / (samples * (samples - 1)) - project @ np.diag(interactions) @ project
+    found = covariance_of_means(differing, clusters) - project @ np.diag(interactions) @ project
     sizes, axes = np.linalg.eigh(found)
     covariance: Array = (axes * np.maximum(sizes, 0)) @ axes.T
     return covariance

@@ -10,9 +10,11 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from ..arrays import Integers
 from ..errors import ScoreError
 from ..records import Plan, PlannedCell, Probed, Split
 from ..store import ReadableStore, Stored
+from .clusters import equal_or_none
 from .comparison import SplitLosses, split_losses
 from .copies import copies
 from .ensembles import PoolScores, score_pool
@@ -55,6 +57,11 @@ class Pool:
     @cached_property
     def labels(self) -> Tensor:
         return torch.from_numpy(self.trained[0].test_labels)
+
+    @cached_property
+    def samples(self) -> Integers | None:
+        """The test sample that each label is of, (label,); None where each is of its own."""
+        return self.trained[0].test_samples
 
     def split_losses(self, size: int) -> SplitLosses | None:
         """What ensembles of one size are compared by; None where the pool is too small."""
@@ -132,6 +139,8 @@ def _pool(planned: PlannedCell, stored: tuple[Stored, ...]) -> Pool:
             )
         if not np.array_equal(one.test_labels, trained[0].test_labels):
             raise ScoreError(f"members of width {width} were tested on different labels.")
+        if not equal_or_none(one.test_samples, trained[0].test_samples):
+            raise ScoreError(f"members of width {width} were tested at positions of different samples.")
         if not (np.isfinite(one.test_logits).all() and np.isfinite(one.validation_logits).all()):
             raise ScoreError(
                 f"member {one.member.run.seed} of width {width} has logits that are not finite, and is not"
@@ -149,11 +158,18 @@ def _pool(planned: PlannedCell, stored: tuple[Stored, ...]) -> Pool:
     return pool
 
 
-def scored(pool: Pool) -> Pool:
-    """The pool with the scores of its ensembles, where any member can be averaged."""
+def scored(pool: Pool, kind: str = "") -> Pool:
+    """The pool with the scores of its ensembles, where any member can be averaged.
+
+    Args:
+        pool: Not scored yet.
+        kind: Of its task, which decides what metrics there are.
+    """
     if not pool.trained:
         return pool
-    return replace(pool, scores=score_pool(pool.logits, pool.labels, cell=pool.planned.cell.key))
+    key = pool.planned.cell.key
+    scores = score_pool(pool.logits, pool.labels, cell=key, samples=pool.samples, kind=kind)
+    return replace(pool, scores=scores)
 
 
 def with_histories(pool: Pool, store: ReadableStore) -> Pool:

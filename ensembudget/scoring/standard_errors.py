@@ -11,6 +11,7 @@ from ..arrays import Array
 from ..catalog import METRICS
 from ..records import Interval, Score
 from ..threads import torch_threads
+from .clusters import Clusters, variances_of_means
 from .ensembles import PoolScores
 from .influence import accuracy_variance, moves
 from .mixing import groups
@@ -108,33 +109,34 @@ def member_errors(logits: Tensor, labels: Tensor, scores: PoolScores, size: int)
         return None
     each = [score for score in scores.scores if score.members == size]
     if size == 1 or len(each) >= MANY_GROUPS:
-        return _errors_of_groups(each, scores.losses[size].numpy())
+        return _errors_of_groups(each, scores.losses[size].numpy(), scores.clusters)
     parts = [logits[group] for group in groups(len(logits), size)]
-    return _errors_of_influences(parts, labels.long(), scores.temperatures[size])
+    return _errors_of_influences(parts, labels.long(), scores.temperatures[size], scores.clusters)
 
 
-def _errors_of_groups(each: Sequence[Score], losses: Array) -> MemberErrors:
+def _errors_of_groups(each: Sequence[Score], losses: Array, clusters: Clusters | None) -> MemberErrors:
     count = len(each)
     values = np.array([[score.value(name) for score in each] for name in WITH_ERRORS])
     accuracy, nll, cnll = (Variance(float(v), count - 1) for v in values.var(1, ddof=1) / count)
     centred = losses - losses.mean(0)
-    return MemberErrors(accuracy, nll, cnll, interaction_of(centred) / (count * (count - 1)))
+    return MemberErrors(accuracy, nll, cnll, interaction_of(centred, clusters) / (count * (count - 1)))
 
 
-def _errors_of_influences(parts: Sequence[Tensor], labels: Tensor, temperature: float) -> MemberErrors:
+def _errors_of_influences(
+    parts: Sequence[Tensor], labels: Tensor, temperature: float, clusters: Clusters | None
+) -> MemberErrors:
     count, size = len(parts), len(parts[0])
     freedom, scale = count * (size - 1), 1 / (count**2 * size * (size - 1))
     squares, interaction, accuracy = np.zeros(2), 0.0, 0.0
     for part in parts:
         moved, margins = moves(part, labels, temperature)
         squares += (moved.mean(2) ** 2).sum(1)
-        interaction += interaction_of(moved[1])
+        interaction += interaction_of(moved[1], clusters)
         accuracy += accuracy_variance(margins) / count**2
     nll, cnll = (Variance(float(scale * total), freedom) for total in squares)
     return MemberErrors(Variance(accuracy, freedom), nll, cnll, scale * interaction)
 
 
-def interaction_of(centred: Array) -> float:
-    """What squares of rows' means contain of rows by samples; columns have mean zero, (row, sample)."""
-    samples = centred.shape[1]
-    return float((centred.var(1, ddof=1) / samples).sum())
+def interaction_of(centred: Array, clusters: Clusters | None = None) -> float:
+    """What squares of rows' means contain of rows by samples; columns have mean zero, (row, answer)."""
+    return float(variances_of_means(centred, clusters).sum())

@@ -40,7 +40,7 @@ def judgement(members: Sequence[Stored]) -> Judgement | None:
         return None
     logits = torch.from_numpy(np.stack([one.validation_logits for one in members]))
     labels = torch.from_numpy(members[0].validation_labels)
-    scores = score_pool(logits, labels)
+    scores = score_pool(logits, labels, samples=members[0].validation_samples)
     errors = member_errors(logits, labels, scores, 1)
     nll = mean_metrics(scores, 1, errors)["nll"]
     assert nll is not None

@@ -34,7 +34,7 @@ def metric_columns(
     heading: Callable[[Metric], str] = lambda metric: metric.heading,
     intervals: bool = False,
 ) -> MetricColumns:
-    """A column for every metric.
+    """A column for every metric; those of some tasks alone are left out where no record has a value.
 
     Args:
         read: A record's value, or interval, under a metric's name.
@@ -47,7 +47,14 @@ def metric_columns(
     for name, metric in metrics().items():
         if chosen(metric):
             ends = intervals and name in WITH_ERRORS
-            column = Column(name, heading(metric), metric.form, interval=ends, get=partial(_read, read, name))
+            column = Column(
+                name,
+                heading(metric),
+                metric.form,
+                interval=ends,
+                get=partial(_read, read, name),
+                optional=metric.tasks is not None,
+            )
             (before if metric.order < CALIBRATED else after).append(column)
     return MetricColumns(tuple(before), tuple(after))
 

@@ -48,7 +48,7 @@ def final_train_loss(line: MemberLine) -> Value:
 
 SETTING = {column.name: column for column in setting_columns("pool.planned.setting")}
 METRICS = metric_columns(
-    lambda line, name: line.score and line.score.metrics[name], chosen=lambda metric: metric.of_member
+    lambda line, name: line.score and line.score.metrics.get(name), chosen=lambda metric: metric.of_member
 )
 
 table = Table(

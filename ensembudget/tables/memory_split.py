@@ -137,7 +137,7 @@ _WORDS: dict[Verdict | None, str] = {
 
 
 METRICS = metric_columns(
-    lambda one, name: one.score and one.score.metrics[name],
+    lambda one, name: one.score and one.score.metrics.get(name),
     heading=lambda metric: "" if metric.csv_only else metric.heading,
     intervals=True,
 )

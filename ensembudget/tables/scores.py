@@ -38,7 +38,7 @@ def parameters_total(line: ScoreLine) -> Value:
     return line.score.members * line.pool.stored[0].member.parameters if line.pool else None
 
 
-METRICS = metric_columns(lambda line, name: line.score.metrics[name])
+METRICS = metric_columns(lambda line, name: line.score.metrics.get(name))
 
 table = Table(
     "scores",

@@ -83,7 +83,7 @@ def notes(found: Sequence[SizeResult]) -> list[str]:
 
 
 def _metric(one: SizeResult, name: str) -> Any:
-    return one.metrics[name]
+    return one.metrics.get(name)
 
 
 METRICS = metric_columns(_metric, intervals=True)

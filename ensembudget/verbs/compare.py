@@ -7,6 +7,7 @@ import numpy as np
 from ..analysis.differing_fields import differing_fields
 from ..analysis.two_results import CellPlace, Comparison, compared_cells, places
 from ..errors import ComparisonError, told
+from ..scoring.clusters import equal_or_none
 from ..scoring.pools import Pool, Results
 
 
@@ -63,6 +64,7 @@ def _contradictions(a: Results, b: Results) -> Iterator[str]:
         first = next((i for i, pair in enumerate(zip(*names, strict=False)) if pair[0] != pair[1]), 0)
         yield f"class {first} is {told(names[0][first])} in A and {told(names[1][first])} in B"
     labels = [np.asarray(pool.labels) for pool in pools]
+    samples = [pool.samples for pool in pools]
     if len(labels[0]) != len(labels[1]):
         yield f"A has {len(labels[0]):,} test labels and B {len(labels[1]):,}"
     elif not np.array_equal(labels[0], labels[1]):
@@ -73,6 +75,8 @@ def _contradictions(a: Results, b: Results) -> Iterator[str]:
             f" {labels[0][where[0]]} in A and {labels[1][where[0]]} in B"
             + (" (the same labels in another order)" if same else "")
         )
+    elif not equal_or_none(*samples):
+        yield "their labels are equal, and are of other samples: they were tested at other positions"
 
 
 def _some_pool(results: Results) -> Pool:

@@ -46,6 +46,7 @@ def evaluate(plan: Plan, store: ReadableStore, *, allow_partial: bool = False) -
             f" {str(store.root)!r}. Measure them with `run` (in Python `probe`), or report what there is with"
             " --allow-partial."
         )
-    whole = {key: with_histories(scored(pool), store) for key, pool in alone.items()}
+    kind = plan.task.kind if plan.task else ""
+    whole = {key: with_histories(scored(pool, kind), store) for key, pool in alone.items()}
     pools = tuple(replace(whole[pool.planned.cell.key], planned=pool.planned) for pool in found)
     return Results(plan, pools, probing.found, probing.missing)

@@ -16,6 +16,7 @@ from ..datasets._check import check
 from ..datasets._data import Data
 from ..datasets._load import load
 from ..errors import ArgumentError, ScoreError, StudyError
+from ..packing.parts import parts_of
 from ..planning.check import study_faults
 from ..planning.plan import plan
 from ..records import INDEPENDENT, Cell, RecipeChoice, Run, Stepping, Study
@@ -35,12 +36,14 @@ class TrainedPool:
     Attributes:
         cell: How: network, images, mode and recipe.
         members: One a seed, diverged ones included.
-        labels: Of the test images, (sample,).
+        labels: Of the test samples, (sample,); where every position is predicted, of the scored positions.
+        samples: The test sample that each of these is of, where one has several; else None.
     """
 
     cell: Cell
     members: tuple[Trained, ...]
     labels: Integers
+    samples: Integers | None = None
 
     @property
     def logits(self) -> NDArray[np.float32]:
@@ -167,7 +170,9 @@ def train_pool(
     cell = planned.cells[0].cell
     runs = [Run(cell=cell, seed=first_seed + number) for number in range(members)]
     trained = train(runs, found, device=device, stepping=Stepping(pack=members), keep_weights=keep_weights)
-    return TrainedPool(cell, tuple(trained), found.arrays.test_labels)
+    asked = parts_of(cell, found.arrays).test
+    samples = None if asked.places is None else asked.samples.numpy()
+    return TrainedPool(cell, tuple(trained), asked.labels.numpy(), samples)
 
 
 def train_member(family: str, width: int, data: Data | str, seed: int = 0, **how: Any) -> Trained:
@@ -184,7 +189,9 @@ def train_member(family: str, width: int, data: Data | str, seed: int = 0, **how
 
 
 def compare_splits(
-    pools: Mapping[int, Numbers | TrainedPool], labels: Numbers | None = None
+    pools: Mapping[int, Numbers | TrainedPool],
+    labels: Numbers | None = None,
+    samples: Numbers | None = None,
 ) -> list[ComparedSplit]:
     """Compares ensembles of several sizes, each out of a pool of its own, as the splits of one budget.
 
@@ -192,6 +199,7 @@ def compare_splits(
         pools: By ensemble size, the pool that ensembles of this size are drawn from: as `train_pool` gives
             it, or its logits on the test images, (member, sample, class).
         labels: Of the test images, (sample,); may be left out where all pools are from `train_pool`.
+        samples: Which test sample each label is of, (sample,), where some are of one; likewise.
 
     Returns:
         One an ensemble size, ascending.
@@ -208,12 +216,16 @@ def compare_splits(
     """
     found = []
     for size, given in sorted(pools.items()):
-        known = given.labels if isinstance(given, TrainedPool) and labels is None else labels
+        known, of = (
+            (given.labels, given.samples)
+            if isinstance(given, TrainedPool) and labels is None
+            else (labels, samples)
+        )
         if known is None:
             raise ScoreError("labels of the test images are missing.")
         logits = tensor_of(given.logits if isinstance(given, TrainedPool) else given, f"logits of n = {size}")
         true = tensor_of(known, "labels")
-        scores = score_pool(logits, true)
+        scores = score_pool(logits, true, samples=of)
         if size not in scores.losses:
             raise ScoreError(f"ensembles of {size} cannot be drawn from a pool of {len(logits)} members.")
         found.append(split_losses(logits, true.long(), scores, size))

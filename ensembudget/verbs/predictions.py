@@ -12,7 +12,7 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import IO, Any, NamedTuple, NoReturn
 
 import numpy as np
 import safetensors.torch
@@ -22,6 +22,7 @@ from torch import Tensor
 from ..errors import ScoreError, reason, told
 from ..files import open_regular
 from ..scoring.check import check_logits
+from ..scoring.clusters import clusters_of
 from ..scoring.copies import copies
 from .unpacking import check_packed, check_pickle
 
@@ -36,21 +37,34 @@ COLUMNS = "a row for each member and sample, with columns member, sample, label 
 Tensors = dict[str, Tensor]
 
 
+class Predictions(NamedTuple):
+    """What a file has.
+
+    Attributes:
+        logits: Or log-probabilities, (member, sample, class).
+        labels: (sample,).
+        samples: Where several of these are of one sample, as the tokens of a text: of which, (sample,),
+            integers. None where the file says nothing of it.
+    """
+
+    logits: Tensor
+    labels: Tensor
+    samples: Tensor | None = None
+
+
 def read_logits(
     path: str | Path, labels: str | Path | None = None, *, probabilities: bool = False
-) -> tuple[Tensor, Tensor]:
+) -> Predictions:
     """Logits and labels that were made elsewhere.
 
     Args:
         path: A safetensors, npz or pt file with tensors `logits` (member, sample, class) and `labels`
-            (sample,); a parquet file with a row for each member and sample: `member`, `sample`, `label`, and
-            `logits` as a list; or an npy file with the logits alone.
+            (sample,), and `samples` (sample,) where several are of one sample; a parquet file with a row for
+            each member and sample: `member`, `sample`, `label`, and `logits` as a list; or an npy file with
+            the logits alone.
         labels: A file with the labels, where the first has none.
         probabilities: Whether the file has `probabilities` in place of `logits`. One that is 0 counts as the
             smallest number above 0 that its type has.
-
-    Returns:
-        Logits or log-probabilities, (member, sample, class), and labels, (sample,).
 
     Raises:
         ScoreError: Not such a file, numbers that cannot be scored, a member that is there twice, or
@@ -62,7 +76,7 @@ def read_logits(
         found = _read(Path(labels), "labels")
         if "labels" not in found:
             raise ScoreError(f"labels {told(str(labels))} has no labels, but {', '.join(sorted(found))}.")
-        tensors["labels"] = found["labels"]
+        tensors |= {key: found[key] for key in ("labels", "samples") if key in found}
     if missing := {name, "labels"} - set(tensors):
         other = {"logits": "probabilities", "probabilities": "logits"}[name]
         hint = f" Give its {other} with --{other}." if other in tensors and name in missing else ""
@@ -73,8 +87,10 @@ def read_logits(
         )
     values, truth = tensors[name], tensors["labels"]
     check_logits(values, truth)
+    if "samples" in tensors:
+        clusters_of(tensors["samples"], len(truth))
     if probabilities:
-        return _logarithms(values, path), truth
+        return Predictions(_logarithms(values, path), truth, tensors.get("samples"))
     if sums_to_one(values):
         raise ScoreError(
             f"logits {told(str(path))} are probabilities: none is below 0, and every sample's sum to 1."
@@ -86,7 +102,7 @@ def read_logits(
             f"members {first} and {second} of logits {told(str(path))} are the same, or nearly: an ensemble"
             " must not hold copies. Leave one of them out."
         )
-    return values, truth
+    return Predictions(values, truth, tensors.get("samples"))
 
 
 def sums_to_one(values: Tensor) -> bool:

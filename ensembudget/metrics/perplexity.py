@@ -1,0 +1,35 @@
+"""Of predicted tokens: exp of the NLL, which is how many equally likely tokens have that NLL."""
+
+import math
+
+from ._base import Ensemble, Metric
+from .nll import label_losses
+
+LARGEST = 700.0  # nats: exp of much more is no float
+
+
+def perplexity(nll: float) -> float | None:
+    """How many equally likely tokens have this NLL; None where no float is as large.
+
+    Args:
+        nll: Nats per token.
+
+    Example:
+        >>> round(perplexity(math.log(50)), 9)
+        50.0
+    """
+    return math.exp(nll) if nll < LARGEST else None
+
+
+def score(one: Ensemble) -> float | None:
+    return perplexity(float(label_losses(one.log_probs, one.labels).mean()))
+
+
+metric = Metric(
+    score,
+    "perplexity",
+    form=".2f",
+    order=22,
+    bounds=(1, math.inf),
+    tasks=frozenset(("language_model", "translation")),
+)

@@ -1,0 +1,109 @@
+"""Answers of one sample are not independent: what is summed by sample, and how means vary over samples.
+
+A sample is a test image, or a text of which several tokens are predicted. A mean over answers of C samples
+errs by (sum over samples of what its answers are above the mean) / answers, so that its variance is
+C / (C - 1) times the sum of squares of these sums over the squared number of answers: the linearised variance
+of a ratio under cluster sampling (Cochran 1977, Sampling Techniques, chapter 9A).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..arrays import Array, Integers
+from ..errors import ScoreError
+from .given import Numbers, tensor_of
+
+
+class Clusters(NamedTuple):
+    """Which answers are of one sample.
+
+    Attributes:
+        of: The sample of each answer, (answer,), numbered from 0 in the order of their first answers.
+        count: How many samples.
+    """
+
+    of: Integers
+    count: int
+
+    def sums(self, values: Array) -> Array:
+        """Sums by sample, (row, answer) to (row, sample)."""
+        return np.stack([np.bincount(self.of, weights=row, minlength=self.count) for row in values])
+
+
+def clusters_of(samples: Numbers | None, answers: int) -> Clusters | None:
+    """The clusters of answers.
+
+    Args:
+        samples: Which sample each answer is of, (answer,), any integers; None where each is of its own.
+        answers: How many.
+
+    Returns:
+        None where no two answers are of one sample: nothing is summed then.
+
+    Raises:
+        ScoreError: They are not that many integers; or all answers are of one sample.
+
+    Example:
+        >>> clusters_of([7, 7, 3, 7], 4).of, clusters_of([7, 3], 2)
+        (array([0, 0, 1, 0]), None)
+    """
+    if samples is None:
+        return None
+    given = tensor_of(samples, "samples").numpy()
+    if given.shape != (answers,) or given.dtype.kind not in "iu":
+        raise ScoreError(
+            f"samples are {given.dtype} of shape {given.shape}; needed are integers, ({answers},): which"
+            " sample each label is of."
+        )
+    known, first, inverse = np.unique(given, return_index=True, return_inverse=True)
+    if len(known) == answers:
+        return None
+    if len(known) < 2:
+        raise ScoreError(
+            f"all {answers} answers are of one sample; at least 2 samples are needed, for temperatures are"
+            " fitted on one half of them and scored on the other."
+        )
+    numbers = np.empty(len(known), np.int64)
+    numbers[first.argsort()] = np.arange(len(known))
+    return Clusters(numbers[inverse.reshape(-1)], len(known))
+
+
+def equal_or_none(one: Integers | None, other: Integers | None) -> bool:
+    """Whether two sets of answers are of the same samples: both None, or equal, (answer,)."""
+    return one is other if one is None or other is None else np.array_equal(one, other)
+
+
+def count_of(answers: int, clusters: Clusters | None) -> int:
+    """How many samples there are."""
+    return answers if clusters is None else clusters.count
+
+
+def covariance_of_means(centred: Array, clusters: Clusters | None = None) -> Array:
+    """Covariance over samples of the means of several rows.
+
+    Args:
+        centred: Rows with their means taken off, (row, answer).
+        clusters: Which answers are of one sample; None where each is of its own.
+
+    Returns:
+        (row, row).
+    """
+    answers = centred.shape[1]
+    if clusters is None:
+        found: Array = centred @ centred.T / (answers * (answers - 1))
+        return found
+    sums = clusters.sums(centred)
+    found = sums @ sums.T * (clusters.count / (clusters.count - 1)) / answers**2
+    return found
+
+
+def variances_of_means(rows: Array, clusters: Clusters | None = None) -> Array:
+    """The variance over samples of the mean of each row, (row, answer) to (row,)."""
+    answers = rows.shape[1]
+    if clusters is None:
+        found: Array = rows.var(1, ddof=1) / answers
+        return found
+    sums = clusters.sums(rows - rows.mean(1, keepdims=True))
+    found = (sums**2).sum(1) * (clusters.count / (clusters.count - 1)) / answers**2
+    return found
