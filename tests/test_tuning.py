@@ -21,8 +21,27 @@ from ensembudget import analyse, evaluate, report, studies
 from ensembudget.errors import IncompleteError, StoreError, StudyError
 from ensembudget.executors._base import Executor, Outcome
 from ensembudget.planning.plan import MOST_MEMBERS, plan
-from ensembudget.planning.tuning import edges, flops_at_most, following, most_members, stages
-from ensembudget.records import TUNING_SEED, Arm, Choice, Plan, RecipeChoice, Run, Study, Task, Tune, Tuning
+from ensembudget.planning.tuning import (
+    edges,
+    flops_at_most,
+    following,
+    most_members,
+    stages,
+    validation_faults,
+)
+from ensembudget.records import (
+    TUNING_SEED,
+    Arm,
+    Choice,
+    Plan,
+    RecipeChoice,
+    Run,
+    Study,
+    Task,
+    TokenTask,
+    Tune,
+    Tuning,
+)
 from ensembudget.rendering.notes import result_notes
 from ensembudget.rendering.render import from_csv
 from ensembudget.store import Store
@@ -518,7 +537,7 @@ weight_decay = [1e-4, 1e-3]
 """
 FAULTS = {
     "validation_size = 60->": "nothing is held out (validation_size = 0)",
-    "validation_size = 60->validation_size = 49": "49 images are held out",
+    "validation_size = 60->validation_size = 49": "49 samples are held out",
     "weight_decay =->effective_learning_rate =": "effective_learning_rate 0.0001 belongs to mode 'sphere'",
     "weight_decay =->weight_decays =": "no field of a recipe. Did you mean 'weight_decay'?",
     "weight_decay =->base =": "'base' is no field of a recipe",
@@ -562,6 +581,15 @@ def test_faults_of_each_arm_name_the_arm():
 def test_fewer_than_two_validation_images_a_class_are_too_few():
     with pytest.raises(StudyError, match="60 validation images for 31 classes are fewer than 2 a class"):
         plan(make_study(), Task(31, 1, 8), digest="0" * 64, dataset="x", train_samples=1000)
+
+
+def test_a_validation_sentence_needs_no_token_of_its_own():
+    """Every position of a sentence is predicted, so few sentences judge a large vocabulary."""
+    for kind, wanted in (("text_classification", 1), ("language_model", 0)):
+        task = TokenTask(kind, classes=5000, vocabulary=5000, length=8)
+        assert len(validation_faults(make_study(), task, None)) == wanted
+    (said,) = validation_faults(make_study(), TokenTask("text_classification", 31, 90, 8), 31)
+    assert "60 validation texts for 31 classes are fewer than 2 a class" in said
 
 
 def test_validation_images_of_few_classes_judge_nothing():

@@ -45,7 +45,7 @@ class Finished:
         network: The packed network; every tensor stacks its members along dimension 0.
         members: How many.
         generators: Of predictor number i, one a member: what is drawn for it does not depend on the pack.
-        refit: Gathers batch norm's statistics anew on the training images, for the weights as they are now.
+        refit: Gathers batch norm's statistics anew on the training samples, for the weights as they are now.
         losses: Mean training loss of the network as it is now, in evaluation mode, (member,), nats, float64.
     """
 

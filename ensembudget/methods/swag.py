@@ -6,7 +6,7 @@ stored: 2 + K networks. A sample is
 
     mean + z1 sqrt(variance / 2) + D z2 / sqrt(2 (K - 1)),    z1 and z2 standard normal, D the deviations,
 
-and batch norm's statistics are gathered anew for it on the training images: whoever predicts needs these, or
+and batch norm's statistics are gathered anew for it on the training samples: whoever predicts needs these, or
 stores the statistics of every sample beside.
 
 Source: Maddox et al. 2019, arXiv:1902.02476, equation 1 and algorithm 1.

@@ -1,4 +1,4 @@
-"""A study cut short for a first look: fewer epochs, fewer images, fewer members."""
+"""A study cut short for a first look: fewer epochs, fewer samples, fewer members."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ def first_look(
     Args:
         study: The whole study.
         epochs: In place of all epochs that it lists, swept or tuned ones too.
-        train_size: Training images, in place of all its sizes.
+        train_size: Training samples, in place of all its sizes.
         limit: Members of each width at most; ensembles of more members are left out.
 
     Returns:

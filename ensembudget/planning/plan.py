@@ -48,11 +48,11 @@ def plan(
 
     Args:
         study: The study.
-        task: Classes, channels and image size of its dataset.
-        digest: Of the dataset's decoded images.
+        task: Of its dataset.
+        digest: Of the dataset's decoded samples.
         dataset: What tables call the dataset.
         train_samples: How many training samples the dataset has.
-        validation_classes: How many classes the validation images have; None where nobody looked.
+        validation_classes: How many classes the validation samples have; None where nobody looked.
         choice_of: What was chosen, where the study tunes; None of all, and tuned pools are not planned yet.
 
     Raises:

@@ -12,7 +12,7 @@ class DatasetFacts(NamedTuple):
     """What a plan needs to know of a dataset.
 
     Attributes:
-        task: Classes, channels and image size.
+        task: What is predicted of what.
         digest: Of the decoded samples.
         name: What tables call it.
         train_samples: How many training samples it has.

@@ -5,6 +5,7 @@ from itertools import product
 from math import ceil, prod
 from typing import NamedTuple
 
+from ..catalog import TASKS
 from ..errors import did_you_mean
 from ..records import (
     TUNING_SEED,
@@ -24,7 +25,7 @@ from .variants import Variant
 
 MOST_COMBINATIONS = 200  # for one width: more is a typing error
 MOST_MEMBERS = 1_000  # of one combination
-LEAST_VALIDATION = 50  # images: fewer cannot tell one recipe from another
+LEAST_VALIDATION = 50  # samples: fewer cannot tell one recipe from another
 
 
 class Stage(NamedTuple):
@@ -38,7 +39,7 @@ TuningPlace = tuple[Setting, int]  # where a choice stands on the study's axes, 
 
 
 def place_of(pool: PlannedCell) -> TuningPlace:
-    """Whose choice a pool follows: all subsets of training images, and all dtypes, have one."""
+    """Whose choice a pool follows: all subsets of training samples, and all dtypes, have one."""
     return _shared(pool.setting), pool.cell.width
 
 
@@ -77,7 +78,7 @@ def tuning_of(tune: Tune, own: PlannedCell, recipe_of: Callable[[Values], Recipe
 
     Args:
         tune: The study's.
-        own: The pool, in float32; of several subsets of training images, the first.
+        own: The pool, in float32; of several subsets of training samples, the first.
         recipe_of: The recipe with these values over it.
     """
     cell = own.cell.model_copy(update={"record": None})
@@ -220,10 +221,10 @@ def tune_faults(study: Study) -> Iterator[str]:
             )
     yield from _number_faults(tune)
     if study.validation_size < LEAST_VALIDATION:
-        held = f"{study.validation_size} images are" if study.validation_size else "nothing is"
+        held = f"{study.validation_size} samples are" if study.validation_size else "nothing is"
         yield (
             f"tune: {held} held out (validation_size = {study.validation_size}), and tuning is judged on"
-            f" validation images. Set validation_size to at least {LEAST_VALIDATION}."
+            f" validation samples. Set validation_size to at least {LEAST_VALIDATION}."
         )
 
 
@@ -242,24 +243,25 @@ def _number_faults(tune: Tune) -> Iterator[str]:
 
 
 def validation_faults(study: Study, task: AnyTask, present: int | None) -> list[str]:
-    """Why the validation images cannot judge: too few for so many classes, or of too few classes.
+    """Why the validation samples cannot judge: too few for so many classes, or of too few classes.
 
     Args:
         study: The study.
         task: Of its dataset.
-        present: How many classes the validation images have; None where nobody looked.
+        present: How many classes the validation samples have; None where nobody looked.
     """
-    least = 2 * task.classes
-    if study.tune is None or study.validation_size < LEAST_VALIDATION:
-        return []
+    kind, least = TASKS[task.kind], 2 * task.classes
+    if study.tune is None or study.validation_size < LEAST_VALIDATION or kind.positions:
+        return []  # every position of a sample has a class of its own
     if study.validation_size >= least:
         if present is None or 2 * present >= task.classes:
             return []
         return [
-            f"tune: the {study.validation_size:,} validation images, the last of the training images, are of"
-            f" {present} of {task.classes} classes: the dataset seems to be sorted by class. Shuffle it."
+            f"tune: the {study.validation_size:,} validation {kind.samples}, the last of the training"
+            f" {kind.samples}, are of {present} of {task.classes} classes: the dataset seems to be sorted by"
+            " class. Shuffle it."
         ]
     return [
-        f"tune: {study.validation_size} validation images for {task.classes} classes are fewer than 2 a"
-        f" class, too few to judge by. Set validation_size to at least {least}."
+        f"tune: {study.validation_size} validation {kind.samples} for {task.classes} classes are fewer than"
+        f" 2 a class, too few to judge by. Set validation_size to at least {least}."
     ]

@@ -27,7 +27,7 @@ class Variant(NamedTuple):
 
     Attributes:
         setting: Where it stands on the study's axes.
-        train_size: Training images; None for all that are not held out.
+        train_size: Training samples; None for all that are not held out.
         base_arm: The arm's name in the study, "" where the study has no arms.
         values: The swept fields and this variant's values of them.
         mode: How members are trained.
@@ -98,7 +98,7 @@ def variants_of(study: Study) -> list[Variant]:
 
 
 def train_sizes(study: Study) -> list[int | None]:
-    """The data sizes of a study; None stands for all images that are not held out."""
+    """The data sizes of a study; None stands for all samples that are not held out."""
     return [*study.train_size] if isinstance(study.train_size, list) else [study.train_size]
 
 

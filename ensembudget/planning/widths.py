@@ -51,7 +51,7 @@ def cost(
     Args:
         family: A family's name.
         width: Its width, at least 1.
-        task: Classes, channels, image size.
+        task: Of a dataset.
         kind: `parameters`, `bytes`, `flops` (forward, per sample) or `activations` (per sample).
         options: Replace the family's defaults.
         dtype: How numbers are stored; only `bytes` depends on it.
@@ -104,7 +104,7 @@ def split(
 
     Args:
         family: A family's name.
-        task: Classes, channels, image size; or a dataset's name, as in a study.
+        task: Of a dataset; or a dataset's name, as in a study.
         budget: What all members may cost together: a number in the unit of `kind`, or text as `15M`.
         members: The size of the ensemble, at least 1.
         kind: The kind of budget: `parameters`, `bytes`, `flops` or `activations`; None leaves it to the unit,

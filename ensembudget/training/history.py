@@ -126,7 +126,7 @@ class Recorder:
         invariant: Its scale-invariant tensors.
         effective: From the rate and the squared norm to the effective learning rate.
         folders: One a member, where its files go.
-        test: Every member's test loss and error, each (member,); None where no images are for it.
+        test: Every member's test loss and error, each (member,); None where no samples are for it.
         fixed_pass: Batches' losses after their backward passes at fixed weights, one at a time.
         curvature: One member's curvature by name, given its index.
     """

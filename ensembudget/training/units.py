@@ -104,7 +104,7 @@ class Tally:
     """Adds up predictors one by one, so that any number takes the memory of one.
 
     Of unit vectors u the mean cosine of all pairs is (|sum of u|^2 - j) / (j (j - 1)); of votes v for the
-    classes of an image, the share of pairs that disagree is 1 - sum of v (v - 1) / (j (j - 1)).
+    classes of a sample, the share of pairs that disagree is 1 - sum of v (v - 1) / (j (j - 1)).
     """
 
     def __init__(self, members: int) -> None:
@@ -121,7 +121,7 @@ class Tally:
         """One predictor of every member.
 
         Args:
-            logits: On the validation and the test images, (member, sample, class).
+            logits: On the validation and the test samples, (member, sample, class).
             weights: Its packed trained parameters.
             distance: From a centre, (member,), where its method has one.
         """

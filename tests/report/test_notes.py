@@ -8,8 +8,9 @@ import torch
 
 from ensembudget.errors import StudyError
 from ensembudget.packing.batches import epoch_batches, still
+from ensembudget.planning.length import few_steps
 from ensembudget.planning.plan import few_members, plan
-from ensembudget.records import Arm, Study
+from ensembudget.records import Arm, Study, TokenTask
 from ensembudget.rendering.notes import result_notes
 from ensembudget.store import Store
 from ensembudget.tasks.images import Pixels, Scale
@@ -143,6 +144,28 @@ def test_fewer_steps_than_classes_are_told(tmp_path, digits):
         "members of width 2 make as few as 8 steps for 10 classes (100 images in batches of 32, 2 epochs)"
         in said
     )
+
+
+@pytest.mark.parametrize(
+    ("kind", "source", "least", "of"),
+    [
+        ("text_classification", 0, 31, "for 31 classes (100 texts in"),
+        ("language_model", 0, 4, "for 31 tokens (100 blocks in"),  # 8 positions a block
+        ("translation", 3, 7, "for 31 tokens (100 sentence pairs in"),  # 5
+    ],
+)
+def test_every_position_of_a_sample_is_a_chance_to_see_a_token(digits, make_cell, kind, source, least, of):
+    planned = plan_of(digits, pool=5)
+    task = TokenTask(kind, classes=31, vocabulary=31, length=8, source=source)
+
+    def said(steps):
+        cell = make_cell(train_size=100, batch_size=100, epochs=steps)
+        cells = [planned.cells[0].model_copy(update={"cell": cell})]
+        return few_steps(planned.model_copy(update={"task": task, "cells": cells}))
+
+    assert said(least) == []
+    (found,) = said(least - 1)
+    assert f"{least - 1} steps {of}" in found
 
 
 @pytest.mark.parametrize(
