@@ -260,7 +260,8 @@ def validation_faults(study: Study, task: AnyTask, present: int | None) -> list[
             return []
         return [
             f"tune: the {study.validation_size:,} validation {samples}, the last of the training {samples},"
-            f" are of {present} of {task.classes} classes: the dataset seems to be sorted by class. Shuffle it."
+            f" are of {present} of {task.classes} classes: the dataset seems to be sorted by class. Shuffle"
+            " it."
         ]
     return [
         f"tune: {study.validation_size} validation {samples} for {task.classes} classes are fewer than 2 a"
