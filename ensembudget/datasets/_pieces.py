@@ -42,7 +42,7 @@ def byte_pairs(texts: Sequence[str], vocabulary: int, marks: Sequence[str], spec
     Example:
         >>> pieces = byte_pairs(["low lower", "low"], 12, TEXT_MARKS, "texts")
         >>> pieces.get_vocab_size(), pieces.encode("lower", add_special_tokens=False).tokens
-        (10, ['▁low', 'e', 'r'])
+        (11, ['▁low', 'e', 'r'])
     """
     library = _library(spec)
     alphabet = len(set().union(*texts) - {" "} | {SPACE})

@@ -51,7 +51,7 @@ def tokens_of(found: Texts | Pairs | Running, spec: str, form: Treatment) -> tup
         return _texts(found, spec, vocabulary, length)
     if isinstance(found, Pairs):
         return _pairs(found, spec, vocabulary, length)
-    return _running(found, spec, length), ()
+    return _running(found, spec, length)
 
 
 def _texts(found: Texts, spec: str, vocabulary: int, length: int) -> tuple[Arrays, tuple[str, ...]]:
@@ -131,27 +131,39 @@ def _pairs(found: Pairs, spec: str, vocabulary: int, length: int) -> tuple[Array
     return arrays, (*_held(int((kept >= len(trained)).sum()), "sentence pairs"), *notes)
 
 
-def _running(found: Running, spec: str, length: int) -> Arrays:
+def _running(found: Running, spec: str, length: int) -> tuple[Arrays, tuple[str, ...]]:
     """Blocks of characters, one after the other, and as labels the same shifted by one."""
+    for text, part in ((found.train, "training"), (found.test, "test")):
+        if len(text) <= length:
+            raise DatasetError(
+                f"dataset {spec!r} has {len(text):,} {part} characters, and a block of {length:,} and the"
+                f" character that follows it are needed. Set length to less, or take a longer text."
+            )
     alphabet = sorted(set(found.train))
     size = len(TEXT_MARKS) + len(alphabet)
-    train, train_labels = _blocks(found.train, alphabet, length)
-    test, test_labels = _blocks(found.test, alphabet, length)
-    return Arrays(
-        *(train, train_labels, test, test_labels, size),
+    train, test = (_numbers(text, alphabet) for text in (found.train, found.test))
+    arrays = Arrays(
+        *(*_blocks(train, length), *_blocks(test, length), size),
         task=TokenTask("language_model", size, size, length),
         tokenizer=characters(alphabet),
     )
+    notes = list[str]()
+    _Told("test characters", len(test), length, notes).unknown(int((test == UNKNOWN_TOKEN).sum()))
+    return arrays, tuple(notes)
 
 
-def _blocks(text: str, alphabet: Sequence[str], length: int) -> tuple[Tokens, Labels]:
+def _numbers(text: str, alphabet: Sequence[str]) -> NDArray[np.int64]:
+    """The token of each character."""
     codes = np.array([ord(one) for one in alphabet], np.uint32)
     points = np.frombuffer(text.encode("utf-32-le"), "<u4")
     place = np.searchsorted(codes, points).clip(max=len(codes) - 1)
-    tokens = np.where(codes[place] == points, place + len(TEXT_MARKS), UNKNOWN_TOKEN)
-    whole = (len(tokens) - 1) // length * length  # the last block may be short, and is left out
-    inputs, labels = tokens[:whole].reshape(-1, length), tokens[1 : whole + 1].reshape(-1, length)
-    return inputs.astype(np.int32), labels.astype(np.int64)
+    return np.where(codes[place] == points, place + len(TEXT_MARKS), UNKNOWN_TOKEN).astype(np.int64)
+
+
+def _blocks(tokens: NDArray[np.int64], length: int) -> tuple[Tokens, Labels]:
+    whole = (len(tokens) - 1) // length * length  # what is left is shorter than a block
+    inputs, labels = tokens[:whole], tokens[1 : whole + 1]
+    return inputs.reshape(-1, length).astype(np.int32), labels.reshape(-1, length)
 
 
 def padded(rows: Sequence[Sequence[int]], length: int, filling: int = PADDING) -> Tokens:
@@ -187,8 +199,8 @@ class _Told:
     def unknown(self, count: int) -> None:
         if count:
             self.notes.append(
-                f"With characters that no training text has, each of which is the token {UNKNOWN}: {count:,}"
-                f" of {self.total:,} {self.samples}."
+                f"With characters that no training text has, which are the token {UNKNOWN}: {count:,} of"
+                f" {self.total:,} {self.samples}."
             )
 
 
