@@ -311,13 +311,13 @@ def official_factor(epoch, epochs):
 @pytest.mark.parametrize("epochs", [1, 7, 200])
 def test_the_plateau_schedule_counts_epochs_from_1_as_the_papers_code_does(epochs):
     recipe = Recipe(epochs=epochs, learning_rate=0.1, weight_decay=0.0)
-    found = [factor(recipe, epoch) for epoch in range(epochs)]
+    found = [factor(recipe, epoch, 0, 1) for epoch in range(epochs)]
     assert found == pytest.approx([official_factor(epoch, epochs) for epoch in range(1, epochs + 1)])
 
 
 def test_the_factors_of_200_epochs_sum_to_the_papers_sum():
     recipe = Recipe(epochs=200, learning_rate=0.1, weight_decay=0.0)
-    assert sum(factor(recipe, epoch) for epoch in range(200)) == pytest.approx(140.105)
+    assert sum(factor(recipe, epoch, 0, 1) for epoch in range(200)) == pytest.approx(140.105)
 
 
 def test_streams_differ_by_run_purpose_and_epoch():
