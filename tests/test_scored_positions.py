@@ -9,8 +9,8 @@ from ensembudget.packing.parts import asked_of
 from ensembudget.planning.plan import plan
 from ensembudget.planning.scored import scored_notes
 from ensembudget.records import Study, Task
-from tests.sequences import TASK as TOKENS
-from tests.sequences import family
+from sequences import TASK as TOKENS
+from sequences import family
 
 
 def planned(task, **changes):

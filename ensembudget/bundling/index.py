@@ -29,10 +29,22 @@ def history_file(key: str) -> str:
 
 
 class LabelNames(Record):
-    """Which of the sets of labels a pool was held against, by their digests."""
+    """Which of the sets of labels a pool was held against, by their digests.
+
+    Where a sample has several labels, also which samples these are of; such sets lie beside the labels.
+    """
 
     validation: str
     test: str
+    validation_samples: str | None = None
+    test_samples: str | None = None
+
+    @property
+    def samples(self) -> tuple[str, ...]:
+        """Of validation and of test, or none."""
+        if self.validation_samples is None or self.test_samples is None:
+            return ()
+        return self.validation_samples, self.test_samples
 
 
 class FileFacts(Record):
@@ -46,8 +58,9 @@ class BundleIndex(Record):
     """What a bundle says of itself.
 
     Attributes:
-        dtype: Of all logits. Those in float32 are as they were published. Of those in float16, each sample's
-            logarithm of the sum of exponentials was subtracted first.
+        dtype: Of all logits. Those in float32 are as they were published, which of tasks with several answers
+            a sample may be float16. Of those in float16, each sample's logarithm of the sum of exponentials
+            was subtracted first.
         labels: By cells' keys.
         histories: Whether what members recorded is here.
         files: Of the report and the bundle but this one, by name.
@@ -65,7 +78,7 @@ def sealed_index(
     """The index of files by their names and contents."""
     listed = {name: FileFacts.model_validate(facts(content)) for name, content in sorted(files.items())}
     index = BundleIndex(dtype=dtype, labels=dict(labels), histories=histories, files=listed)
-    return seal({"bundle": index.model_dump(mode="json")})
+    return seal({"bundle": index.model_dump(mode="json", exclude_none=True)})
 
 
 def read_index(folder: GivenFolder) -> BundleIndex:

@@ -13,7 +13,7 @@ from ..errors import StoreError
 from ..records import TRAINING_ABI, Member, Plan, PlannedCell, Probed, ProbeSubject, Run
 from ..store import Stored
 from ..store.documents import DamageError, Document, UnknownError, record, sha256, unseal
-from ..store.members import LOGITS, Brief, serialise
+from ..store.members import LOGITS, SAMPLES, Brief, logits_file
 from .folder import FILE_BYTES, GivenFolder, parsed
 from .index import LABELS, MEMBERS, PROBES, BundleIndex, cell_file, history_file
 from .tensors import tensors_of
@@ -163,18 +163,22 @@ def _pool(
 ) -> Iterator[tuple[Stored, Document]]:
     key = pool.cell.key
     found, named = _tensors(folder, cell_file(key)), index.labels.get(key)
-    if named is None or named.validation not in labels or named.test not in labels:
+    if named is None or not {named.validation, named.test, *named.samples} <= set(labels):
         raise folder.refusal(f"has no labels for {cell_file(key)}")
+    samples = dict(zip(SAMPLES, (labels[name] for name in named.samples), strict=False))
     expected = {f"{one.run.seed}.{name}" for one, _ in described.values() for name in (*LOGIT_ARRAYS, LOSS)}
     if set(found) != expected:
         odd = min(set(found) ^ expected)
         raise folder.refusal(f"has {cell_file(key)} with other arrays than those of its members: {odd!r}")
     given = dict(zip(LOGIT_ARRAYS, (labels[named.validation], labels[named.test]), strict=True))
+    if any(len(some) != len(one) for some, one in zip(samples.values(), given.values(), strict=False)):
+        raise folder.refusal(f"has {cell_file(key)} with labels of other samples than there are")
     logits = [found[name] for name in expected if not name.endswith(LOSS)]
     classes = {one.shape[-1] for one in logits if one.ndim == 2 and len(one)}
     for name in expected:
         wanted = "float32" if name.endswith(LOSS) else index.dtype
-        if found[name].dtype != wanted or (name.endswith(LOSS) and found[name].ndim != 1):
+        fits = found[name].dtype == wanted or (samples and found[name].dtype == "float16")
+        if not fits or (name.endswith(LOSS) and (found[name].dtype != wanted or found[name].ndim != 1)):
             raise folder.refusal(f"has {cell_file(key)} with {name!r} of another type than {wanted}")
     for member, document in described.values():
         arrays = {name: found[f"{member.run.seed}.{name}"] for name in (*LOGIT_ARRAYS, LOSS)}
@@ -186,10 +190,10 @@ def _pool(
                 )
         if member.status == "done" and not np.isfinite(arrays["test_logits"]).all():
             raise folder.refusal(f"has {cell_file(key)} with logits of member {member.run.seed} not finite")
-        yield _stored(member, document, arrays, given), document
+        yield _stored(member, document, arrays, given, samples), document
 
 
-def _stored(member: Member, document: Document, arrays: Arrays, labels: Arrays) -> Stored:
+def _stored(member: Member, document: Document, arrays: Arrays, labels: Arrays, samples: Arrays) -> Stored:
     validation, test = LOGIT_ARRAYS
     return Stored(
         member,
@@ -199,20 +203,16 @@ def _stored(member: Member, document: Document, arrays: Arrays, labels: Arrays) 
         labels[test],
         arrays[LOSS],
         digest=str(document["sha256"]),
+        kept_in=arrays[test].dtype.name,
+        **samples,
     )
 
 
 def _file_of(stored: Stored) -> bytes:
     """The member's file of logits as its store has it."""
-    return serialise(
-        {
-            "validation_logits": stored.validation_logits,
-            "validation_labels": stored.validation_labels,
-            "test_logits": stored.test_logits,
-            "test_labels": stored.test_labels,
-            "train_loss": stored.train_loss,
-        }
-    )
+    validation, test = (one.astype(stored.kept_in) for one in (stored.validation_logits, stored.test_logits))
+    labels = stored.validation_labels, stored.test_labels
+    return logits_file((validation, test), labels, stored.train_loss, stored.samples)
 
 
 def _listed(document: Document) -> object:

@@ -91,17 +91,20 @@ def _joined(lines: Any) -> bytes:
 
 def _labels(pool: Pool, sets: dict[str, NDArray[Any]]) -> LabelNames:
     first, *others = pool.stored
-    pairs = {
-        (sha256(one.validation_labels.tobytes()), sha256(one.test_labels.tobytes())) for one in pool.stored
-    }
-    if len(pairs) > 1:
+    found = {tuple(sha256(some.tobytes()) for some in _held_against(one)) for one in pool.stored}
+    if len(found) > 1:
         raise BundleError(
-            f"the {1 + len(others)} members of width {pool.planned.cell.width} have {len(pairs)} different"
+            f"the {1 + len(others)} members of width {pool.planned.cell.width} have {len(found)} different"
             " sets of labels, and a bundle keeps one a pool. Train them again on one dataset."
         )
-    ((validation, test),) = pairs
-    sets |= {validation: first.validation_labels, test: first.test_labels}
-    return LabelNames(validation=validation, test=test)
+    (names,) = found
+    sets |= dict(zip(names, _held_against(first), strict=True))
+    return LabelNames(**dict(zip(LabelNames.model_fields, names, strict=False)))
+
+
+def _held_against(one: Stored) -> tuple[NDArray[np.int64], ...]:
+    """Labels, and the samples that they are of where one has several; in the order of `LabelNames`."""
+    return one.validation_labels, one.test_labels, *(one.samples or ())
 
 
 def _arrays(pool: Pool, dtype: LogitsDtype) -> dict[str, NDArray[Any]]:
@@ -114,11 +117,12 @@ def _arrays(pool: Pool, dtype: LogitsDtype) -> dict[str, NDArray[Any]]:
 
 def _of_member(one: Stored, dtype: LogitsDtype) -> Mapping[str, NDArray[Any]]:
     validation, test = LOGIT_ARRAYS
-    return {
-        validation: as_stored(one.validation_logits, dtype),
-        test: as_stored(one.test_logits, dtype),
-        LOSS: one.train_loss,
-    }
+    given = one.validation_logits, one.test_logits
+    if one.kept_in == "float32":
+        logits = [as_stored(some, dtype) for some in given]
+    else:
+        logits = [some.astype(one.kept_in) for some in given]
+    return {validation: logits[0], test: logits[1], LOSS: one.train_loss}
 
 
 def _histories(pool: Pool) -> dict[str, NDArray[Any]]:

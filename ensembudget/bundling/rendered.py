@@ -9,6 +9,7 @@ from ..catalog import TABLES
 from ..rendering.page import page
 from ..rendering.render import KINDS, from_csv, render
 from ..tables._base import Table
+from ..tables._wording import IMAGES, worded_table
 from .differing import Difference, text_differences
 from .folder import GivenFolder
 
@@ -75,8 +76,9 @@ def check_rendered(folder: GivenFolder, manifest: Mapping[str, Any]) -> Checked:
         elif f"{name}.csv" not in folder:
             checked.differences.append(Difference(f"{name}.csv", "whole file", "not there", "a table"))
         else:
-            shown.append(known[name])
-            checked = _table(folder, known[name], notes, manifest["study"]["name"], checked)
+            table = worded_table(known[name], str(manifest.get("samples", IMAGES)))
+            shown.append(table)
+            checked = _table(folder, table, notes, manifest["study"]["name"], checked)
     if PAGE in folder and len(shown) == len(manifest["notes"]):
         checked = _page(folder, shown, checked)
     return checked

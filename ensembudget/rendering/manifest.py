@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from ..scoring.pools import Pool, Results
+from ..tables._wording import IMAGES, samples_of, worded
 
 PACKAGES = ("ensembudget", "torch", "numpy", "pandas", "scipy", "scikit-learn", "timm", "matplotlib")
 
@@ -30,6 +31,7 @@ def manifest(results: Results, notes: dict[str, list[str]], logits: str = NOT_PU
     # By way of its canonical form: a plan made now and one kept in the store say 1.0 alike.
     study = json.loads(results.plan.study.to_json())
     study["dataset"] = results.plan.cells[0].cell.dataset
+    samples = samples_of(results.plan)
     pools, choices = results.distinct, [one.choice for one in results.plan.tuning if one.choice]
     return {
         "study": study,
@@ -37,7 +39,8 @@ def manifest(results: Results, notes: dict[str, list[str]], logits: str = NOT_PU
             "name": results.plan.cells[0].cell.dataset,
             "digest": results.plan.cells[0].cell.dataset_digest,
         },
-        "cells": [_cell(pool) for pool in results.pools],
+        **({} if samples == IMAGES else {"samples": samples}),
+        "cells": [_cell(pool, samples) for pool in results.pools],
         **({"choices": [one.model_dump(mode="json") for one in choices]} if choices else {}),
         "exclusions": {
             "diverged": {s.member.run.key: s.member.diverged_at for p in pools for s in p.stored
@@ -68,12 +71,12 @@ def source_digest() -> str:
     return whole.hexdigest()
 
 
-def _cell(pool: Pool) -> dict[str, Any]:
+def _cell(pool: Pool, samples: str) -> dict[str, Any]:
     return {
         **{name: value for name, value in pool.planned.setting._asdict().items() if value not in ("", None)},
         "cell": pool.planned.cell.model_dump(mode="json"),
         "key": pool.planned.cell.key,
-        "hyperparameters": pool.planned.hyperparameters,
+        "hyperparameters": worded(pool.planned.hyperparameters, samples),
         "planned": pool.planned.members,
         "done": len(pool.trained),
         "diverged": pool.diverged,

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from ..catalog import TASKS
 from ..planning.length import few_steps
 from ..planning.plan import few_members
 from ..scoring.pools import Results
+from ..tables._wording import samples_of
 
 # Training is told to be too short where the loss still fell by this share in its last tenth, and was above
 # this share of ln C nats, which a constant answer has.
@@ -33,7 +33,6 @@ def result_notes(results: Results) -> list[str]:
 
 def _study(results: Results) -> str:
     cell, pools = results.plan.cells[0].cell, results.pools
-    tests = len(next(s for p in pools for s in p.stored).test_labels)
     sizes = _either(f"{p.planned.cell.train_size:,}" for p in pools)
     epochs = _either(p.planned.cell.recipe.epochs for p in pools)
     modes = _either(p.planned.cell.mode for p in pools)
@@ -42,17 +41,18 @@ def _study(results: Results) -> str:
     planned, done, diverged = _counts(results)
     return (
         f"{cell.family}{f' ({options})' if options else ''} on {cell.dataset}:"
-        f" {_sizes(results, sizes, tests)}, {epochs} epochs, mode"
+        f" {_tested(results, sizes)}, {epochs} epochs, mode"
         f" {modes}, precision {precision}. {planned} members planned, {done} done, {diverged} diverged."
     )
 
 
-def _sizes(results: Results, train: str, tests: int) -> str:
-    task = results.plan.task
-    kind = TASKS[task.kind if task else "images"]
-    if kind.positions:
-        return f"{train} training {kind.samples} and {tests:,} test positions"
-    return f"{train} training and {tests:,} test {kind.samples}"
+def _tested(results: Results, sizes: str) -> str:
+    """On how much members were trained and tested."""
+    first = next(s for p in results.pools for s in p.stored)
+    samples, tests = samples_of(results.plan), len(first.test_labels)
+    if first.test_samples is None:
+        return f"{sizes} training and {tests:,} test {samples}"
+    return f"{sizes} training {samples} and {tests:,} test tokens"
 
 
 def _first_look(results: Results) -> list[str]:

@@ -12,6 +12,7 @@ from markupsafe import Markup
 from ..tables import _costs
 from ..tables._answer import clearest, counted, findings
 from ..tables._base import Row, Table
+from ..tables._wording import IMAGES
 from ..tables.memory_split import COST_RULE, RATIOS
 from .cells import Seen, below, shown
 from .render import from_csv
@@ -82,6 +83,7 @@ def page(folder: Path, tables: Sequence[Table], figures: Sequence[str]) -> str:
         figures={name: drawn[name] for name in figures if name not in used},
         provenance=provenance(manifest),
         pools=_pools(manifest),
+        samples=manifest.get("samples", IMAGES),
     )  # fmt: skip
 
 

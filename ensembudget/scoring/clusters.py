@@ -20,15 +20,15 @@ class Clusters(NamedTuple):
 
     Attributes:
         of: The sample of each answer, (answer,), numbered from 0 in the order of their first answers.
-        count: How many samples.
+        number: How many samples.
     """
 
     of: Integers
-    count: int
+    number: int
 
     def sums(self, values: Array) -> Array:
         """Sums by sample, (row, answer) to (row, sample)."""
-        return np.stack([np.bincount(self.of, weights=row, minlength=self.count) for row in values])
+        return np.stack([np.bincount(self.of, weights=row, minlength=self.number) for row in values])
 
 
 def clusters_of(samples: Numbers | None, answers: int) -> Clusters | None:
@@ -76,7 +76,7 @@ def equal_or_none(one: Integers | None, other: Integers | None) -> bool:
 
 def count_of(answers: int, clusters: Clusters | None) -> int:
     """How many samples there are."""
-    return answers if clusters is None else clusters.count
+    return answers if clusters is None else clusters.number
 
 
 def covariance_of_means(centred: Array, clusters: Clusters | None = None) -> Array:
@@ -94,7 +94,7 @@ def covariance_of_means(centred: Array, clusters: Clusters | None = None) -> Arr
         found: Array = centred @ centred.T / (answers * (answers - 1))
         return found
     sums = clusters.sums(centred)
-    found = sums @ sums.T * (clusters.count / (clusters.count - 1)) / answers**2
+    found = sums @ sums.T * (clusters.number / (clusters.number - 1)) / answers**2
     return found
 
 
@@ -105,5 +105,5 @@ def variances_of_means(rows: Array, clusters: Clusters | None = None) -> Array:
         found: Array = rows.var(1, ddof=1) / answers
         return found
     sums = clusters.sums(rows - rows.mean(1, keepdims=True))
-    found = (sums**2).sum(1) * (clusters.count / (clusters.count - 1)) / answers**2
+    found = (sums**2).sum(1) * (clusters.number / (clusters.number - 1)) / answers**2
     return found

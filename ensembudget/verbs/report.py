@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from ..analysis import Analysis
 from ..catalog import FIGURES, TABLES
@@ -15,6 +16,7 @@ from ..rendering.notes import result_notes
 from ..rendering.page import page
 from ..rendering.write import open_folder, write, write_figure, write_table
 from ..tables._base import PARTIAL, Table, marked_partial
+from ..tables._wording import samples_of, worded, worded_table
 
 
 def report(analysis: Analysis, out: str | Path, *, logits: str = NOT_PUBLISHED) -> list[Table]:
@@ -32,7 +34,8 @@ def report(analysis: Analysis, out: str | Path, *, logits: str = NOT_PUBLISHED) 
         OutputError: The folder cannot be written.
     """
     folder, about_all = open_folder(out), result_notes(analysis.results)
-    written = [table for table in analysis_tables() if table.records(analysis)]
+    samples = samples_of(analysis.results.plan)
+    written = [worded_table(table, samples) for table in analysis_tables() if table.records(analysis)]
     if analysis.results.partial:
         written = [marked_partial(table) for table in written]
     study = analysis.results.plan.study.name
@@ -65,4 +68,13 @@ def drawn(analysis: Analysis) -> Iterator[tuple[str, Figure]]:
     """Every figure that is about an analysis and has something to show, by name."""
     for name, one in FIGURES.usable().items():
         if one.about == "analysis" and (figure := styled(one, analysis)):
+            _word(figure, samples_of(analysis.results.plan))
             yield name, figure
+
+
+def _word(figure: Figure, samples: str) -> None:
+    """Calls samples by their name in every text of a figure."""
+    for text in figure.findobj(Text):
+        said = text.get_text()
+        if (new := worded(said, samples)) != said:
+            text.set_text(new)

@@ -79,7 +79,7 @@ def test_the_variance_over_samples_is_that_of_a_bootstrap_of_whole_samples():
 def test_samples_are_numbered_as_they_come_and_none_are_of_single_answers():
     found = clusters_of(np.array([5, 2, 5, 9], np.uint8), 4)
     assert found.of.tolist() == [0, 1, 0, 2]
-    assert found.count == 3
+    assert found.number == 3
     assert clusters_of([4, 1, 2], 3) is None
     assert clusters_of(None, 3) is None
 
@@ -228,7 +228,7 @@ def test_two_results_are_compared_over_samples():
     samples, labels, [(logits, scores, _), (second, other, _)] = both(seed=3)
     sides = [measured(*one, 2) for one in ((logits, labels, scores), (second, labels, other))]
     found = differences(*sides)
-    assert all(one.clusters is not None and one.clusters.count == 60 for one in found)
+    assert all(one.clusters is not None and one.clusters.number == 60 for one in found)
     (cnll,) = intervals_at_once(found[-1:])
     split = minus(*(split_losses(*one, 2) for one in ((logits, labels, scores), (second, labels, other))))
     assert (cnll.value, cnll.low, cnll.high) == pytest.approx((split.value, split.low, split.high), abs=1e-12)

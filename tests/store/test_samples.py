@@ -7,13 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load, load_file, save
 
+import helpers
 from ensembudget.errors import ConflictError
 from ensembudget.records import Run
 from ensembudget.scoring.ensembles import score_pool
 from ensembudget.store import Store
 from ensembudget.store.half import MOVED, as_kept, in_half
 from ensembudget.store.members import ARRAYS, SAMPLES, files_of
-from tests import helpers
 
 CLASSES = 50
 
