@@ -1,10 +1,13 @@
 """Token tasks that take no time: sentences with gaps, a network that is checked by hand, a cell."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from ensembudget.datasets._base import Arrays
+from ensembudget.families._build import materialise
 from ensembudget.records import Cell, TokenTask
 from ensembudget.tasks._base import IGNORED
 from helpers import CELL
@@ -35,16 +38,18 @@ def cell_of(**changes) -> Cell:
 class RunningSums(nn.Module):
     """At every position the sum of a table's rows of the tokens so far: (member x token, class)."""
 
-    def __init__(self, task: TokenTask, members: int, seed: int = 0) -> None:
+    def __init__(self, task: TokenTask, members: int) -> None:
         super().__init__()
         self.task, self.members = task, members
-        generator = torch.Generator().manual_seed(seed)
-        size = (members * task.vocabulary, task.classes)
-        self.table = nn.Parameter(torch.randn(size, generator=generator, dtype=torch.float64))
+        self.table = nn.Parameter(torch.empty(members * task.vocabulary, task.classes))
+
+    def initialise(self, generators: Sequence[Generator]) -> None:
+        for one, generator in zip(self.table.chunk(self.members), generators, strict=True):
+            one.copy_(torch.randn(one.shape, generator=generator))
 
     def forward(self, tokens: Tensor) -> Tensor:
         packed = tokens.unflatten(1, (self.members, -1))
-        rows = packed + self.task.vocabulary * torch.arange(self.members)[:, None]
+        rows = packed + self.task.vocabulary * torch.arange(self.members, device=packed.device)[:, None]
         return self.table[rows].cumsum(2)[:, :, self.task.source :].flatten(1, 2)
 
     def alone(self, member: int, sentence: np.ndarray) -> np.ndarray:
@@ -55,3 +60,9 @@ class RunningSums(nn.Module):
             sums = sums + table[token]
             found.append(sums)
         return np.array(found[self.task.source :])
+
+
+def initialised(network: RunningSums) -> RunningSums:
+    """Each member by its own generator."""
+    materialise(network, [Generator().manual_seed(seed) for seed in range(network.members)])
+    return network

@@ -12,7 +12,7 @@ from ensembudget.packing.batches import feed_of
 from ensembudget.packing.parts import asked_of, parts_of
 from ensembudget.tasks._base import IGNORED
 from ensembudget.training.evaluation import evaluate_logits
-from token_worlds import BLOCKS, PAIRS, TEXTS, RunningSums, arrays_of, cell_of, sentences
+from token_worlds import BLOCKS, PAIRS, TEXTS, RunningSums, arrays_of, cell_of, initialised, sentences
 
 tasks = st.sampled_from([BLOCKS, PAIRS])
 
@@ -119,7 +119,7 @@ def test_subsets_of_sentences_are_disjoint_and_sizes_nest():
 def test_logits_of_positions_are_those_of_each_member_alone(task, members, count, at_once, scored):
     inputs, labels = sentences(task, count)
     asked = asked_of(inputs, labels, scored)
-    network = RunningSums(task, members)
+    network = initialised(RunningSums(task, members))
     feed = feed_of(cell_of().recipe, task, torch.from_numpy(inputs))
     found = evaluate_logits(network, asked, feed, members, at_once=at_once)
     assert found.dtype == torch.float32
@@ -127,7 +127,7 @@ def test_logits_of_positions_are_those_of_each_member_alone(task, members, count
     for member in range(members):
         alone = [network.alone(member, sentence) for sentence in inputs]
         wanted = [alone[row][position] for row, position, *_ in asked_answers(asked)]
-        assert found[member].numpy() == pytest.approx(np.reshape(wanted, found[member].shape), abs=1e-5)
+        assert found[member].numpy() == pytest.approx(np.reshape(wanted, found[member].shape), abs=1e-4)
 
 
 @pytest.mark.parametrize("at_once", [1, 60, 2**16])
@@ -138,8 +138,8 @@ def test_logits_of_texts_do_not_depend_on_how_many_are_evaluated_at_once(at_once
 
     inputs, _ = sentences(TEXTS, 7)
     asked = asked_of(inputs, np.zeros(7, np.int64), None)
-    network = Last(TEXTS, 2)
+    network = initialised(Last(TEXTS, 2))
     feed = feed_of(cell_of().recipe, TEXTS, torch.from_numpy(inputs))
     found = evaluate_logits(network, asked, feed, 2, at_once=at_once)
     wanted = [[network.alone(member, one)[-1] for one in inputs] for member in range(2)]
-    assert found.numpy() == pytest.approx(np.array(wanted), abs=1e-5)
+    assert found.numpy() == pytest.approx(np.array(wanted), abs=1e-4)

@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Generator
 
+from ensembudget.catalog import WAYS
 from ensembudget.packing.batches import epoch_batches, feed_of, for_all, unpack_logits
 from ensembudget.stepping.step import batch_losses
-from token_worlds import BLOCKS, PAIRS, TEXTS, cell_of, sentences
+from token_worlds import BLOCKS, PAIRS, TEXTS, RunningSums, cell_of, initialised, sentences
 
 tasks = st.sampled_from([BLOCKS, PAIRS])
 
@@ -74,3 +75,12 @@ def test_a_position_without_a_label_moves_no_weight():
     batch_losses(lambda given: given, logits, labels).sum().backward()
     moved = unpack_logits(logits.grad, 2).abs().sum(-1)[:, 0] > 0
     assert moved.tolist() == [[True, False], [False, True]]
+
+
+@pytest.mark.parametrize("task", [BLOCKS, PAIRS], ids=lambda task: task.kind)
+@pytest.mark.parametrize("way", list(WAYS))
+def test_every_way_puts_positions_where_the_packed_network_does(way, task):
+    network = initialised(RunningSums(task, 3))
+    tokens = torch.cat([torch.from_numpy(sentences(task, 4, seed)[0]).long() for seed in range(3)], 1)
+    found = WAYS[way].forward(network, lambda: RunningSums(task, 1), 3)(tokens)
+    torch.testing.assert_close(found, network(tokens))
