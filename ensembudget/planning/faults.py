@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ..catalog import METHODS
+from ..catalog import FAMILIES, METHODS
 from ..records import AnyTask, Cell, MethodOptions, Recipe, Task
 
 
@@ -11,7 +11,18 @@ def cell_faults(cells: Sequence[Cell], task: AnyTask) -> list[str]:
     found = _crop_faults(cells, task)
     for cell in cells:
         found += method_faults(cell.method, cell.method_options, cell.recipe)
+        found += dropout_faults(cell.family, cell.recipe)
     return found
+
+
+def dropout_faults(family: str, recipe: Recipe) -> list[str]:
+    """Why this family cannot have the recipe's dropout."""
+    if FAMILIES[family].dropout or not recipe.dropout:
+        return []
+    return [
+        f"recipe.dropout {recipe.dropout:g} needs masks from each member's own random stream, and family"
+        f" {family!r} has no layers for that. Set recipe.dropout to 0, or choose a family of our own."
+    ]
 
 
 def method_faults(method: str, options: MethodOptions, recipe: Recipe) -> list[str]:

@@ -28,7 +28,7 @@ from .faults import cell_faults
 from .probes import unfit_probes
 from .tuning import TuningPlace, place_of, tuned, tuning_of, validation_faults, with_choice
 from .variants import Variant, train_sizes, variants_of
-from .widths import WIDEST, cost, split
+from .widths import WIDEST, cost, split, step_of
 
 MOST_MEMBERS = 100_000  # of one width: a larger pool is a typing error
 FEW = 5  # members of a pool below which the rule of its intervals is told
@@ -204,9 +204,13 @@ def _splits(study: Study, variant: Variant, task: AnyTask) -> tuple[list[Split],
 def _split(study: Study, variant: Variant, task: AnyTask, written: str | int, members: int) -> Split | None:
     """One split, or None where its width is below the study's narrowest."""
     budget, kind = parse_budget(written, study.budget_kind)
-    least = members * cost(study.family, study.narrowest, task, kind, **variant.counted)
-    if study.narrowest > 1 and least > budget * (1 + study.tolerance):
-        return None
+    if study.narrowest > 1:
+        step = step_of(study.family, variant.options)
+        narrowest = -(-study.narrowest // step) * step
+        if members * cost(study.family, narrowest, task, kind, **variant.counted) > budget * (
+            1 + study.tolerance
+        ):
+            return None
     found = split(
         study.family, task, budget, members, kind,
         multiple_of=study.multiple_of, **variant.counted,

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
-from math import ceil, isfinite, sqrt
+from math import ceil, isfinite, lcm, sqrt
 
 from ..budgets._parse import parse_budget
-from ..catalog import BUDGETS
+from ..catalog import BUDGETS, FAMILIES
 from ..datasets._load import task_of
 from ..errors import PlanError
 from ..families._base import OptionValue
@@ -76,6 +76,16 @@ def cost(
     return times * one
 
 
+def step_of(family: str, options: Mapping[str, OptionValue] | None, multiple_of: int = 1) -> int:
+    """What widths are multiples of: a number of the user's, and what the family asks for.
+
+    Example:
+        >>> step_of("vgg", {}, 6), step_of("timm:vit_tiny_patch16_224", {}, 4)
+        (6, 12)
+    """
+    return lcm(multiple_of, FAMILIES[family].multiple_of(resolve_options(family, options or {})))
+
+
 def split(
     family: str,
     task: AnyTask | str,
@@ -99,7 +109,7 @@ def split(
         kind: The kind of budget: `parameters`, `bytes`, `flops` or `activations`; None leaves it to the unit,
             and without one it is `parameters`.
         options: Replace the family's defaults, say `{"depth": 28}`.
-        multiple_of: Widths are multiples of this, at least 1.
+        multiple_of: Widths are multiples of this, at least 1, and of what the family asks for.
         dtype: How numbers are stored; only `bytes` depends on it.
         method: What a member is: by default one network.
         method_options: Replace the method's defaults.
@@ -120,7 +130,8 @@ def split(
         cost, family, task=of_dataset, options=options, dtype=dtype, method=method,
         method_options=method_options,
     )  # fmt: skip
-    found = _split(family, count, amount, members, kind, multiple_of)
+    step = step_of(family, options, multiple_of) if multiple_of > 0 else multiple_of
+    found = _split(family, count, amount, members, kind, step)
     predictors = unit_of(method, method_options or {}).predictors
     return found.model_copy(update={"predictors_per_member": predictors})
 
