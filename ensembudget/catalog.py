@@ -11,7 +11,7 @@ import ast
 import importlib
 import importlib.util
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -65,6 +65,8 @@ class Catalog(Generic[Part]):
     Args:
         folder: Of this package, with slashes; its last word names the entry points' group.
         symbol: What a part's module calls it.
+        makers: Modules that make parts by name, by what stands before the colon: where "timm" is
+            `families/_timm`, its `part("resnet18")` is the part "timm:resnet18". They are not listed by name.
 
     Example:
         >>> "vgg" in FAMILIES
@@ -74,8 +76,8 @@ class Catalog(Generic[Part]):
         ensembudget.errors.UnknownPartError: no family 'vg'. Did you mean 'vgg'? Known: ...
     """
 
-    def __init__(self, folder: str, symbol: str) -> None:
-        self._folder, self.symbol = folder, symbol
+    def __init__(self, folder: str, symbol: str, makers: Mapping[str, str] | None = None) -> None:
+        self._folder, self.symbol, self._makers = folder, symbol, makers or {}
         self.kind = folder.rpartition("/")[2]
 
     def _sources(self) -> dict[str, list[Source]]:
@@ -90,10 +92,12 @@ class Catalog(Generic[Part]):
         return iter(sorted(self._sources()))
 
     def __contains__(self, name: object) -> bool:
-        return name in self._sources()
+        return name in self._sources() or (isinstance(name, str) and ":" in name and not self.fault(name))
 
     def __getitem__(self, name: str) -> Part:
         source = self.source(name)
+        if maker := self._maker(name):
+            return cast("Part", importlib.import_module(maker.module).part(name.partition(":")[2]))
         try:
             module = importlib.import_module(source.module)
         except Exception as error:
@@ -111,6 +115,8 @@ class Catalog(Generic[Part]):
         Raises:
             UnknownPartError: No part has this name, or two have.
         """
+        if maker := self._maker(name):
+            return maker
         known = self._sources()
         if name not in known:
             near = did_you_mean(name, known)
@@ -124,6 +130,17 @@ class Catalog(Generic[Part]):
             )
         return first
 
+    def _maker(self, name: str) -> Source | None:
+        """The module that makes a part by name, where what stands before the colon says so."""
+        before, colon, _ = name.partition(":")
+        known = bool(colon) and before in self._makers
+        return Source(f"{__package__}.{self._makers[before].replace('/', '.')}") if known else None
+
+    @property
+    def made(self) -> dict[str, str]:
+        """How parts that are made by name are written, and the first line of the file that makes them."""
+        return {f"{before}:NAME": self.summary(f"{before}:NAME") for before in sorted(self._makers)}
+
     def _unusable(self, name: str, reason: str) -> UnknownPartError:
         return UnknownPartError(f"{self.symbol} {name!r} cannot be used: {reason}.")
 
@@ -134,7 +151,7 @@ class Catalog(Generic[Part]):
     def fault(self, name: str) -> str | None:
         """Why a part cannot be used, as a sentence, or None; a plug-in is imported to find out."""
         try:
-            if self.source(name).package:
+            if self.source(name).package or self._maker(name):
                 self[name]
         except UnknownPartError as error:
             return str(error)
@@ -142,7 +159,7 @@ class Catalog(Generic[Part]):
 
     def summary(self, name: str) -> str:
         """The first line of the part's file, read without running it, or why the part cannot be used."""
-        if fault := self.fault(name):
+        if not self._maker(name) and (fault := self.fault(name)):
             return fault
         spec = importlib.util.find_spec(self.source(name).module)
         text = Path(spec.origin).read_text() if spec and spec.origin else ""
@@ -154,7 +171,7 @@ def _said(error: Exception) -> str:
 
 
 TASKS: Catalog["Kind"] = Catalog("tasks", "task")
-FAMILIES: Catalog["Family"] = Catalog("families", "family")
+FAMILIES: Catalog["Family"] = Catalog("families", "family", {"timm": "families/_timm"})
 DATASETS: Catalog["Dataset"] = Catalog("datasets", "dataset")
 BUDGETS: Catalog["Budget"] = Catalog("budgets", "budget")
 MODES: Catalog["Mode"] = Catalog("modes", "mode")

@@ -41,7 +41,7 @@ def _lines(what: str) -> list[tuple[str, str]]:
 
         return fields.lines()
     catalog = CATALOGS[what]
-    return [(name, catalog.summary(name)) for name in catalog]
+    return [*((name, catalog.summary(name)) for name in catalog), *catalog.made.items()]
 
 
 command = Command(

@@ -13,7 +13,7 @@ def add_arguments(parser: Parser) -> None:
     from ..catalog import DTYPES
 
     about = "see ls datasets; folder:DIR, parquet:DIR and others read your own"
-    parser.add_argument("--family", required=True, help="see ls families")
+    parser.add_argument("--family", required=True, help="see ls families; timm:NAME is any timm model")
     parser.add_argument("--dataset", required=True, help=about)
     about = "images are cut to their central square and resized to N pixels a side"
     parser.add_argument("--image-size", type=int, metavar="N", help=about)
@@ -35,6 +35,8 @@ def add_arguments(parser: Parser) -> None:
     about = "how weights are stored, for budgets in bytes (default: float32)"
     parser.add_argument("--dtype", choices=list(DTYPES), default="float32", help=about)
     _add_family_options(parser)
+    about = "any other option of the family, as a timm: family has; may be repeated"
+    parser.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help=about)
     add_format(parser, "table", "csv", "json")
 
 
@@ -61,18 +63,20 @@ def act(args: argparse.Namespace) -> int:
     from ..budgets._parse import parse_budget
     from ..catalog import BUDGETS, FAMILIES
     from ..datasets._load import task_of
+    from ..families._build import resolve_options
     from ..planning.widths import split
     from ..records import Study
     from .layouts import SPLITS
     from .show import print_rows
-    from .values import whole_numbers
+    from .values import family_option, whole_numbers
 
     options = {
         name.removeprefix("option_"): value
         for name, value in vars(args).items()
         if name.startswith("option_") and value is not None
     }
-    FAMILIES[args.family]
+    options |= dict(map(family_option, args.option))
+    means = FAMILIES[args.family].width_means(resolve_options(args.family, options))
     if args.budget_kind is not None:
         BUDGETS[args.budget_kind]
     members = whole_numbers(args.members, "--members")
@@ -95,6 +99,8 @@ def act(args: argparse.Namespace) -> int:
     print_rows(SPLITS, SPLITS.rows(found), args.format, args.columns)
     for one in refused:
         print(f"ensembudget: left out: {one}", file=sys.stderr)
+    if means and args.format == "table":
+        print(f"A width of k is {means}.")
     off = [one for one in found if abs(one.error_percent) > 1]
     if off and args.format == "table":
         print(
@@ -118,5 +124,6 @@ command = Command(
     (
         "--family wide_resnet --depth 28 --dataset cifar100 --budget 36.8M --members 1,2,4,8,16",
         "--family vgg --dataset cifar10 --budget 40MB,80MB --members 1,4 --multiple-of 8 --format csv",
+        "--family timm:vit_tiny_patch16_224 --option patch_size=4 --dataset cifar10 --budget 1M",
     ),
 )

@@ -46,6 +46,20 @@ def _whole_number(text: str, flag: str) -> int:
     return int(number)
 
 
+def family_option(text: str) -> tuple[str, int | bool | str]:
+    """An option of a family as people write it: its name, and a whole number, a truth or text.
+
+    >>> [family_option(one) for one in ("patch_size=4", "qkv_bias=false", "width_argument=dims=1,2")]
+    [('patch_size', 4), ('qkv_bias', False), ('width_argument', 'dims=1,2')]
+    """
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise ArgumentError(f"--option {told(text)} is not NAME=VALUE. Write it like patch_size=4.")
+    if value in ("true", "false"):
+        return name, value == "true"
+    return name, int(value) if re.fullmatch("-?[0-9]{1,9}", value) else value
+
+
 def image_count(text: str, flag: str) -> int:
     """A number of training images as people write it.
 

@@ -19,7 +19,10 @@ UNSET = torch.iinfo(torch.int64).min  # marks whole numbers that nothing has set
 
 @runtime_checkable
 class Initialised(Protocol):
-    """A module that sets its own parameters and buffers, one generator a member."""
+    """A module that sets its own parameters and buffers, one generator a member.
+
+    One with `initialises_all = True` also sets those of all modules within it.
+    """
 
     def initialise(self, generators: Sequence[Generator]) -> None: ...
 
@@ -31,9 +34,10 @@ def resolve_options(family: str, given: Mapping[str, OptionValue]) -> dict[str, 
         PlanError: An option that the family does not have, or a value of the wrong type or out of range.
     """
     part = FAMILIES[family]
+    known = {**part.optional, **part.options}
     for name, value in given.items():
-        check_name(f"family {family!r}", name, part.options)
-        check_value(f"family {family!r}", name, value, part.options[name], part.choices)
+        check_name(f"family {family!r}", name, known)
+        check_value(f"family {family!r}", name, value, known[name], part.choices)
     options = {k: v for k, v in {**part.options, **given}.items() if v is not None}
     if fault := part.fault(options):
         raise PlanError(fault)
@@ -186,7 +190,7 @@ def _allocate(network: nn.Module) -> list[tuple[str, Tensor]]:
 
 def _inside_out(network: nn.Module, place: str = "") -> Iterator[tuple[str, nn.Module]]:
     """Modules by name, each after those it contains: as constructors initialise them."""
-    for name, child in network.named_children():
+    for name, child in () if getattr(network, "initialises_all", False) else network.named_children():
         yield from _inside_out(child, f"{place}.{name}".lstrip("."))
     yield place, network
 

@@ -15,7 +15,7 @@ from ..families._build import describe, materialise, resolve_options
 from ..families._invariance import invariant_of
 from ..methods._options import resolve_method, unit_of
 from ..records import FLOAT32, Recipe, Study
-from .faults import method_faults
+from .faults import dropout_faults, method_faults
 from .probes import probe_faults
 from .tuning import tunable, tune_faults
 from .variants import Variant, dtypes, unswept, variant_faults, variants_of
@@ -45,7 +45,7 @@ def study_faults(study: Study, *, combined: bool = True) -> list[str]:
 
 
 def _study_checks(study: Study) -> Iterator[Check]:
-    yield "family", lambda: _narrowest(study.family)
+    yield "family", lambda: _initialised(study)
     if not FAMILIES.fault(study.family):
         yield "options", lambda: resolve_options(study.family, study.options)
     yield "dataset", lambda: split_name(study.dataset)
@@ -81,21 +81,30 @@ def _arm_checks(study: Study) -> Iterator[Check]:
             yield f"{_label(arm)}options", partial(resolve_options, study.family, arm.options)
 
 
-def _narrowest(family: str) -> nn.Module:
-    """A family's narrowest network with initial weights: it shows whether everything can be initialised."""
-    return materialise(narrowest(family), [Generator()])
+def _initialised(study: Study) -> None:
+    """The family's narrowest network gets initial weights: it shows whether everything can be initialised."""
+    options = study.options
+    try:
+        resolve_options(study.family, options)
+    except PlanError:
+        if FAMILIES[study.family].fault({}):
+            return  # as the check of the options says
+        options = {}
+    materialise(narrowest(study.family, options), [Generator()])
 
 
 def narrowest(family: str, options: Mapping[str, OptionValue] | None = None) -> nn.Module:
     """A family's narrowest network for the smallest task that it does, on the meta device."""
     part = FAMILIES[family]
     width = part.multiple_of(resolve_options(family, options or {}))
-    return describe(family, width, TASKS[min(part.tasks)].smallest, options=options)
+    return describe(family, width, part.smallest or TASKS[min(part.tasks)].smallest, options=options)
 
 
 def _recipe_faults(study: Study, variant: Variant, *, combined: bool) -> list[str]:
     recipe = partial(variant.recipe, study.family, study.dataset, 1)
     faults = list(_failed([("recipe", recipe)])) or _method_faults(variant, recipe().recipe)
+    if not faults and not FAMILIES.fault(study.family):
+        faults += dropout_faults(study.family, recipe().recipe)
     if combined and not FAMILIES.fault(study.family):
         faults += _contradictions(study, variant)
     return faults

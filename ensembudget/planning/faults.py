@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
-from ..catalog import METHODS, TASKS
+from ..catalog import FAMILIES, METHODS, TASKS
 from ..errors import StudyError
 from ..records import AnyTask, Cell, MethodOptions, Recipe, Study, Task
 from .variants import Variant
@@ -16,7 +16,18 @@ def cell_faults(cells: Sequence[Cell], task: AnyTask, study: Study, variant: Var
     found += [] if study.first_look else _warmup_faults(cells)
     for cell in cells:
         found += method_faults(cell.method, cell.method_options, cell.recipe)
+        found += dropout_faults(cell.family, cell.recipe)
     return found
+
+
+def dropout_faults(family: str, recipe: Recipe) -> list[str]:
+    """Why this family cannot have the recipe's dropout."""
+    if FAMILIES[family].dropout or not recipe.dropout:
+        return []
+    return [
+        f"recipe.dropout {recipe.dropout:g} needs masks from each member's own random stream, and family"
+        f" {family!r} has no layers for that. Set recipe.dropout to 0, or choose a family of our own."
+    ]
 
 
 def method_faults(method: str, options: MethodOptions, recipe: Recipe) -> list[str]:

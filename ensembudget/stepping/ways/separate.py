@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from ...families._copies import member_views
 from ._base import Forward, Way
 
 
@@ -15,12 +16,12 @@ def forward(network: nn.Module, single: Callable[[], nn.Module], members: int) -
     streams = [torch.cuda.Stream() for _ in range(members)] if cuda else []
 
     def in_turn(inputs: Tensor) -> Tensor:
-        pairs = zip(states(network, members), inputs.chunk(members, 1), strict=True)
+        pairs = zip(member_views(network, members), inputs.chunk(members, 1), strict=True)
         return torch.cat([functional_call(one, state, (part,)) for state, part in pairs], 1)
 
     def in_streams(inputs: Tensor) -> Tensor:
         here, logits = torch.cuda.current_stream(), []
-        each = zip(streams, states(network, members), inputs.chunk(members, 1), strict=True)
+        each = zip(streams, member_views(network, members), inputs.chunk(members, 1), strict=True)
         for stream, state, part in each:
             stream.wait_stream(here)
             with torch.cuda.stream(stream):
@@ -30,19 +31,6 @@ def forward(network: nn.Module, single: Callable[[], nn.Module], members: int) -
         return torch.cat(logits, 1)
 
     return in_streams if cuda else in_turn
-
-
-def states(network: nn.Module, members: int) -> list[dict[str, Tensor]]:
-    """Every member's tensors, as views of the packed ones: gradients and statistics reach those.
-
-    Only member 0 updates shared scalars (batch norm's count of batches); the others have copies.
-    """
-    found: list[dict[str, Tensor]] = [{} for _ in range(members)]
-    for name, tensor in (*network.named_parameters(), *network.named_buffers()):
-        parts = tensor.chunk(members) if tensor.ndim else (tensor, *[tensor.clone()] * (members - 1))
-        for state, part in zip(found, parts, strict=True):
-            state[name] = part
-    return found
 
 
 way = Way(forward, autotuned_on=("cuda",))

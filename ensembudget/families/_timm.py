@@ -1,0 +1,207 @@
+"""Any timm model that can be made at another width: write timm:resnet18, timm:vit_tiny_patch16_224.
+
+Members are ordinary copies side by side, without pretrained weights, dropout or stochastic depth. What a
+width of k is says `_timm_widths.py`; docs/timm.md has it for people.
+"""
+
+import difflib
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..catalog import FAMILIES
+from ..errors import EnsembudgetError, PlanError, reason
+from ..records import Task
+from ._base import Family, OptionValue
+from ._copies import Copies
+from ._timm_design import Design, design_of
+from ._timm_widths import HEAD_SIZE, MAPPING, Scale, scale_of, sizes
+
+Key = tuple[tuple[str, OptionValue], ...]  # options, sorted
+
+# Widths are tried in this order: the first that works, and of which twice as much works, is what all are
+# multiples of. Heads and groups ask for such numbers.
+TRIED = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 128)
+FALLBACK = "timm:resnet18"
+
+
+@dataclass(frozen=True)
+class Maker:
+    """Makes one member's network, wherever it is called."""
+
+    name: str
+    options: Key
+    width: int
+    task: Task
+
+    def __call__(self) -> nn.Module:
+        design, options = design_of(self.name), dict(self.options)
+        scale = scale_of(design, options)
+        assert scale is not None
+        own = {name: value for name, value in options.items() if name not in (MAPPING, HEAD_SIZE)}
+        model = design.made({**own, **_of_task(design, self.task), **scale.arguments(self.width)})
+        for name, tensor in (*model.named_parameters(), *model.named_buffers()):
+            if not tensor.numel():
+                raise PlanError(f"{name!r} would have no numbers")
+            if not tensor.ndim and tensor.is_floating_point():
+                raise PlanError(f"{name!r} is a single number, and members stack tensors along a dimension")
+        return model
+
+
+def _of_task(design: Design, task: Task) -> dict[str, Any]:
+    wanted = {"num_classes": task.classes, "in_chans": task.channels, "img_size": task.image_size}
+    return {name: value for name, value in wanted.items() if name in design.arguments}
+
+
+@functools.cache
+def part(name: str) -> Family:
+    """The family of one timm model.
+
+    Raises:
+        UnknownPartError: timm has no such model.
+
+    Example:
+        >>> part("vit_tiny_patch16_224").multiple_of({})
+        3
+    """
+    design = design_of(name)
+    return Family(
+        build=functools.partial(_build, name),
+        optional=_options(design),
+        multiple_of=lambda options: _step(name, _key(options)),
+        fault=lambda options: _fault(name, _key(options)),
+        smallest=Task(classes=2, channels=3, image_size=design.image_size),
+        dropout=False,
+        width_means=lambda options: _scale(name, options).means,
+    )
+
+
+def _options(design: Design) -> dict[str, OptionValue]:
+    """All arguments of a model that an option can be, but those that its task or its training decides."""
+    decided = ("num_classes", "in_chans", "img_size")
+    own = {
+        name: value
+        for name, value in design.arguments.items()
+        if isinstance(value, int | str) and "drop" not in name and name not in decided
+    }
+    return {**own, MAPPING: "", HEAD_SIZE: 1}
+
+
+def _key(options: Mapping[str, OptionValue]) -> Key:
+    return tuple(sorted(options.items()))
+
+
+def _scale(name: str, options: Mapping[str, OptionValue]) -> Scale:
+    found = scale_of(design_of(name), options)
+    if found is None:
+        raise PlanError(_fixed(name))
+    return found
+
+
+def _fixed(name: str) -> str:
+    named = ", ".join(sizes(design_of(name))) or "none that is a number"
+    return (
+        f"family 'timm:{name}' has a fixed width: none of its arguments is known to say how wide it is. It"
+        f' has {named}. If one does, name it: options = {{ {MAPPING} = "NAME=1,2,4" }}. The nearest that'
+        f" works is {_nearest(name)!r}."
+    )
+
+
+def _nearest(name: str) -> str:
+    """A family of a like name whose width is free: one of ours, or of timm's."""
+    from timm.models import list_models
+
+    if ours := difflib.get_close_matches(name, list(FAMILIES), n=1, cutoff=0.7):
+        return ours[0]
+    for like in difflib.get_close_matches(name, list_models(), n=20, cutoff=0.5):
+        if scale_of(design_of(like), {}):
+            return f"timm:{like}"
+    return FALLBACK
+
+
+@functools.cache
+def _fault(name: str, options: Key) -> str | None:
+    try:
+        _scale(name, dict(options))
+        _step(name, options)
+    except PlanError as error:
+        return str(error)
+    return None
+
+
+@functools.cache
+def _step(name: str, options: Key) -> int:
+    """What widths are multiples of: the narrowest that works on images of the size that timm made it for."""
+    task = part(name).smallest
+    assert isinstance(task, Task)
+    tried, why = sorted({*TRIED, int(dict(options).get(HEAD_SIZE, 1))}), ""
+    for step in tried:
+        why = _why_not(name, options, step, task)
+        if not why and not _why_not(name, options, 2 * step, task):
+            return step
+    raise PlanError(
+        f"family 'timm:{name}' cannot be made at another width: at {tried[-1]}, where"
+        f" {_scale(name, dict(options)).means}, {why}. The nearest family that works is {FALLBACK!r}."
+    )
+
+
+@functools.cache
+def _why_not(name: str, options: Key, width: int, task: Task) -> str:
+    """Why a network cannot be made and run on images of a task, found without memory; "" where it can."""
+    images = torch.empty(2, task.channels, task.image_size, task.image_size, device="meta")
+    try:
+        with torch.device("meta"), torch.no_grad():
+            logits = Maker(name, options, width, task)().eval()(images)
+    except Exception as error:  # timm's models check what they take in many ways, or not at all
+        return reason(error) if str(error) else f"it fails with {type(error).__name__}"
+    if not isinstance(logits, Tensor) or logits.shape != (2, task.classes):
+        return "it gives no logits, one a class"
+    return ""
+
+
+def _build(name: str, width: int, task: Task, members: int, **options: OptionValue) -> nn.Module:
+    key = _key(options)
+    if why := _why_not(name, key, _step(name, key), task):
+        raise PlanError(_unfit(name, key, task, why))
+    try:
+        return Copies(Maker(name, key, width, task), members)
+    except Exception as error:  # as above
+        raise PlanError(_between(name, key, width, error)) from error
+
+
+def _between(name: str, options: Key, width: int, error: Exception) -> str:
+    step = _step(name, options)
+    below = width // step * step
+    near = f"Nearest are {below:,} and {below + step:,}" if below else f"The nearest is {step:,}"
+    why = str(error) if isinstance(error, EnsembudgetError) else reason(error)
+    return (
+        f"width {width:,} of family 'timm:{name}', where {_scale(name, dict(options)).means}, cannot be:"
+        f" {why}. Its widths are multiples of {step}. {near}."
+    )
+
+
+def _unfit(name: str, options: Key, task: Task, why: str) -> str:
+    """Why images are too small, or do not divide into patches, and what would do."""
+    said = dict(options)
+    step, size = _step(name, options), task.image_size
+    cuts = [one for one in range(size // 2, 0, -1) if size % one == 0 and size // one >= 4]
+    remedies = []
+    if isinstance(patch := design_of(name).arguments.get("patch_size"), int):
+        for one in cuts[:2]:
+            if not _why_not(name, _key({**said, "patch_size": one}), step, task):
+                remedies.append(
+                    f"options = {{ patch_size = {one} }} instead of {said.get('patch_size', patch)}"
+                )
+                break
+    sizes_tried = sorted({*(-(-size // unit) * unit for unit in (8, 14, 16, 32)), 2 * size, 4 * size})
+    for larger in (one for one in sizes_tried if one > size):
+        if not _why_not(name, options, step, task._replace(image_size=larger)):
+            remedies.append(f"image_size = {larger}")
+            break
+    remedies = remedies or [f"image_size = {design_of(name).image_size}"]
+    either = " or ".join(remedies)
+    return f"family 'timm:{name}' cannot take images of {size}x{size} pixels: {why}. Set {either}."
