@@ -73,13 +73,15 @@ def test_work_grows_no_faster_than_members(tmp_path, study, attacked):
 
 def test_status_reads_no_logits_and_little_at_a_time(tmp_path, study, monkeypatch):
     plan, store = fill(tmp_path / "store", 400, study), Store(tmp_path / "store")
-    read = Path.read_bytes
-    monkeypatch.setattr(Path, "read_bytes", lambda path: read(path) if path.suffix == ".json" else 1 / 0)
+    opened, read = os.open, []
+    monkeypatch.setattr(os, "open", lambda path, *how: read.append(str(path)) or opened(path, *how))
     monkeypatch.setattr(members, "facts", None)
     tracemalloc.start()
     rows = status(plan, store)
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
+    assert sorted(Counter(read).values()) == [1] * 400
+    assert {Path(path).name for path in read} == {"member.json"}
     assert [(row.done, row.diverged, row.failed, row.seconds_each) for row in rows] == [(20, 0, 0, 1.25)] * 20
     assert most < 4e6  # bytes; all descriptions would be ten times as much were the store ten times as large
 
@@ -119,7 +121,7 @@ def test_evaluating_a_study_with_probes_reads_every_member_once(tmp_path, study,
         return checked(folder, key)
 
     monkeypatch.setattr(members, "checked", counted)
-    monkeypatch.setattr(members, "brief", None)
+    monkeypatch.setattr(Store, "briefs", None)
     evaluate(some, store, allow_partial=True)
     assert seen == Counter(run.key for run in some.runs)
 
