@@ -37,8 +37,6 @@ class Store(DocumentStore):
     def __contains__(self, key: str) -> bool:
         return self._paths.member(key).is_dir()
 
-    # Members.
-
     def keys(self) -> frozenset[str]:
         """Of all members that are there, by one look at the names of their folders."""
         return frozenset(folder.name for folder in self.root.glob("members/??/*"))
