@@ -70,10 +70,9 @@ def test_the_example_has_a_part_of_every_kind():
 
 
 @pytest.mark.parametrize(("kind", "name", "module"), PARTS, ids=[kind for kind, _, _ in PARTS])
-def test_a_single_file_is_a_part_and_ls_says_what_it_is(kind, name, module, tmp_path):
-    site = make_site(tmp_path)
-    site.install(kind, name, module, source_of(module))
-    lines = dict(line.split(maxsplit=1) for line in site("ls", kind).out.splitlines())
+def test_a_single_file_is_a_part_and_ls_says_what_it_is(kind, name, module, install, command):
+    install("alone", **{kind: {name: source_of(module)}})
+    lines = dict(line.split(maxsplit=1) for line in command("ls", kind).out.splitlines())
     about = source_of(module).splitlines()[0].strip('"')
     assert lines[name] == about
     assert set(lines) == {*CATALOGS[kind], name}
