@@ -11,7 +11,7 @@ demo: $(INSTALLED)
 	$(BIN)/ensembudget quickstart --out quickstart
 
 test: lint
-	$(BIN)/python -m pytest -n 2 --durations=10
+	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=10
 
 test-slow: $(INSTALLED)
 	$(BIN)/python -m pytest -m "slow and not long" -n 2 --dist loadfile --durations=10

@@ -97,7 +97,7 @@ def store(tmp_path_factory, cache) -> Path:
     brief = folder / "brief.toml"
     brief.write_text(BRIEF_DIGITS)
     for name, flags in (("digits", BRIEF), (study, []), (brief, [])):
-        said = helpers.command("run", name, "--store", folder / "store", *flags)
+        said = helpers.command("run", name, "--store", folder / "store", "--executor", "serial", *flags)
         assert said.code == 0, said.err
     return folder / "store"
 

@@ -598,26 +598,25 @@ mode = Mode(optimizer, usual.effective, usual.faults, usual.norm)
 """
 
 
-def test_an_exception_in_training_is_exit_1_and_the_same_command_resumes(tmp_path):
-    site = make_site(tmp_path / "site")
-    site.install("modes", "impatient", "impatient", IMPATIENT)
+def test_an_exception_in_training_is_exit_1_and_the_same_command_resumes(tmp_path, folder, install):
+    install("short_tempered", modes={"impatient": IMPATIENT})
     study = a_study(tmp_path, "[recipe]", "mode = 'impatient'\n[recipe]").study
-    said = site("run", study, "--executor", "serial")
+    said = command("run", study, "--executor", "serial")
     assert said.code == 1
     assert "Traceback" not in said.err
     assert "4 failed: RuntimeError: out of patience" in said.err
     assert f"tiny: {PLANNED - 4} members" in said.err
     assert "100%" in said.err  # nothing of the run is left, although some of it failed
-    status = site("status", study)
+    status = command("status", study)
     assert status.code == 0
     assert "failed: RuntimeError: out of patience" in status.out
     assert to_train(status).startswith(f"4 of {PLANNED} members to train; time left: about")
     line = next(line.split() for line in status.out.splitlines() if line.split()[1:2] == ["3"])
     assert line[3:7] == ["4", "0", "0", "4"]
 
-    (site.folder / "patience").touch()
-    assert site("run", study, "--executor", "serial").code == 0
-    status = site("status", study)
+    (folder / "patience").touch()
+    assert command("run", study, "--executor", "serial").code == 0
+    status = command("status", study)
     assert "patience" not in status.out
     assert to_train(status) == f"0 of {PLANNED} members to train; time left: none."
 

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from ..errors import StoreError
 from ..records import TRAINING_ABI, Member, Plan, PlannedCell, Probed, ProbeSubject, Run
 from ..store import Stored
+from ..store.briefs import Brief
 from ..store.documents import DamageError, Document, UnknownError, record, sha256, unseal
-from ..store.members import LOGITS, SAMPLES, Brief, logits_file
+from ..store.members import LOGITS, SAMPLES, logits_file
 from .folder import FILE_BYTES, GivenFolder, parsed
 from .index import LABELS, MEMBERS, PROBES, BundleIndex, cell_file, history_file
 from .tensors import tensors_of

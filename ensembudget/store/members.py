@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
 
 from ..files import read_regular
-from ..records import FLOAT32, TRAINING_ABI, Environment, Member, Run
+from ..records import FLOAT32, TRAINING_ABI, Environment, Member
 from .documents import DamageError, Document, UnknownError, facts, parse, record, seal, unseal
 from .half import as_kept
 from .publishing import Files
@@ -63,20 +63,6 @@ class Stored:
         if self.validation_samples is None or self.test_samples is None:
             return None
         return self.validation_samples, self.test_samples
-
-
-class Brief(NamedTuple):
-    """How a member ended.
-
-    Attributes:
-        key: Which.
-        is_done: Whether it can be averaged; else it diverged.
-        seconds: Its share of its pack's time.
-    """
-
-    key: str
-    is_done: bool
-    seconds: float
 
 
 def files_of(
@@ -170,29 +156,6 @@ def described(folder: Path, key: str) -> tuple[Member, Document, str]:
     if member.run.key != key:
         raise DamageError("it is another member's")
     return member, document, digest
-
-
-def brief(folder: Path, run: Run, cell: Document) -> Brief:
-    """How a member ended, by its sealed description alone, without making a record of it.
-
-    Args:
-        folder: The member's.
-        run: What should lie there.
-        cell: Its cell, as JSON values.
-
-    Raises:
-        DamageError: The description is not what was published.
-        UnknownError: It is intact, but not all of it is known to this version.
-        OSError: It is missing, or the disk fails.
-    """
-    said: Any = unseal((folder / DESCRIPTION).read_bytes()).get("member")
-    try:
-        if said["run"] == {"cell": cell, "seed": run.seed}:
-            return Brief(run.key, said["status"] == "done", said["seconds"])
-    except (KeyError, TypeError):
-        pass
-    member, _, _ = described(folder, run.key)  # another version wrote it, or it is another member
-    return Brief(run.key, member.status == "done", member.seconds)
 
 
 def description(path: Path) -> tuple[Document, str]:

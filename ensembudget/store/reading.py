@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from ..records import Probed, ProbeSubject, Run
-from .members import Brief, Stored
+from .briefs import Brief
+from .members import Stored
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,14 +9,15 @@ from numpy.typing import NDArray
 
 from ..errors import ConflictError, StoreError, reason
 from ..files import make_folder, settle
-from ..records import Cell, Environment, Member, Run
+from ..records import Environment, Member, Run
 from . import artefacts, members, paths, publishing
 from .artefacts import Artefact, wanted
+from .briefs import Brief, Briefs, brief
 from .checkpoints import PackCheckpoints, drop, outlived, pack_of
 from .claims import Claim
 from .document_store import DocumentStore
 from .documents import DamageError, UnknownError
-from .members import Brief, Labels, Stored
+from .members import Labels, Stored
 from .merging import Merged, merge
 from .sweeping import sweep
 
@@ -35,8 +36,6 @@ class Store(DocumentStore):
 
     def __contains__(self, key: str) -> bool:
         return self._paths.member(key).is_dir()
-
-    # Members.
 
     def keys(self) -> frozenset[str]:
         """Of all members that are there, by one look at the names of their folders."""
@@ -77,14 +76,16 @@ class Store(DocumentStore):
         Raises:
             StoreError: As `read`, of a description alone.
         """
-        cell: Cell | None = None
+        known: Briefs | None = None
         for run in runs:
-            if run.cell is not cell:
-                cell, facts = run.cell, run.cell.model_dump(mode="json")
+            if known is None or known.cell is not run.cell:
+                known = Briefs(run.cell)
             folder = self._paths.member(run.key)
-            if folder.is_dir():
+            if found := known.find(folder, run):
+                yield found
+            elif folder.is_dir():
                 with self._reading(folder, f"member {run.key}"):
-                    yield members.brief(folder, run, facts)
+                    yield brief(folder, run)
 
     def weights(self, key: str) -> dict[str, NDArray[Any]]:
         """A member's weights by the names of its network's tensors, checked against their digest.

@@ -40,8 +40,10 @@ def status(planned: Plan, store: Store) -> list[CellStatus]:
     rows = []
     for cell in planned.pools:
         runs = cell.runs
-        missing = {run.key for run in runs if store.lacks(run, keep_weights=planned.study.keep_weights)}
         stored = list(store.briefs(runs))
+        missing = {run.key for run in runs} - {one.key for one in stored}
+        if planned.study.keep_weights:
+            missing |= {run.key for run in runs if store.lacks(run, keep_weights=True)}
         found = [one for one in stored if one.key not in missing]
         failed = {run.key: why for run in runs if run.key in missing and (why := store.failure(run.key))}
         seconds = sum(one.seconds for one in stored) / len(stored) if stored else None

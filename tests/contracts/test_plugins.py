@@ -6,6 +6,7 @@ The package is examples/plugin, laid out as pip would: its modules on the path, 
 import json
 import tomllib
 from importlib import import_module
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -31,6 +32,9 @@ GROUPS: dict[str, dict[str, str]] = tomllib.loads((PLUGIN / "pyproject.toml").re
     "entry-points"
 ]
 PARTS = [(group.removeprefix("ensembudget."), *next(iter(parts.items()))) for group, parts in GROUPS.items()]
+
+# Torch says so once a process, where a way asks which kernels it may use.
+KERNELS = pytest.mark.filterwarnings("ignore:TF32 acceleration:UserWarning")
 
 STUDY = """
 name = "foreign"
@@ -74,15 +78,22 @@ def site(tmp_path_factory, cache) -> Site:
     return made
 
 
+@pytest.fixture
+def all_parts(install, folder) -> Path:
+    """All parts of the example in this process, where its commands take no torch to import again."""
+    for kind, name, module in PARTS:
+        install(f"of_{kind}", **{kind: {name: source_of(module)}})
+    return folder
+
+
 def test_the_example_has_a_part_of_every_kind():
     assert sorted(kind for kind, _, _ in PARTS) == sorted(CATALOGS)
 
 
 @pytest.mark.parametrize(("kind", "name", "module"), PARTS, ids=[kind for kind, _, _ in PARTS])
-def test_a_single_file_is_a_part_and_ls_says_what_it_is(kind, name, module, tmp_path):
-    site = make_site(tmp_path)
-    site.install(kind, name, module, source_of(module))
-    lines = dict(line.split(maxsplit=1) for line in site("ls", kind).out.splitlines())
+def test_a_single_file_is_a_part_and_ls_says_what_it_is(kind, name, module, install, command):
+    install("alone", **{kind: {name: source_of(module)}})
+    lines = dict(line.split(maxsplit=1) for line in command("ls", kind).out.splitlines())
     about = source_of(module).splitlines()[0].strip('"')
     assert lines[name] == about
     assert set(lines) == {*CATALOGS[kind], name}
@@ -176,13 +187,15 @@ def test_the_figure_is_in_the_report(site):
     assert "CNLL, nats per sample" in (report / "calibration.svg").read_text()
 
 
-def test_the_dtype_is_planned_run_and_reported(site):
+@KERNELS
+def test_the_dtype_is_planned_run_and_reported(all_parts, command):
     text = STUDY.replace('"foreign"', '"rounded"').replace("members = [1, 2]", "members = [1]")
     study = text.replace("[recipe]", 'dtype = ["float32", "float8"]\n\n[recipe]')
-    (site.folder / "rounded.toml").write_text(study)
-    assert site("run", "rounded.toml", "--store", "rounded", "--executor", "serial").code == 0
-    assert site("report", "rounded.toml", "--store", "rounded", "--out", "rounded-report").code == 0
-    rows = from_csv((site.folder / "rounded-report" / "dtypes.csv").read_text())
+    (all_parts / "rounded.toml").write_text(study)
+    ran = command("run", "rounded.toml", "--store", "rounded", "--executor", "serial")
+    assert ran.code == 0, ran.err
+    assert command("report", "rounded.toml", "--store", "rounded", "--out", "rounded-report").code == 0
+    rows = from_csv((all_parts / "rounded-report" / "dtypes.csv").read_text())
     assert [row["dtype"] for row in rows] == ["float32", "float8"]
     width = rows[0]["width"]
     assert rows[1]["width"] == width  # the budget is of operations
@@ -191,7 +204,8 @@ def test_the_dtype_is_planned_run_and_reported(site):
     assert 0 < abs(rows[0]["cnll"] - rows[1]["cnll"]) < 0.1
 
 
-def test_the_method_is_planned_run_and_reported(site):
+@KERNELS
+def test_the_method_is_planned_run_and_reported(all_parts, command):
     arms = """
 [[arms]]
 name = "whole"
@@ -203,10 +217,11 @@ method_options = { predictors = 3 }
 """
     text = STUDY.replace('"foreign"', '"units"').replace("20kMAC", "60kMAC").replace("[1, 2]", "[1]")
     text = text.replace("keep_weights = true", "").replace('probes = [{ kind = "sharpness" }]', "")
-    (site.folder / "units.toml").write_text(text + arms)
-    assert site("run", "units.toml", "--store", "units", "--executor", "serial").code == 0
-    assert site("report", "units.toml", "--store", "units", "--out", "units-report").code == 0
-    whole, last = from_csv((site.folder / "units-report" / "methods.csv").read_text())
+    (all_parts / "units.toml").write_text(text + arms)
+    ran = command("run", "units.toml", "--store", "units", "--executor", "serial")
+    assert ran.code == 0, ran.err
+    assert command("report", "units.toml", "--store", "units", "--out", "units-report").code == 0
+    whole, last = from_csv((all_parts / "units-report" / "methods.csv").read_text())
     assert [row["method"] for row in (whole, last)] == ["independent", "last_epochs"]
     # The budget is of operations: three passes of a network with a third of them.
     assert (whole["predictors"], last["predictors"]) == (1, 3)

@@ -54,8 +54,8 @@ def cpu(work, times=3):
 
 
 @pytest.mark.slow
-def test_work_grows_no_faster_than_members(tmp_path, study, attacked):
-    sizes, took = (1250, 2500, 5000), {}
+def test_work_grows_no_faster_than_members(tmp_path, study, times, attacked):
+    sizes, took = [times * size for size in (620, 1240, 2480)], {}
     for size in sizes:
         plan, store = fill(tmp_path / str(size), size, study), Store(tmp_path / str(size))
         works = {
@@ -68,18 +68,21 @@ def test_work_grows_no_faster_than_members(tmp_path, study, attacked):
     for what in works:
         # Four times the members: 4 where work is in proportion, 16 where it is in its square.
         assert took[what, sizes[-1]] / took[what, sizes[0]] < 7, took
-    attacked("P1", "a store of 1,250 to 5,000 members read in proportion to their number", sum(sizes))
+    said = f"a store of {sizes[0]:,} to {sizes[-1]:,} members read in proportion to their number"
+    attacked("P1", said, sum(sizes))
 
 
 def test_status_reads_no_logits_and_little_at_a_time(tmp_path, study, monkeypatch):
     plan, store = fill(tmp_path / "store", 400, study), Store(tmp_path / "store")
-    read = Path.read_bytes
-    monkeypatch.setattr(Path, "read_bytes", lambda path: read(path) if path.suffix == ".json" else 1 / 0)
+    opened, read = os.open, []
+    monkeypatch.setattr(os, "open", lambda path, *how: read.append(str(path)) or opened(path, *how))
     monkeypatch.setattr(members, "facts", None)
     tracemalloc.start()
     rows = status(plan, store)
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
+    assert sorted(Counter(read).values()) == [1] * 400
+    assert {Path(path).name for path in read} == {"member.json"}
     assert [(row.done, row.diverged, row.failed, row.seconds_each) for row in rows] == [(20, 0, 0, 1.25)] * 20
     assert most < 4e6  # bytes; all descriptions would be ten times as much were the store ten times as large
 
@@ -119,7 +122,7 @@ def test_evaluating_a_study_with_probes_reads_every_member_once(tmp_path, study,
         return checked(folder, key)
 
     monkeypatch.setattr(members, "checked", counted)
-    monkeypatch.setattr(members, "brief", None)
+    monkeypatch.setattr(Store, "briefs", None)
     evaluate(some, store, allow_partial=True)
     assert seen == Counter(run.key for run in some.runs)
 
