@@ -109,9 +109,9 @@ def logits_file(
     samples: Labels | None,
 ) -> bytes:
     """A member's file of logits in the dtype they are kept in; pairs are of validation and of test."""
-    of_samples = {} if samples is None else dict(zip(SAMPLES, samples, strict=True))
-    whole = (logits[0], labels[0], logits[1], labels[1], train_loss)
-    return serialise(dict(zip(ARRAYS, whole, strict=True)) | of_samples)
+    whole: list[NDArray[Any]] = [logits[0], labels[0], logits[1], labels[1], train_loss, *(samples or ())]
+    names = ARRAYS if samples is None else ARRAYS + SAMPLES
+    return serialise(dict(zip(names, whole, strict=True)))
 
 
 def listing(files: Files) -> dict[str, dict[str, int | str]]:
