@@ -1,6 +1,5 @@
 """Whether members train long enough for their comparison to mean anything, as far as a plan tells."""
 
-from ..catalog import TASKS
 from ..records import Plan
 
 
@@ -12,11 +11,10 @@ def few_steps(plan: Plan) -> list[str]:
     if not short:
         return []
     fewest = min(short, key=lambda cell: cell.steps)
-    samples = TASKS[plan.task.kind].samples
     widths = ", ".join(map(str, dict.fromkeys(cell.width for cell in short)))
     return [
         f"TOO SHORT: members of width {widths} make as few as {fewest.steps} steps for"
-        f" {plan.task.classes} classes ({fewest.train_size:,} {samples} in batches of"
+        f" {plan.task.classes} classes ({fewest.train_size:,} images in batches of"
         f" {fewest.recipe.batch_size}, {fewest.recipe.epochs} epochs): they have learned next to nothing, and"
-        f" comparing them says nothing. Train on more {samples}, in smaller batches or for more epochs."
+        " comparing them says nothing. Train on more images, in smaller batches or for more epochs."
     ]

@@ -5,7 +5,6 @@ from itertools import product
 from math import ceil, prod
 from typing import NamedTuple
 
-from ..catalog import TASKS
 from ..errors import did_you_mean
 from ..records import (
     TUNING_SEED,
@@ -250,20 +249,17 @@ def validation_faults(study: Study, task: AnyTask, present: int | None) -> list[
         task: Of its dataset.
         present: How many classes the validation images have; None where nobody looked.
     """
-    kind, least = TASKS[task.kind], 2 * task.classes
-    # Where every position is predicted, a few samples already have many answers.
-    if study.tune is None or study.validation_size < LEAST_VALIDATION or kind.positions:
+    least = 2 * task.classes
+    if study.tune is None or study.validation_size < LEAST_VALIDATION:
         return []
-    samples = kind.samples
     if study.validation_size >= least:
         if present is None or 2 * present >= task.classes:
             return []
         return [
-            f"tune: the {study.validation_size:,} validation {samples}, the last of the training {samples},"
-            f" are of {present} of {task.classes} classes: the dataset seems to be sorted by class. Shuffle"
-            " it."
+            f"tune: the {study.validation_size:,} validation images, the last of the training images, are of"
+            f" {present} of {task.classes} classes: the dataset seems to be sorted by class. Shuffle it."
         ]
     return [
-        f"tune: {study.validation_size} validation {samples} for {task.classes} classes are fewer than 2 a"
+        f"tune: {study.validation_size} validation images for {task.classes} classes are fewer than 2 a"
         f" class, too few to judge by. Set validation_size to at least {least}."
     ]
