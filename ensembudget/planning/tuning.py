@@ -251,19 +251,17 @@ def validation_faults(study: Study, task: AnyTask, present: int | None) -> list[
         present: How many classes the validation samples have; None where nobody looked.
     """
     kind, least = TASKS[task.kind], 2 * task.classes
-    # Where every position is predicted, a few samples already have many answers.
     if study.tune is None or study.validation_size < LEAST_VALIDATION or kind.positions:
-        return []
-    samples = kind.samples
+        return []  # every position of a sample has a class of its own
     if study.validation_size >= least:
         if present is None or 2 * present >= task.classes:
             return []
         return [
-            f"tune: the {study.validation_size:,} validation {samples}, the last of the training {samples},"
-            f" are of {present} of {task.classes} classes: the dataset seems to be sorted by class. Shuffle"
-            " it."
+            f"tune: the {study.validation_size:,} validation {kind.samples}, the last of the training"
+            f" {kind.samples}, are of {present} of {task.classes} classes: the dataset seems to be sorted by"
+            " class. Shuffle it."
         ]
     return [
-        f"tune: {study.validation_size} validation {samples} for {task.classes} classes are fewer than 2 a"
-        f" class, too few to judge by. Set validation_size to at least {least}."
+        f"tune: {study.validation_size} validation {kind.samples} for {task.classes} classes are fewer than"
+        f" 2 a class, too few to judge by. Set validation_size to at least {least}."
     ]
