@@ -14,7 +14,8 @@ def add_arguments(parser: Parser) -> None:
 def act(args: argparse.Namespace) -> int:
     from ..errors import StudyError
     from ..store import Store
-    from ..tables.tuning import notes, table
+    from ..tables import tuning
+    from ..tables._wording import samples_of, worded, worded_table
     from ..verbs.plan import plan_study
     from .show import print_lines, print_rows
     from .tuning import print_tuning, tune_shown
@@ -34,12 +35,13 @@ def act(args: argparse.Namespace) -> int:
         return 0
     failed = tune_shown(planned, store, how)
     planned = plan_study(study, store)
+    table = worded_table(tuning.table, samples_of(planned))
     rows = table.rows(planned)
     if args.format != "table":
         print_rows(table, rows, args.format)
     elif rows:
         print_rows(table, rows, columns=args.columns)
-        print_lines(notes(planned))
+        print_lines([worded(note, samples_of(planned)) for note in tuning.notes(planned)])
     return failed
 
 

@@ -11,7 +11,7 @@ import pytest
 import safetensors.numpy
 import torch
 
-from ensembudget.catalog import METRICS
+from ensembudget.catalog import METRICS, TASKS
 from ensembudget.cli import main
 from ensembudget.errors import ScoreError
 from ensembudget.planning.plan import plan
@@ -45,9 +45,21 @@ TOP_TWO = '''
 '''
 
 
+def kind_of(name: str) -> str:
+    """A kind of task that has this metric."""
+    return min(METRICS[name].tasks or TASKS)
+
+
+@pytest.mark.parametrize("name", list(METRICS))
+def test_a_metric_is_absent_where_the_task_lacks_it(name):
+    for kind in TASKS:
+        has = METRICS[name].tasks is None or kind in METRICS[name].tasks
+        assert all((name in score.metrics) == has for score in score_pool(POOL[:2], TRUTH, kind=kind).scores)
+
+
 @pytest.mark.parametrize("name", list(METRICS))
 def test_a_metric_is_a_finite_number_or_nothing_for_every_ensemble_of_a_pool(name):
-    values = [score.metrics[name] for score in score_pool(POOL, TRUTH).scores]
+    values = [score.metrics[name] for score in score_pool(POOL, TRUTH, kind=kind_of(name)).scores]
     assert all(value is None or math.isfinite(value) for value in values)
     assert any(value is not None for value in values)
 
@@ -64,7 +76,7 @@ def test_a_metric_has_what_its_column_needs(name):
 def test_a_metric_does_not_ask_in_which_order_members_and_samples_come(name):
     order = torch.randperm(len(LABELS), generator=torch.Generator().manual_seed(0))
     whole, other = (
-        score_pool(pool, labels).scores[-1].metrics[name]
+        score_pool(pool, labels, kind=kind_of(name)).scores[-1].metrics[name]
         for pool, labels in ((POOL, TRUTH), (POOL.flip(0)[:, order], TRUTH[order]))
     )
     assert other == pytest.approx(whole, abs=1e-12)
