@@ -1,5 +1,6 @@
 """Every command of README and docs/ does what its page says: each page is run in its order, cut short."""
 
+import json
 import re
 import shlex
 import shutil
@@ -39,6 +40,18 @@ epochs = 1
 batch_size = 32
 crop_padding = 0
 flip = false
+"""
+
+INTENTS = """
+name = "intents"
+description = "queries by intent"
+family = "transformer"
+dataset = "clinc150:clinc150"
+mode = "adamw"
+validation_size = 3
+budgets = ["30k"]
+tolerance = 0.5
+members = [1, 2]
 """
 
 # In place of digits where a command needs pools, which a first look does not have.
@@ -104,6 +117,7 @@ def place(tmp_path, store, monkeypatch) -> Path:
     (folder / "my_study.toml").write_text(MY_STUDY)
     (folder / "part.toml").write_text(MY_STUDY.replace("members = [1, 4]", "members = [1]"))
     (folder / "brief.toml").write_text(BRIEF_DIGITS)
+    write_texts(folder)
     draws = np.random.default_rng(0)
     for label, shade in (("bird", 40), ("cat", 120), ("ship", 200)):
         for number in range(30):
@@ -120,6 +134,21 @@ def place(tmp_path, store, monkeypatch) -> Path:
     np.save(folder / "pool.npy", np.exp(logits) / np.exp(logits).sum(-1, keepdims=True))
     np.save(folder / "labels.npy", labels)
     return folder
+
+
+def write_texts(folder: Path) -> None:
+    """Small datasets of texts, and a study of one."""
+    words = {"weather": "will it rain", "music": "play a song", "balance": "what have I left"}
+    rows = [[f"{text} {number}", intent] for number in range(30) for intent, text in words.items()]
+    for name in ("clinc150", "bible"):
+        (folder / name).mkdir()
+    queries = {"train": rows, "val": rows[:3], "test": rows[::7], "oos_test": [["who are you", "oos"]]}
+    (folder / "clinc150" / "data_full.json").write_text(json.dumps(queries))
+    for split in ("train", "test"):
+        (folder / "bible" / f"{split}.es").write_text("la luz fue\nla tierra estaba vacia\n" * 20)
+        (folder / "bible" / f"{split}.en").write_text("there was light\nthe earth was empty\n" * 20)
+    (folder / "poems.txt").write_text("Shall I compare thee to a summer's day?\n" * 30)
+    (folder / "intents.toml").write_text(INTENTS)
 
 
 def outcome(words: list[str], folder: Path) -> tuple[int | str | None, str]:

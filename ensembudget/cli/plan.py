@@ -12,7 +12,7 @@ from .voice import say
 def add_arguments(parser: Parser) -> None:
     from ..catalog import DTYPES
 
-    about = "see ls datasets; folder:DIR and parquet:DIR read your own"
+    about = "see ls datasets; folder:DIR, parquet:DIR and others read your own"
     parser.add_argument("--family", required=True, help="see ls families")
     parser.add_argument("--dataset", required=True, help=about)
     about = "images are cut to their central square and resized to N pixels a side"
@@ -21,6 +21,10 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--colour", choices=["rgb", "grey"], help=about)
     about = "leave out files that cannot be decoded"
     parser.add_argument("--skip-corrupt", action="store_true", help=about)
+    about = "make texts of N tokens (default: 1,000)"
+    parser.add_argument("--vocabulary", type=int, metavar="N", help=about)
+    about = "tokens of a text, of a block, or of each sentence of a pair (default: 32, 64 or 64)"
+    parser.add_argument("--length", type=int, metavar="N", help=about)
     about = "such as 36.8M, 250k, 40MB or 5.2GFLOP; separate several by commas"
     parser.add_argument("--budget", required=True, help=about)
     parser.add_argument("--members", default="1,2,4,8,16", help="ensemble sizes (default: 1,2,4,8,16)")
@@ -75,7 +79,8 @@ def act(args: argparse.Namespace) -> int:
     budgets = [parse_budget(text, args.budget_kind) for text in args.budget.split(",")]
     if len(set(budgets)) < len(budgets):
         raise ArgumentError(f"--budget {told(args.budget)} has a budget twice. Give each once.")
-    task = task_of(args.dataset, args.image_size, colour=args.colour, skip_corrupt=args.skip_corrupt)
+    of_data = ("colour", "skip_corrupt", "vocabulary", "length")
+    task = task_of(args.dataset, args.image_size, **{name: getattr(args, name) for name in of_data})
     chosen = {"options": options, "multiple_of": args.multiple_of, "dtype": args.dtype}
     found = []
     refused: list[PlanError] = []

@@ -59,18 +59,67 @@ class Pictures(NamedTuple):
     class_names: tuple[str, ...] = ()
 
 
+class Texts(NamedTuple):
+    """Texts of a dataset with a class for each, made tokens later as a study asks.
+
+    Attributes:
+        train: Training texts.
+        train_labels: Their classes, whole numbers from 0.
+        test: Test texts.
+        test_labels: As the training labels.
+        class_names: One for each class.
+        outside: Test texts that belong to no class.
+        held: How many of the training texts, the last ones, their source holds out: no vocabulary is of them.
+    """
+
+    train: Sequence[str]
+    train_labels: Sequence[int]
+    test: Sequence[str]
+    test_labels: Sequence[int]
+    class_names: tuple[str, ...]
+    outside: Sequence[str] = ()
+    held: int = 0
+
+
+class Pairs(NamedTuple):
+    """Sentences and their translations, made tokens later as a study asks; `held` as in `Texts`.
+
+    Attributes:
+        train: Source and target of each training pair.
+        test: Of each test pair.
+    """
+
+    train: Sequence[tuple[str, str]]
+    test: Sequence[tuple[str, str]]
+    held: int = 0
+
+
+class Running(NamedTuple):
+    """Running text whose next character is predicted, cut into blocks later as a study asks."""
+
+    train: str
+    test: str
+
+
+Source = Arrays | Pictures | Texts | Pairs | Running
+
+
 class Treatment(NamedTuple):
-    """What becomes of images as they are decoded; the fields are those of a study.
+    """What becomes of samples as they are decoded; the fields are those of a study.
 
     Attributes:
         image_size: Pixels a side; None leaves images as they are, and all must be of one size.
         colour: Whether all become RGB or grey; None leaves them as they are, and all must be alike.
         skip_corrupt: Whether files that cannot be decoded are left out, and counted.
+        vocabulary: How many tokens texts are made of; None leaves it to the kind of task.
+        length: Tokens of a text, of a block, or of each sentence of a pair; None as with the vocabulary.
     """
 
     image_size: int | None = None
     colour: Colour | None = None
     skip_corrupt: bool = False
+    vocabulary: int | None = None
+    length: int | None = None
 
 
 AS_THEY_ARE = Treatment()
@@ -81,15 +130,20 @@ class Dataset:
     """One source of samples.
 
     Attributes:
-        decode: `decode(place)` gives all samples, or images that are still encoded; the place is what
-            follows the colon in `parquet:DIR`.
+        decode: `decode(place)` gives all samples, or images that are still encoded, or texts; the place is
+            what follows the colon in `parquet:DIR`.
         files: `files(place)` lists the files that `decode` reads, so that a change in one is noticed;
             None where the arrays come with a library.
         task: Classes, channels and image size; None where they are known only after reading.
         needs_place: Whether a folder follows the name, as in `parquet:DIR`.
+        asked: `asked(place)` is what the place says beside where the files lie, such as which of them is
+            translated: the same files give other samples where it differs. None where it says no more.
+        example: What a message calls the place: "DIR".
     """
 
-    decode: Callable[[str], Arrays | Pictures]
+    decode: Callable[[str], Source]
     files: Callable[[str], Iterable[Path]] | None = None
     task: AnyTask | None = None
     needs_place: bool = False
+    asked: Callable[[str], str] | None = None
+    example: str = "DIR"

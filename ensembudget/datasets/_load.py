@@ -7,19 +7,23 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from ..catalog import DATASETS
 from ..errors import DatasetError, reason
 from ..files import open_regular
 from ..records import AnyTask, Colour, Study, Task
 from ..tasks.images import SMALLEST_IMAGE
-from ._base import Arrays, Pictures, Treatment
+from ._base import Treatment
 from ._cache import DECODER, cache_folder, digest_of, keep, read_source
+from ._check import check
 from ._data import Data
-from ._form import CHANNELS, LARGEST, formed
-from ._pictures import arrays_of
+from ._form import CHANNELS, LARGEST
+from ._made import check_form, made
+from ._tokens import LONGEST
+
+ENDINGS = re.compile(r"(\.(json|txt))?(\.gz)?$")  # of a file, which tables leave out
+LARGEST_VOCABULARY = 2**17
 
 
 def split_name(spec: str) -> tuple[str, str]:
@@ -31,42 +35,66 @@ def split_name(spec: str) -> tuple[str, str]:
     name, colon, place = spec.partition(":")
     part = DATASETS[name]
     if part.needs_place and not place:
-        raise DatasetError(f"dataset {spec!r} needs a folder after a colon, as in {name}:DIR.")
+        what = "folder" if part.example == "DIR" else "place"
+        raise DatasetError(f"dataset {spec!r} needs a {what} after a colon, as in {name}:{part.example}.")
     if colon and not part.needs_place:
         raise DatasetError(f"dataset {name!r} takes no folder, but was given {place!r}. Write {name!r}.")
     return name, place
 
 
-def task_of(
-    spec: str, image_size: int | None = None, *, colour: Colour | None = None, skip_corrupt: bool = False
-) -> AnyTask:
-    """Classes, channels and image size of a dataset, which is read only where they are not known."""
+def task_of(spec: str, image_size: int | None = None, **treatment: Any) -> AnyTask:
+    """What a dataset asks of a network; it is read only where that is not known.
+
+    Args:
+        spec: As in a study: `digits`, `folder:DIR`.
+        image_size: Pixels a side to which images are resized.
+        treatment: More of what becomes of samples, as `load` takes it.
+    """
     name, _ = split_name(spec)
-    _check_size(image_size)
+    form = Treatment(image_size, **treatment)
+    _check_numbers(form)
     known = DATASETS[name].task
     if known is None:
-        return load(spec, image_size, colour=colour, skip_corrupt=skip_corrupt).task
+        return load(spec, image_size, **treatment).task
+    check_form(form, spec, "images" if isinstance(known, Task) else "tokens")
     if not isinstance(known, Task):
         return known
-    channels = CHANNELS[colour] if colour else known.channels
+    channels = CHANNELS[form.colour] if form.colour else known.channels
     return known._replace(image_size=image_size or known.image_size, channels=channels)
 
 
-def label(spec: str, image_size: int | None = None, colour: Colour | None = None) -> str:
-    """What tables call a dataset: its folder's name, or its own where it has no folder.
+def label(
+    spec: str,
+    image_size: int | None = None,
+    colour: Colour | None = None,
+    vocabulary: int | None = None,
+    length: int | None = None,
+) -> str:
+    """What tables call a dataset: its folder's or file's name, or its own where it has none.
 
     Example:
         >>> label("cifar10"), label("parquet:data/photos", image_size=16, colour="grey")
         ('cifar10', 'photos-16px-grey')
+        >>> label("characters:poems.txt.gz", length=32)
+        'poems-32tokens'
     """
     name, place = split_name(spec)
     if place:
-        name = re.sub(r"[^A-Za-z0-9_.-]+", "-", Path(place).resolve().name)
-    return "-".join([name, *([f"{image_size}px"] if image_size else []), *([colour] if colour else [])])
+        name = re.sub(r"[^A-Za-z0-9_.-]+", "-", ENDINGS.sub("", Path(place).resolve().name))
+    said = [f"{image_size}px"] if image_size else []
+    said += [colour] if colour else []
+    said += [f"{vocabulary}pieces"] if vocabulary else []
+    return "-".join([name, *said, *([f"{length}tokens"] if length else [])])
 
 
 def load(
-    spec: str, image_size: int | None = None, *, colour: Colour | None = None, skip_corrupt: bool = False
+    spec: str,
+    image_size: int | None = None,
+    *,
+    colour: Colour | None = None,
+    skip_corrupt: bool = False,
+    vocabulary: int | None = None,
+    length: int | None = None,
 ) -> Data:
     """Loads a dataset: decodes it the first time, then reads it from the cache.
 
@@ -75,30 +103,32 @@ def load(
         image_size: Pixels a side to which images are resized; None leaves them as they are.
         colour: Whether all images become "rgb" or "grey"; None leaves them as they are.
         skip_corrupt: Whether files that cannot be decoded are left out; `Data.notes` counts them.
+        vocabulary: Tokens that texts are made of; None takes 1,000.
+        length: Tokens of a text, of a block, or of each sentence of a pair; None takes 32 or 64.
 
     Raises:
         DatasetError: Missing, empty or damaged files, fewer than two classes, labels out of
             range, images that are not square or smaller than 8 pixels, images of several sizes or
-            colours of which nothing is said; such an image size.
+            colours of which nothing is said; such an image size; what is asked of images and not
+            of texts, or the other way.
 
     Example:
         >>> load("digits", 16, colour="rgb").arrays.train_inputs.shape
         (1000, 16, 16, 3)
     """
     name, place = split_name(spec)
-    _check_size(image_size)
-    part, form = DATASETS[name], Treatment(image_size, colour, skip_corrupt)
+    part, form = DATASETS[name], Treatment(image_size, colour, skip_corrupt, vocabulary, length)
+    _check_numbers(form)
     with opened(spec):
         files = sorted(part.files(place)) if part.files else []
-    source = hashlib.sha256(json.dumps([DECODER, name, form, *_fingerprint(files)]).encode()).hexdigest()
-    called = label(spec, image_size, colour)
+    asked = [part.asked(place)] if part.asked else []
+    known = [DECODER, name, form, *asked, *_fingerprint(files)]
+    source = hashlib.sha256(json.dumps(known).encode()).hexdigest()
+    called = label(spec, image_size, colour, vocabulary, length)
     if files and (cached := read_source(source, called)):
         return cached
     with opened(spec):
-        found = part.decode(place)
-        arrays, notes = (
-            arrays_of(found, spec, form) if isinstance(found, Pictures) else (formed(found, form), ())
-        )
+        arrays, notes = made(part.decode(place), spec, form)
     check(arrays, spec)
     data = Data(called, digest_of(arrays), arrays, notes)
     try:
@@ -113,12 +143,16 @@ def load(
 
 def study_data(study: Study) -> Data:
     """The dataset of a study, as the study wants it; raises as `load`."""
-    return load(study.dataset, study.image_size, colour=study.colour, skip_corrupt=study.skip_corrupt)
+    return load(study.dataset, study.image_size, **_treatment(study))
 
 
 def study_task(study: Study) -> AnyTask:
-    """Classes, channels and image size of a study's dataset; raises as `load`."""
-    return task_of(study.dataset, study.image_size, colour=study.colour, skip_corrupt=study.skip_corrupt)
+    """What a study's dataset asks of a network; raises as `load`."""
+    return task_of(study.dataset, study.image_size, **_treatment(study))
+
+
+def _treatment(study: Study) -> dict[str, Any]:
+    return {name: getattr(study, name) for name in Treatment._fields[1:]}
 
 
 @contextmanager
@@ -131,46 +165,16 @@ def opened(spec: str) -> Iterator[None]:
         raise DatasetError(f"dataset {spec!r} cannot be read: {reason(error)}{place}.") from None
 
 
-def check(arrays: Arrays, spec: str) -> None:
-    """Refuses arrays that networks cannot be trained on."""
-    for part, images, labels in (
-        ("training", arrays.train_inputs, arrays.train_labels),
-        ("test", arrays.test_inputs, arrays.test_labels),
-    ):
-        if len(images) == 0:
-            raise DatasetError(f"dataset {spec!r} has no {part} images.")
-        if len(images) != len(labels):
-            raise DatasetError(f"dataset {spec!r} has {len(images)} {part} images but {len(labels)} labels.")
-        if labels.min() < 0 or labels.max() >= arrays.classes:
-            wrong = int(np.flatnonzero((labels < 0) | (labels >= arrays.classes))[0])
-            raise DatasetError(
-                f"dataset {spec!r}: label {labels[wrong]} of {part} image {wrong} is not in"
-                f" 0..{arrays.classes - 1} ({arrays.classes} classes)."
-            )
-    present = len(np.unique(arrays.train_labels))
-    if present < 2:
-        raise DatasetError(f"dataset {spec!r} has images of {present} class; at least two are needed.")
-    height, width = arrays.train_inputs.shape[1:3]
-    if height != width or height < SMALLEST_IMAGE:
+def _check_numbers(form: Treatment) -> None:
+    if form.image_size is not None and not SMALLEST_IMAGE <= form.image_size <= LARGEST:
         raise DatasetError(
-            f"dataset {spec!r} has images of {height}x{width} pixels; they must be square and at least"
-            f" {SMALLEST_IMAGE}x{SMALLEST_IMAGE}. Set image_size in the study, and each is cut to its central"
-            " square and resized."
+            f"image_size {form.image_size:,} is not between {SMALLEST_IMAGE} and {LARGEST:,} pixels, the"
+            " smallest and largest images that are trained on."
         )
-    if arrays.test_inputs.shape[1:] != arrays.train_inputs.shape[1:]:
-        raise DatasetError(
-            f"dataset {spec!r} has training images of shape {arrays.train_inputs.shape[1:]} and test"
-            f" images of shape {arrays.test_inputs.shape[1:]}; they must be alike. Set image_size"
-            " or colour in the study."
-        )
-
-
-def _check_size(image_size: int | None) -> None:
-    if image_size is not None and not SMALLEST_IMAGE <= image_size <= LARGEST:
-        raise DatasetError(
-            f"image_size {image_size:,} is not between {SMALLEST_IMAGE} and {LARGEST:,} pixels, the smallest"
-            " and largest images that are trained on."
-        )
+    for name, least, most in (("vocabulary", 4, LARGEST_VOCABULARY), ("length", 2, LONGEST)):
+        number = getattr(form, name)
+        if number is not None and not least <= number <= most:
+            raise DatasetError(f"{name} {number:,} is not between {least} and {most:,} tokens.")
 
 
 def _fingerprint(files: list[Path]) -> Iterator[str]:

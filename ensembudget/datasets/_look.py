@@ -49,7 +49,7 @@ def look(spec: str) -> Look:
         spec: As in a study: `digits`, `folder:DIR`; a folder is relative to the current one.
 
     Raises:
-        DatasetError: Missing or unreadable files, fewer than two classes, a label out of range.
+        DatasetError: No images, missing or unreadable files, fewer than two classes, a label out of range.
 
     Example:
         >>> found = look("digits")
@@ -59,6 +59,11 @@ def look(spec: str) -> Look:
     name, place = split_name(spec)
     with opened(spec):
         source = DATASETS[name].decode(place)
+    if not isinstance(source, Arrays | Pictures) or (isinstance(source, Arrays) and source.task):
+        raise DatasetError(
+            f"dataset {spec!r} holds no images, and only a study of images can be proposed. docs/texts.md has"
+            " a study of texts to start from."
+        )
     looking = _Looking(source.classes)
     looking.split("train", _seen(source, "train"), spec)
     looking.split("test", _seen(source, "test"), spec)
@@ -88,7 +93,7 @@ class _Seen(NamedTuple):
 
 def _seen(source: Arrays | Pictures, part: str) -> Iterator[_Seen]:
     if isinstance(source, Arrays):
-        images, labels = getattr(source, f"{part}_images"), getattr(source, f"{part}_labels")
+        images, labels = getattr(source, f"{part}_inputs"), getattr(source, f"{part}_labels")
         for number, (image, label) in enumerate(zip(images, labels.tolist(), strict=True)):
             yield _Seen(f"image {number} of {part}", label, image, "L" if image.shape[-1] == 1 else "RGB")
         return

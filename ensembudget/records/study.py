@@ -85,8 +85,8 @@ class Study(Record):
     Example: `options = { depth = 10 }`
     """
     dataset: str
-    """The images (`ensembudget ls datasets`): a name, `folder:DIR` or `parquet:DIR`, where DIR is relative
-    to the study file.
+    """The samples (`ensembudget ls datasets`): a name, or a name and a place, as `folder:DIR` or
+    `characters:FILE`, which is relative to the study file.
 
     Example: `dataset = "folder:birds"`
     """
@@ -102,6 +102,18 @@ class Study(Record):
     """
     skip_corrupt: bool = False
     """Whether files that cannot be decoded are left out and counted. Example: `skip_corrupt = true`"""
+    vocabulary: PositiveInt | None = None
+    """Tokens that texts are made of: byte-pair pieces, and the few that stand for no text. 1,000 where it is
+    left out.
+
+    Example: `vocabulary = 2000`
+    """
+    length: PositiveInt | None = None
+    """Tokens of a text, of a block of characters, or of each sentence of a pair; 32, 64 or 64 where it is
+    left out. What is longer is cut, or left out where it is a training pair, and counted.
+
+    Example: `length = 48`
+    """
     train_size: OneOrMore | None = None
     """Training images; left out, all that are not held out. With a list, all is done at each of these sizes.
 

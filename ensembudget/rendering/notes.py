@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from ..catalog import TASKS
 from ..planning.length import few_steps
 from ..planning.plan import few_members
 from ..scoring.pools import Results
@@ -41,9 +42,17 @@ def _study(results: Results) -> str:
     planned, done, diverged = _counts(results)
     return (
         f"{cell.family}{f' ({options})' if options else ''} on {cell.dataset}:"
-        f" {sizes} training and {tests:,} test images, {epochs} epochs, mode"
+        f" {_sizes(results, sizes, tests)}, {epochs} epochs, mode"
         f" {modes}, precision {precision}. {planned} members planned, {done} done, {diverged} diverged."
     )
+
+
+def _sizes(results: Results, train: str, tests: int) -> str:
+    task = results.plan.task
+    kind = TASKS[task.kind if task else "images"]
+    if kind.positions:
+        return f"{train} training {kind.samples} and {tests:,} test positions"
+    return f"{train} training and {tests:,} test {kind.samples}"
 
 
 def _first_look(results: Results) -> list[str]:

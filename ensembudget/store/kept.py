@@ -212,6 +212,8 @@ LATER = (
     "image_size",
     "colour",
     "skip_corrupt",
+    "vocabulary",
+    "length",
     "first_look",
     "probes",
     *METHODS,

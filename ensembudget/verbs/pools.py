@@ -12,8 +12,9 @@ from ..analysis.splits import ComparedSplit
 from ..arrays import Integers
 from ..datasets._base import Arrays
 from ..datasets._cache import digest_of
+from ..datasets._check import check
 from ..datasets._data import Data
-from ..datasets._load import check, load
+from ..datasets._load import load
 from ..errors import ArgumentError, ScoreError, StudyError
 from ..planning.check import study_faults
 from ..planning.plan import plan

@@ -399,9 +399,9 @@ def test_parquet_whose_test_images_differ_from_the_training_images_is_refused(tm
 
 def test_parquet_without_images_is_refused(tmp_path):
     spec = hub_folder(tmp_path)
-    table = pa.table({"text": ["a", "b"], "label": [0, 1]})
+    table = pa.table({"caption": ["a", "b"], "label": [0, 1]})
     pq.write_table(table, tmp_path / "data" / "train-00000-of-00001.parquet")
-    with pytest.raises(DatasetError, match="columns text, label; it needs a column of images"):
+    with pytest.raises(DatasetError, match="columns caption, label; it needs a column of images"):
         load(spec)
 
 

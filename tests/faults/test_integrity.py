@@ -16,7 +16,7 @@ from PIL import Image
 
 import helpers
 from ensembudget.datasets._base import Arrays
-from ensembudget.datasets._shared import shared_images, shared_note
+from ensembudget.datasets._shared import shared_inputs, shared_note
 from ensembudget.errors import ScoreError, StoreError, StudyError
 from ensembudget.planning.plan import plan
 from ensembudget.records import RecipeChoice, Run, Study
@@ -384,7 +384,7 @@ def test_test_images_that_are_training_images_are_told_with_every_result(folder,
         train, test = images[:18], images[18:]
         by_hand = sum(any(np.array_equal(one, other) for other in train) for one in test)
         arrays = Arrays(train, labels[:18], test, labels[18:], 2)
-        assert shared_images(arrays) == by_hand
+        assert shared_inputs(arrays) == by_hand
         assert bool(shared_note(arrays)) == (by_hand > 0)
         assert not by_hand or f"{by_hand} of 12 test images" in shared_note(arrays)[0]
     rng = np.random.default_rng(0)

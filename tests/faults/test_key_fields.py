@@ -61,7 +61,8 @@ OTHERS = {
     "probes": [ProbeChoice(kind="line")], "first_look": "epochs 3",
     "tune": Tune(values={"weight_decay": [1e-3, 1e-2]}),
 }  # fmt: skip
-DECODED = {"dataset", "image_size", "colour", "skip_corrupt"}  # they decide the images, whose digest is keyed
+# They decide the arrays, whose digest is keyed.
+DECODED = {"dataset", "image_size", "colour", "skip_corrupt", "vocabulary", "length"}
 
 
 def keys(digits, digest="0" * 64, **changes) -> dict[tuple, str]:

@@ -1,0 +1,48 @@
+"""Makes arrays of whatever a source gives, as a study asks."""
+
+from ..errors import DatasetError
+from ._base import Arrays, Pairs, Pictures, Running, Source, Texts, Treatment
+from ._form import formed
+from ._pictures import arrays_of
+from ._tokens import tokens_of
+
+OF_IMAGES, OF_TEXTS = ("image_size", "colour", "skip_corrupt"), ("vocabulary", "length")
+# What can be asked of what a source gives.
+ALLOWED = {
+    "images": OF_IMAGES,
+    "texts": OF_TEXTS,
+    "sentence pairs": OF_TEXTS,
+    "characters": ("length",),
+    "tokens": (),
+}
+
+
+def made(found: Source, spec: str, form: Treatment) -> tuple[Arrays, tuple[str, ...]]:
+    """The arrays of a dataset, and a sentence on each thing that whoever reads results must know of them.
+
+    Raises:
+        DatasetError: Something is asked that this dataset does not have; or as what decodes it says.
+    """
+    check_form(form, spec, _kind(found))
+    if isinstance(found, Pictures):
+        return arrays_of(found, spec, form)
+    if isinstance(found, (Texts, Pairs, Running)):
+        return tokens_of(found, spec, form)
+    return (found if found.task else formed(found, form)), ()
+
+
+def _kind(found: Source) -> str:
+    if isinstance(found, Arrays):
+        return "tokens" if found.task else "images"
+    return {Pictures: "images", Texts: "texts", Pairs: "sentence pairs", Running: "characters"}[type(found)]
+
+
+def check_form(form: Treatment, spec: str, kind: str) -> None:
+    """Refuses what can be asked of other kinds of datasets only."""
+    allowed = ALLOWED[kind]
+    asked = [name for name, value in form._asdict().items() if value not in (None, False)]
+    if wrong := [name for name in asked if name not in allowed]:
+        raise DatasetError(
+            f"dataset {spec!r} holds {kind}, which have no {' or '.join(wrong)}. Leave it out; what can be"
+            f" said of {kind}: {', '.join(allowed) or 'nothing'}."
+        )

@@ -1,0 +1,212 @@
+"""Makes texts tokens: what follows from a dataset of texts, and from what a study asks of it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DatasetError
+from ..errors import told as quoted
+from ..records import TokenTask
+from ..tasks._base import IGNORED
+from ..tasks._tokens import PADDING
+from ._base import Arrays, Labels, Pairs, Running, Texts, Treatment
+from ._pieces import (
+    END_TOKEN,
+    PAIR_MARKS,
+    START_TOKEN,
+    TEXT_MARKS,
+    UNKNOWN,
+    UNKNOWN_TOKEN,
+    byte_pairs,
+    characters,
+    encoded,
+)
+
+VOCABULARY = 1000  # tokens, where a study does not say
+LENGTH = {Texts: 32, Pairs: 64, Running: 64}  # tokens of a sample, or of each sentence of a pair
+LONGEST = 2**14  # tokens of a sample
+
+Tokens = NDArray[np.int32]
+
+
+def tokens_of(found: Texts | Pairs | Running, spec: str, form: Treatment) -> tuple[Arrays, tuple[str, ...]]:
+    """Makes the texts of a dataset tokens.
+
+    Args:
+        found: The texts.
+        spec: The dataset, as messages call it.
+        form: `vocabulary` and `length`; None takes 1,000 tokens, and 32 a text or 64 a block or sentence.
+
+    Returns:
+        The arrays, and a sentence on each thing that whoever reads results must know of them.
+
+    Raises:
+        DatasetError: No texts, a class without training texts, a vocabulary that is too small.
+    """
+    length = form.length or LENGTH[type(found)]
+    vocabulary = form.vocabulary or VOCABULARY
+    if isinstance(found, Texts):
+        return _texts(found, spec, vocabulary, length)
+    if isinstance(found, Pairs):
+        return _pairs(found, spec, vocabulary, length)
+    return _running(found, spec, length)
+
+
+def _texts(found: Texts, spec: str, vocabulary: int, length: int) -> tuple[Arrays, tuple[str, ...]]:
+    """Texts with a class each: one that is longer is cut, and one without a token is left out."""
+    trained = len(found.train) - found.held
+    _check_classes(found, trained, spec)
+    pieces = byte_pairs(found.train[:trained], vocabulary, TEXT_MARKS, spec)
+    notes = list[str]()
+
+    def made(texts: Sequence[str], labels: Sequence[int], part: str) -> tuple[Tokens, Labels, int]:
+        rows = list(encoded(pieces, texts))
+        kept = [i for i, row in enumerate(rows) if row]
+        told = _Told(f"{part} texts", len(rows), length, notes)
+        told.left_out(len(rows) - len(kept), "they have no tokens")
+        told.cut(sum(len(row) > length for row in rows))
+        told.unknown(sum(UNKNOWN_TOKEN in row for row in rows))
+        held = sum(i >= trained for i in kept)
+        return padded([rows[i] for i in kept], length), np.array([labels[i] for i in kept], np.int64), held
+
+    train, train_labels, held = made(found.train, found.train_labels, "training")
+    test, test_labels, _ = made(found.test, found.test_labels, "test")
+    outside = made(found.outside, [0] * len(found.outside), "out-of-scope test")[0]
+    classes = len(found.class_names)
+    arrays = Arrays(
+        *(train, train_labels, test, test_labels, classes, found.class_names),
+        task=TokenTask("text_classification", classes, pieces.get_vocab_size(), length),
+        tokenizer=pieces.to_str(),
+        outside_inputs=outside if len(outside) else None,
+    )
+    return arrays, (*_held(held if found.held else 0, "texts"), *notes)
+
+
+def _check_classes(found: Texts, trained: int, spec: str) -> None:
+    if missing := set(range(len(found.class_names))) - set(found.train_labels[:trained]):
+        name = found.class_names[min(missing)]
+        raise DatasetError(f"dataset {spec!r}: class {quoted(name)} has no training texts.")
+
+
+def _pairs(found: Pairs, spec: str, vocabulary: int, length: int) -> tuple[Arrays, tuple[str, ...]]:
+    """Sentence pairs, with one vocabulary of both sides.
+
+    Training pairs with a sentence that is longer are left out; of test pairs such a sentence is cut. Of a
+    target the token that ends it counts.
+    """
+    trained = found.train[: len(found.train) - found.held]
+    pieces = byte_pairs(
+        [one for side in zip(*trained, strict=True) for one in side], vocabulary, PAIR_MARKS, spec
+    )
+    size, notes = pieces.get_vocab_size(), list[str]()
+
+    def made(pairs: Sequence[tuple[str, str]], part: str) -> tuple[Tokens, Labels, NDArray[np.int64]]:
+        sources, targets = (list(encoded(pieces, [pair[side] for pair in pairs])) for side in (0, 1))
+        both = list(zip(sources, targets, strict=True))
+        full = np.array([bool(a) and bool(b) for a, b in both], bool)
+        long = full & np.array([len(a) > length or len(b) >= length for a, b in both], bool)
+        told = _Told(f"{part} sentence pairs", len(pairs), length, notes)
+        told.left_out(int((~full).sum()), "a sentence has no tokens")
+        if part == "training":
+            told.left_out(int(long.sum()), f"a sentence has more than {length:,} tokens")
+            full &= ~long
+        else:
+            told.cut(int(long.sum()))
+        kept = np.flatnonzero(full)
+        told.unknown(sum(UNKNOWN_TOKEN in both[i][0] or UNKNOWN_TOKEN in both[i][1] for i in kept))
+        first = padded([sources[i] for i in kept], length)
+        second = padded([[START_TOKEN, *targets[i]] for i in kept], length)
+        labels = padded([[*targets[i], END_TOKEN] for i in kept], length, IGNORED).astype(np.int64)
+        return np.concatenate([first, second], 1), labels, kept
+
+    train, train_labels, kept = made(found.train, "training")
+    test, test_labels, _ = made(found.test, "test")
+    arrays = Arrays(
+        *(train, train_labels, test, test_labels, size),
+        task=TokenTask("translation", size, size, 2 * length, length),
+        tokenizer=pieces.to_str(),
+    )
+    return arrays, (*_held(int((kept >= len(trained)).sum()), "sentence pairs"), *notes)
+
+
+def _running(found: Running, spec: str, length: int) -> tuple[Arrays, tuple[str, ...]]:
+    """Blocks of characters, one after the other, and as labels the same shifted by one."""
+    for text, part in ((found.train, "training"), (found.test, "test")):
+        if len(text) <= length:
+            raise DatasetError(
+                f"dataset {spec!r} has {len(text):,} {part} characters, and a block of {length:,} and the"
+                f" character that follows it are needed. Set length to less, or take a longer text."
+            )
+    alphabet = sorted(set(found.train))
+    size = len(TEXT_MARKS) + len(alphabet)
+    train, test = (_numbers(text, alphabet) for text in (found.train, found.test))
+    arrays = Arrays(
+        *(*_blocks(train, length), *_blocks(test, length), size),
+        task=TokenTask("language_model", size, size, length),
+        tokenizer=characters(alphabet),
+    )
+    notes = list[str]()
+    _Told("test characters", len(test), length, notes).unknown(int((test == UNKNOWN_TOKEN).sum()))
+    return arrays, tuple(notes)
+
+
+def _numbers(text: str, alphabet: Sequence[str]) -> NDArray[np.int64]:
+    """The token of each character."""
+    codes = np.array([ord(one) for one in alphabet], np.uint32)
+    points = np.frombuffer(text.encode("utf-32-le"), "<u4")
+    place = np.searchsorted(codes, points).clip(max=len(codes) - 1)
+    return np.where(codes[place] == points, place + len(TEXT_MARKS), UNKNOWN_TOKEN).astype(np.int64)
+
+
+def _blocks(tokens: NDArray[np.int64], length: int) -> tuple[Tokens, Labels]:
+    whole = (len(tokens) - 1) // length * length  # what is left is shorter than a block
+    inputs, labels = tokens[:whole], tokens[1 : whole + 1]
+    return inputs.reshape(-1, length).astype(np.int32), labels.reshape(-1, length)
+
+
+def padded(rows: Sequence[Sequence[int]], length: int, filling: int = PADDING) -> Tokens:
+    """Rows of one length: longer ones are cut, shorter ones filled up, (row, position), int32.
+
+    >>> padded([[5], [6, 7, 8]], 2)
+    array([[5, 0],
+           [6, 7]], dtype=int32)
+    """
+    found = np.full((len(rows), length), filling, np.int32)
+    for place, row in zip(found, rows, strict=True):
+        place[: len(row)] = row[:length]
+    return found
+
+
+@dataclass(frozen=True)
+class _Told:
+    """Notes on the samples of one part of a dataset."""
+
+    samples: str
+    total: int
+    length: int
+    notes: list[str]
+
+    def left_out(self, count: int, why: str) -> None:
+        if count:
+            self.notes.append(f"Left out, because {why}: {count:,} of {self.total:,} {self.samples}.")
+
+    def cut(self, count: int) -> None:
+        if count:
+            self.notes.append(f"Cut to {self.length:,} tokens: {count:,} of {self.total:,} {self.samples}.")
+
+    def unknown(self, count: int) -> None:
+        if count:
+            self.notes.append(
+                f"With characters that no training text has, which are the token {UNKNOWN}: {count:,} of"
+                f" {self.total:,} {self.samples}."
+            )
+
+
+def _held(count: int, samples: str) -> Iterator[str]:
+    if count:
+        yield (
+            f"The last {count:,} training {samples} are those that the source holds out for validation:"
+            f" validation_size = {count} holds out exactly these."
+        )
