@@ -11,7 +11,7 @@ from torch import nn
 
 from ensembudget.budgets import activations
 from ensembudget.budgets._parse import parse_budget
-from ensembudget.catalog import BUDGETS, FAMILIES
+from ensembudget.catalog import BUDGETS, FAMILIES, TASKS
 from ensembudget.errors import PlanError, UnknownPartError
 from ensembudget.families._build import describe
 from ensembudget.families._layers import Linear
@@ -26,9 +26,12 @@ def measured(network, task, kind, dtype="float32"):
 @pytest.mark.parametrize("kind", list(BUDGETS))
 @pytest.mark.parametrize("family", list(FAMILIES))
 def test_every_kind_grows_with_width(kind, family):
-    costs = [cost(family, width, Task(10, 3, 16), kind) for width in range(1, 13)]
-    assert all(isinstance(c, int) and c > 0 for c in costs)
-    assert all(a < b for a, b in itertools.pairwise(costs)), costs
+    part = FAMILIES[family]
+    step, tasks = part.multiple_of(part.options), [TASKS[one].smallest for one in sorted(part.tasks)]
+    for task in tasks:
+        costs = [cost(family, number * step, task, kind) for number in range(1, 13)]
+        assert all(isinstance(c, int) and c > 0 for c in costs)
+        assert all(a < b for a, b in itertools.pairwise(costs)), costs
 
 
 @pytest.mark.parametrize("kind", list(BUDGETS))

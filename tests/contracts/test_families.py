@@ -10,15 +10,21 @@ import torch
 import torch.nn.functional as F
 from torch import Generator
 
-from ensembudget.catalog import FAMILIES
+from ensembudget.catalog import FAMILIES, TASKS
 from ensembudget.errors import PlanError, UnknownPartError
 from ensembudget.families._build import describe, materialise, member_state, resolve_options
 from ensembudget.families._layers import set_dropout
-from ensembudget.records import Task
+from ensembudget.records import Task, TokenTask
 from ensembudget.timm import timm_name
 
 MEMBERS = 4
 SMALL = Task(5, 2, 8)
+SMALL_TASKS = {
+    "images": SMALL,
+    "text_classification": TokenTask("text_classification", classes=5, vocabulary=11, length=6),
+    "language_model": TokenTask("language_model", classes=11, vocabulary=11, length=6),
+    "translation": TokenTask("translation", classes=11, vocabulary=11, length=9, source=4),
+}
 
 # Options worth a run of their own; a family that is not listed runs on its defaults.
 OPTIONS = {
@@ -38,12 +44,21 @@ OPTIONS = {
     "convnet": [{}, {"invariance": "full"}],
     "resnet18": [{}, {"invariance": "full"}],
 }
+IMAGE_FAMILIES = [name for name in FAMILIES if "images" in FAMILIES[name].tasks]
 CASES = [
-    pytest.param(name, options, id=f"{name}-{'-'.join(f'{k}={v}' for k, v in options.items())}")
+    pytest.param(
+        name, options, SMALL_TASKS[kind], id="-".join([name, *(f"{k}={v}" for k, v in options.items()), kind])
+    )
     for name in FAMILIES
     for options in OPTIONS.get(name, [{}])
+    for kind in sorted(FAMILIES[name].tasks)
 ]
-every_family = pytest.mark.parametrize(("family", "options"), CASES)
+every_family = pytest.mark.parametrize(("family", "options", "task"), CASES)
+every_image_family = pytest.mark.parametrize(
+    ("family", "options"),
+    [(name, options) for name in IMAGE_FAMILIES for options in OPTIONS.get(name, [{}])],
+    ids=str,
+)
 
 
 def count(network):
@@ -54,41 +69,65 @@ def generators(*seeds):
     return [Generator().manual_seed(seed) for seed in seeds]
 
 
-def make(family, options, width=3, task=SMALL, seeds=(0,)):
+def width_of(family, options, number=3):
+    """The family's number-th narrowest width."""
+    return number * FAMILIES[family].multiple_of(resolve_options(family, options))
+
+
+def make(family, options, width=None, task=SMALL, seeds=(0,)):
+    width = width or width_of(family, options)
     network = describe(family, width, task, members=len(seeds), options=options)
     return materialise(network, generators(*seeds))
 
 
+def inputs_of(task, samples, members=1, seed=0):
+    """Random inputs of a packed network, and one member's labels each, (member, sample, ...)."""
+    generator = Generator().manual_seed(seed)
+    drawn = [TASKS[task.kind].random(task, samples, generator) for _ in range(members)]
+    labels = torch.stack([theirs for _, theirs in drawn])
+    if task.kind != "images":
+        return torch.cat([tokens for tokens, _ in drawn], 1).long(), labels
+    shape = (samples, members * task.channels, task.image_size, task.image_size)
+    return torch.randn(shape, generator=generator), labels
+
+
+def loss_of(logits, labels):
+    return F.cross_entropy(logits.flatten(0, -2), labels.flatten())
+
+
 @every_family
-def test_the_count_without_memory_is_the_count_of_the_network(family, options):
-    for width in (1, 2, 5):
-        described = describe(family, width, Task(10, 3, 16), options=options)
+def test_the_count_without_memory_is_the_count_of_the_network(family, options, task):
+    for number in (1, 2, 5):
+        width = width_of(family, options, number)
+        described = describe(family, width, task, options=options)
         assert all(t.is_meta for t in described.state_dict().values())
-        real = make(family, options, width, Task(10, 3, 16))
+        real = make(family, options, width, task)
         assert count(described) == count(real)
         assert not any(t.is_meta for t in real.state_dict().values())
 
 
 @every_family
-def test_the_count_grows_with_width(family, options):
-    counts = [count(describe(family, k, Task(10, 3, 32), options=options)) for k in range(1, 24)]
+def test_the_count_grows_with_width(family, options, task):
+    widths = [width_of(family, options, number) for number in range(1, 24)]
+    counts = [count(describe(family, width, task, options=options)) for width in widths]
     assert all(a < b for a, b in itertools.pairwise(counts))
 
 
 @every_family
-def test_n_members_have_n_times_the_parameters(family, options):
-    one, four = (describe(family, 3, Task(7, 3, 16), members=n, options=options) for n in (1, 4))
+def test_n_members_have_n_times_the_parameters(family, options, task):
+    width = width_of(family, options)
+    one, four = (describe(family, width, task, members=n, options=options) for n in (1, 4))
     assert count(four) == 4 * count(one)
     for name, tensor in four.state_dict().items():
         if tensor.ndim:
             assert tensor.shape[0] == 4 * one.state_dict()[name].shape[0], name
 
 
-@every_family
+@every_image_family
 @pytest.mark.parametrize("classes", [2, 10, 100])
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("size", [8, 9, 28, 32, 64])
-def test_any_task_is_answered_with_its_classes(family, options, classes, channels, size):
+def test_any_images_are_answered_with_their_classes(family, options, classes, channels, size):
     task = Task(classes, channels, size)
     described = describe(family, 2, task, options=options).eval()
     shape = described(torch.empty(3, channels, size, size, device="meta")).shape
@@ -96,11 +135,28 @@ def test_any_task_is_answered_with_its_classes(family, options, classes, channel
 
 
 @every_family
+def test_logits_have_the_shape_that_the_task_says(family, options, task):
+    network = make(family, options, task=task, seeds=(0, 1)).eval()
+    inputs, labels = inputs_of(task, 3, 2)
+    of_one = (*labels.shape[2:], task.classes)  # (class,) or (position, class)
+    assert network(inputs).shape == (3, 2 * of_one[0], *of_one[1:])
+
+
+@every_image_family
 @pytest.mark.parametrize("size", [8, 9, 28])
-def test_any_task_trains(family, options, size):
-    network = make(family, options, 2, Task(3, 1, size)).train()
-    images = torch.randn(4, 1, size, size, generator=Generator().manual_seed(1))
-    loss = F.cross_entropy(network(images), torch.tensor([0, 1, 2, 0]))
+def test_any_size_of_images_trains(family, options, size):
+    check_training(family, options, Task(3, 1, size), 2)
+
+
+@every_family
+def test_every_task_trains(family, options, task):
+    check_training(family, options, task, width_of(family, options))
+
+
+def check_training(family, options, task, width):
+    network = make(family, options, width, task).train()
+    inputs, labels = inputs_of(task, 4, seed=1)
+    loss = loss_of(network(inputs), labels)
     loss.backward()
     assert loss.isfinite()
     for parameter in network.parameters():
@@ -110,28 +166,30 @@ def test_any_task_trains(family, options, size):
 
 @every_family
 @pytest.mark.parametrize("dropout", [0.0, 0.4])
-def test_a_packed_network_gives_each_members_logits_and_gradients(family, options, dropout):
+def test_a_packed_network_gives_each_members_logits_and_gradients(family, options, task, dropout):
     seeds = range(10, 10 + MEMBERS)
     # Batch norm over six samples of one pixel, layer after layer, magnifies float32's rounding.
     dtype = torch.float64 if "invariance" in options else torch.float32
-    images = torch.randn(MEMBERS, 6, 2, 8, 8, generator=Generator().manual_seed(0)).to(dtype)
-    labels = torch.randint(5, (MEMBERS, 6), generator=Generator().manual_seed(1))
+    inputs, labels = inputs_of(task, 6, MEMBERS)
+    if inputs.is_floating_point():
+        inputs = inputs.to(dtype)
+    each = inputs.chunk(MEMBERS, 1)
 
-    packed = make(family, options, 3, seeds=seeds).to(dtype)
+    packed = make(family, options, task=task, seeds=seeds).to(dtype)
     set_dropout(packed, dropout, generators(*seeds))
     optimizer = torch.optim.SGD(packed.parameters(), lr=0.05, momentum=0.9, weight_decay=1e-3)
-    together = packed.train()(images.transpose(0, 1).flatten(1, 2)).unflatten(1, (MEMBERS, 5))
-    sum(F.cross_entropy(together[:, i], labels[i]) for i in range(MEMBERS)).backward()
+    together = packed.train()(inputs).unflatten(1, (MEMBERS, -1))
+    sum(loss_of(together[:, i], labels[i]) for i in range(MEMBERS)).backward()
     gradients = {name: p.grad.chunk(MEMBERS) for name, p in packed.named_parameters() if p.requires_grad}
     optimizer.step()
-    after = packed.eval()(images[0].repeat(1, MEMBERS, 1, 1)).unflatten(1, (MEMBERS, 5))
+    after = packed.eval()(torch.cat([each[0]] * MEMBERS, 1)).unflatten(1, (MEMBERS, -1))
 
     for i, seed in enumerate(seeds):
-        single = make(family, options, 3, seeds=[seed]).to(dtype)
+        single = make(family, options, task=task, seeds=[seed]).to(dtype)
         set_dropout(single, dropout, generators(seed))
         optimizer = torch.optim.SGD(single.parameters(), lr=0.05, momentum=0.9, weight_decay=1e-3)
-        alone = single.train()(images[i])
-        F.cross_entropy(alone, labels[i]).backward()
+        alone = single.train()(each[i])
+        loss_of(alone, labels[i]).backward()
         torch.testing.assert_close(together[:, i], alone, rtol=1e-5, atol=1e-5)
         for name in gradients:
             parameter = single.get_parameter(name)
@@ -139,15 +197,15 @@ def test_a_packed_network_gives_each_members_logits_and_gradients(family, option
                 gradients[name][i], parameter.grad, rtol=1e-4, atol=1e-5, msg=lambda m, n=name: f"{n}: {m}"
             )
         optimizer.step()
-        torch.testing.assert_close(after[:, i], single.eval()(images[0]), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(after[:, i], single.eval()(each[0]), rtol=1e-4, atol=1e-5)
 
 
 @every_family
-def test_a_members_state_makes_the_single_network(family, options):
+def test_a_members_state_makes_the_single_network(family, options, task):
     seeds = range(MEMBERS)
-    packed = make(family, options, 3, seeds=seeds)
+    packed = make(family, options, task=task, seeds=seeds)
     for i in seeds:
-        single = make(family, options, 3, seeds=[i])
+        single = make(family, options, task=task, seeds=[i])
         taken = member_state(packed, i, MEMBERS)
         assert taken.keys() == single.state_dict().keys()
         for name, tensor in single.state_dict().items():
@@ -156,29 +214,29 @@ def test_a_members_state_makes_the_single_network(family, options):
 
 
 @every_family
-def test_members_of_different_generators_differ_and_of_the_same_agree(family, options):
-    first, second, third = (make(family, options, seeds=[seed]) for seed in (1, 1, 2))
-    images = torch.randn(2, 2, 8, 8, generator=Generator().manual_seed(0))
-    one, same, other = (network.eval()(images) for network in (first, second, third))
+def test_members_of_different_generators_differ_and_of_the_same_agree(family, options, task):
+    first, second, third = (make(family, options, task=task, seeds=[seed]) for seed in (1, 1, 2))
+    inputs, _ = inputs_of(task, 2)
+    one, same, other = (network.eval()(inputs) for network in (first, second, third))
     assert torch.equal(one, same)
     assert not torch.allclose(one, other)
 
 
 @every_family
-def test_one_members_images_do_not_touch_anothers_logits(family, options):
-    packed = make(family, options, seeds=range(3)).train()
-    images = torch.randn(4, 6, 8, 8, generator=Generator().manual_seed(0))
-    changed = images.clone()
-    changed[:, 2:4] = math.nan
-    before, after = (packed(x).unflatten(1, (3, 5)) for x in (images, changed))
+def test_one_members_samples_do_not_touch_anothers_logits(family, options, task):
+    packed = make(family, options, task=task, seeds=range(3)).train()
+    inputs, _ = inputs_of(task, 4, 3)
+    changed = inputs.clone()
+    changed.chunk(3, 1)[1].copy_(inputs_of(task, 4, seed=5)[0] if task.kind != "images" else math.nan)
+    before, after = (packed(x).unflatten(1, (3, -1)) for x in (inputs, changed))
     assert torch.equal(before[:, [0, 2]], after[:, [0, 2]])
-    assert not after[:, 1].isfinite().any()
+    assert (after[:, 1] != before[:, 1]).flatten(1).any(1).all()
 
 
 @every_family
-def test_making_a_network_leaves_the_global_random_state_alone(family, options):
+def test_making_a_network_leaves_the_global_random_state_alone(family, options, task):
     before = torch.get_rng_state()
-    make(family, options, seeds=range(2))
+    make(family, options, task=task, seeds=range(2))
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -253,10 +311,10 @@ def test_registering_with_timm_a_second_time_is_no_fault(timm):
     register()
 
 
-def test_timm_makes_every_family_and_trains_it(timm):
+def test_timm_makes_every_family_of_images_and_trains_it(timm):
     from timm.optim import create_optimizer_v2
 
-    for name in FAMILIES:
+    for name in IMAGE_FAMILIES:
         network = timm.create_model(timm_name(name), width=3, num_classes=7, in_chans=1, img_size=8)
         assert count(network) == count(describe(name, 3, Task(7, 1, 8)))
         assert network.num_classes == 7
@@ -267,6 +325,12 @@ def test_timm_makes_every_family_and_trains_it(timm):
         F.cross_entropy(network.train()(images), labels).backward()
         optimizer.step()
         assert any(not torch.equal(a, b) for a, b in zip(before, network.parameters(), strict=True))
+
+
+def test_timm_has_no_family_without_images(timm):
+    others = [name for name in FAMILIES if name not in IMAGE_FAMILIES]
+    assert others == ["transformer"]
+    assert not any(timm.is_model(timm_name(name)) for name in others)
 
 
 def test_a_name_that_timm_has_already_stays_timms(timm):
@@ -328,10 +392,23 @@ def test_an_option_that_cannot_be_is_refused_with_the_nearest_that_can(family, o
         (2, Task(10, 3, 32), 0, "members 0"),
     ],
 )
-@pytest.mark.parametrize("family", list(FAMILIES))
+@pytest.mark.parametrize("family", IMAGE_FAMILIES)
 def test_a_size_that_cannot_be_is_refused_with_the_smallest_that_can(family, width, task, members, words):
     with pytest.raises(PlanError, match=re.escape(words.format(family))):
         describe(family, width, task, members=members)
+
+
+@pytest.mark.parametrize(
+    ("family", "options", "kind"), [(name, {}, k) for name in FAMILIES for k in TASKS if k in SMALL_TASKS]
+)
+def test_a_task_that_a_family_does_not_do_is_refused_with_families_that_do(family, options, kind):
+    if kind in FAMILIES[family].tasks:
+        describe(family, width_of(family, options), SMALL_TASKS[kind])
+        return
+    with pytest.raises(PlanError) as caught:
+        describe(family, width_of(family, options), SMALL_TASKS[kind])
+    able = [name for name in FAMILIES if kind in FAMILIES[name].tasks]
+    assert f"asks for {kind}. Families that do: {', '.join(able)}." in str(caught.value)
 
 
 def test_a_misspelt_family_is_refused_with_the_one_meant():

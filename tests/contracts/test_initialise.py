@@ -9,9 +9,10 @@ from torch import Generator, nn
 
 from ensembudget.catalog import FAMILIES
 from ensembudget.errors import PlanError, StudyError
-from ensembudget.families._build import describe, materialise
+from ensembudget.families._build import materialise
 from ensembudget.families._layers import Conv2d
-from ensembudget.records import Run, Task
+from ensembudget.planning.check import narrowest
+from ensembudget.records import Run
 from ensembudget.studies import parse
 from ensembudget.training.loop import train
 
@@ -175,7 +176,7 @@ def test_batch_norm_of_torch_holds_any_number_of_members():
 
 def test_of_our_families_nothing_is_left_unset():
     for family in FAMILIES:
-        network = materialise(describe(family, 2, Task(5, 2, 8)), [Generator().manual_seed(0)])
+        network = materialise(narrowest(family), [Generator().manual_seed(0)])
         assert all(tensor.isfinite().all() for tensor in network.state_dict().values())
 
 

@@ -1,10 +1,12 @@
 """All members at once, by `torch.func.vmap` over their stacked tensors."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ._base import Forward, Way
 
@@ -17,6 +19,11 @@ def forward(network: nn.Module, single: Callable[[], nn.Module], members: int) -
         return logits
 
     def of_all(inputs: Tensor) -> Tensor:
+        # vmap takes torch's fused attention of a CPU member by member, and warns that it does.
+        with sdpa_kernel(SDPBackend.MATH) if inputs.device.type == "cpu" else nullcontext():
+            return stacked_through(inputs)
+
+    def stacked_through(inputs: Tensor) -> Tensor:
         tensors = dict((*network.named_parameters(), *network.named_buffers()))
         stacked = {k: t.unflatten(0, (members, -1)) for k, t in tensors.items() if t.ndim}
         shared = {k: t for k, t in tensors.items() if not t.ndim}
