@@ -191,7 +191,7 @@ def test_a_name_that_timm_does_not_have_is_refused(name, words):
 
 def test_a_study_with_dropout_or_a_sphere_is_refused():
     text = 'name = "s"\ndescription = "d"\ndataset = "digits"\nbudgets = ["100k"]\nfamily = "timm:resnet18"\n'
-    with pytest.raises(StudyError, match="dropout 0.1 needs masks from each member's own random stream"):
+    with pytest.raises(StudyError, match=r"dropout 0.1 needs masks from each member's own random stream"):
         parse(text + "recipe = { dropout = 0.1 }")
     with pytest.raises(StudyError, match="mode"):
         parse(text + 'mode = "sphere"')
