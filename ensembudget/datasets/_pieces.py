@@ -8,15 +8,15 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DatasetError
-from ..tasks._tokens import PADDING
+from ..tasks import _tokens as ids
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 # Tokens that stand for no text, by number. The last two mark where a sentence begins and ends.
 PAD, UNKNOWN, START, END = "[PAD]", "[UNK]", "[START]", "[END]"
-UNKNOWN_TOKEN, START_TOKEN, END_TOKEN = 1, 2, 3
-assert PADDING == 0
+UNKNOWN_TOKEN, START_TOKEN, END_TOKEN = ids.UNKNOWN, ids.START, ids.END
+assert ids.PADDING == 0
 TEXT_MARKS, PAIR_MARKS = (PAD, UNKNOWN), (PAD, UNKNOWN, START, END)
 SPACE = "▁"  # stands for a space, as the package has it
 AT_ONCE = 4096  # texts that are made tokens at one time

@@ -57,10 +57,18 @@ def corpus_scores(hypotheses: Sequence[str], references: Sequence[str]) -> dict[
         references: One a sentence.
     """
     from sacrebleu.metrics.bleu import BLEU
-    from sacrebleu.metrics.chrf import CHRF
+    from sacrebleu.metrics.chrf import CHRF, CHRFScore
+
+    class ChrF(CHRF):
+        """Its scores are float32, except where nothing matches: their mean takes numbers of one type."""
+
+        def _compute_score_from_stats(self, statistics: list[int]) -> CHRFScore:
+            found = super()._compute_score_from_stats(statistics)
+            found.score = float(found.score)
+            return found
 
     found = {}
-    for name, metric in zip(SCORES, (BLEU(), CHRF()), strict=True):
+    for name, metric in zip(SCORES, (BLEU(), ChrF()), strict=True):
         score = metric.corpus_score(hypotheses, [references], n_bootstrap=BOOTSTRAP)
         told = json.loads(score.format(width=EXACT, signature="of:sentences", is_json=True))
         # It tells no interval where all draws score 0.

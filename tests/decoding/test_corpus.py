@@ -83,3 +83,10 @@ def test_a_perfect_translation_scores_a_hundred_whatever_is_drawn():
     references = sentences(5)
     for score in corpus_scores(references, references).values():
         assert (score.value, score.reach) == pytest.approx((100, 0))
+
+
+def test_draws_without_a_right_word_are_drawn_like_the_others():
+    hypotheses, references = ["heaven", "x", "x"], ["heaven", "earth", "void"]
+    found = corpus_scores(hypotheses, references)
+    assert found["chrf"].value == sacrebleu.corpus_chrf(hypotheses, [references]).score > 0
+    assert found["chrf"].reach > 10
