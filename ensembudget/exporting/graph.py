@@ -13,6 +13,7 @@ from torch import Generator, Tensor, nn
 
 from ..catalog import DTYPES
 from ..families._build import describe, materialise
+from ..families._copies import Copies
 from ..packing.batches import unpack_logits
 from ..tasks.images import Scale, pack_images
 from .card import Blueprint
@@ -164,7 +165,11 @@ def _packed(blueprint: Blueprint, states: Sequence[State]) -> nn.Module:
     """The members as one network, or side by side where a family's ordinary torch layers hold one alone."""
     stacked = {name: _stacked([state[name] for state in states]) for name in states[0]}
     wanted = state_shapes(blueprint, len(states))
-    if {name: one.shape for name, one in wanted.items()} == {n: one.shape for n, one in stacked.items()}:
+    # Copies are run one by one anyway, and a graph of whole networks has no views of stacked weights.
+    as_one = not isinstance(_described(blueprint, len(states)), Copies)
+    if as_one and {name: one.shape for name, one in wanted.items()} == {
+        n: one.shape for n, one in stacked.items()
+    }:
         return _network(blueprint, len(states), stacked)
     return SideBySide([_network(blueprint, 1, state) for state in states])
 
