@@ -1,6 +1,6 @@
 """From a study to the members that it needs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from math import ceil
 from typing import NamedTuple
 
@@ -32,7 +32,6 @@ from .variants import Variant, train_sizes, variants_of
 from .widths import WIDEST, cost, split, step_of
 
 MOST_MEMBERS = 100_000  # of one width: a larger pool is a typing error
-FEW = 5  # members of a pool below which the rule of its intervals is told
 
 
 class DatasetFacts(NamedTuple):
@@ -111,32 +110,6 @@ def plan(
     made = Plan(study=study, splits=splits, cells=cells, task=task, tuning=list(tuning.values()))
     _refuse(study, list(dict.fromkeys(unfit_probes(made, task))))
     return made
-
-
-def few_members(plan: Plan, trained: Sequence[int] | None = None) -> list[str]:
-    """A sentence on the pools of fewer than 5 members that splits are compared by, if there are any.
-
-    Args:
-        plan: A study's.
-        trained: How many members of each cell there are, in the plan's order; by default those planned.
-    """
-    compared = {(split.setting, split.width) for split in plan.splits}
-    counts = [one.members for one in plan.cells] if trained is None else trained
-    few: dict[int, list[int]] = {}
-    for one, count in zip(plan.cells, counts, strict=True):
-        if (one.setting, one.cell.width) in compared and 0 < count < FEW:
-            few.setdefault(count, []).append(one.cell.width)
-    if not few:
-        return []
-    each = [
-        f"{count} {'member' if count == 1 else 'members'} (widths"
-        f" {', '.join(map(str, dict.fromkeys(widths)))})"
-        for count, widths in sorted(few.items())
-    ]
-    return [
-        f"Pools of {' and of '.join(each)}: intervals are wide and rest on normally distributed members;"
-        f" {Study.model_fields['pool'].default} is the default."
-    ]
 
 
 def _refuse(study: Study, faults: list[str]) -> None:

@@ -8,7 +8,8 @@ import torch
 
 from ensembudget.errors import StudyError
 from ensembudget.packing.batches import epoch_batches, still
-from ensembudget.planning.plan import few_members, plan
+from ensembudget.planning.length import few_members
+from ensembudget.planning.plan import plan
 from ensembudget.records import Arm, Study
 from ensembudget.rendering.notes import result_notes
 from ensembudget.store import Store
