@@ -53,8 +53,7 @@ def show(
     planned: "Plan", store: "Store", arrangement: "Arrangement", how: TrainingOptions, kind: str, columns: str
 ) -> None:
     """What would be trained, how, and at what cost; kind and columns as in `print_rows`."""
-    from ..planning.length import few_steps
-    from ..planning.plan import few_members
+    from ..planning.length import few_members, few_steps
     from ..rendering import steppings
     from ..verbs.estimate import estimate
     from .layouts import SPLITS, WORK, timed

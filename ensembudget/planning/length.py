@@ -1,7 +1,15 @@
-"""Whether members train long enough for their comparison to mean anything, as far as a plan tells."""
+"""Whether members train long enough, and are enough, to be compared, as far as a plan tells."""
 
+<<<<<<< HEAD
 from ..catalog import TASKS
 from ..records import AnyTask, Plan, TokenTask
+=======
+from collections.abc import Sequence
+
+from ..records import Plan, Study
+
+FEW = 5  # members of a pool below which the rule of its intervals is told
+>>>>>>> transformer
 
 
 def few_steps(plan: Plan) -> list[str]:
@@ -28,7 +36,34 @@ def few_steps(plan: Plan) -> list[str]:
     ]
 
 
+<<<<<<< HEAD
 def _least(task: AnyTask) -> int:
     if isinstance(task, TokenTask) and TASKS[task.kind].positions:
         return -(-task.classes // (task.length - task.source))
     return task.classes
+=======
+def few_members(plan: Plan, trained: Sequence[int] | None = None) -> list[str]:
+    """A sentence on the pools of fewer than 5 members that splits are compared by, if there are any.
+
+    Args:
+        plan: A study's.
+        trained: How many members of each cell there are, in the plan's order; by default those planned.
+    """
+    compared = {(split.setting, split.width) for split in plan.splits}
+    counts = [one.members for one in plan.cells] if trained is None else trained
+    few: dict[int, list[int]] = {}
+    for one, count in zip(plan.cells, counts, strict=True):
+        if (one.setting, one.cell.width) in compared and 0 < count < FEW:
+            few.setdefault(count, []).append(one.cell.width)
+    if not few:
+        return []
+    each = [
+        f"{count} {'member' if count == 1 else 'members'} (widths"
+        f" {', '.join(map(str, dict.fromkeys(widths)))})"
+        for count, widths in sorted(few.items())
+    ]
+    return [
+        f"Pools of {' and of '.join(each)}: intervals are wide and rest on normally distributed members;"
+        f" {Study.model_fields['pool'].default} is the default."
+    ]
+>>>>>>> transformer

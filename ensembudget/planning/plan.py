@@ -1,6 +1,6 @@
 """From a study to the members that it needs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from math import ceil
 
 from ..budgets._parse import parse_budget
@@ -31,7 +31,6 @@ from .variants import Variant, variants_of
 from .widths import WIDEST, cost, split, step_of
 
 MOST_MEMBERS = 100_000  # of one width: a larger pool is a typing error
-FEW = 5  # members of a pool below which the rule of its intervals is told
 
 
 def plan(
@@ -88,6 +87,7 @@ def plan(
     return made
 
 
+<<<<<<< HEAD
 def few_members(plan: Plan, trained: Sequence[int] | None = None) -> list[str]:
     """A sentence on the pools of fewer than 5 members that splits are compared by, if there are any.
 
@@ -112,6 +112,48 @@ def few_members(plan: Plan, trained: Sequence[int] | None = None) -> list[str]:
         f"Pools of {' and of '.join(each)}: intervals are wide and rest on normally distributed members;"
         f" {Study.model_fields['pool'].default} is the default."
     ]
+=======
+def _refuse(study: Study, faults: list[str]) -> None:
+    if faults:
+        lines = "\n".join(f"  - {fault}" for fault in faults)
+        raise StudyError(f"study {study.name!r} cannot be planned:\n{lines}")
+
+
+def _train_size(study: Study, size: int | None, data: DatasetFacts) -> int:
+    return size or data.train_samples - study.validation_size
+
+
+def _size_faults(study: Study, data: DatasetFacts) -> list[str]:
+    """Why some data sizes cannot be, one sentence a fault."""
+    left = data.train_samples - study.validation_size
+    few = "2" if data.kind.positions else f"its {data.task.classes} classes"
+    if left < data.least:
+        return [
+            f"validation_size {study.validation_size:,} leaves {max(0, left):,} of the {data.train_samples:,}"
+            f" training {data.kind.samples} of {data.name!r}, fewer than {few}. Ask for"
+            f" validation_size at most {max(0, data.train_samples - data.least):,}."
+        ]
+    most, faults = left // study.subsets, []
+    several = study.subsets > 1
+    for size in (_train_size(study, one, data) for one in train_sizes(study)):
+        if not 1 <= size <= most:
+            remedies = [f"train_size at most {most:,}"] if most else []
+            remedies += [f"at most {left // size:,} subsets"] if several and size <= left else []
+            faults.append(
+                f"train_size {size:,}{f' in {study.subsets} disjoint subsets' if several else ''} and"
+                f" validation_size {study.validation_size:,} need more than the {data.train_samples:,}"
+                f" training {data.kind.samples} of {data.name!r}. Ask for"
+                f" {', or '.join(remedies) or 'fewer of both'}."
+            )
+        elif size < data.least and data.kind.positions:
+            faults.append(f"train_size {size:,} is below 2, the smallest batch. Ask for at least 2.")
+        elif size < data.least:
+            faults.append(
+                f"train_size {size:,} is below the {data.task.classes} classes of {data.name!r}: some class"
+                f" would have no sample. Ask for at least {data.task.classes}."
+            )
+    return faults
+>>>>>>> transformer
 
 
 def _splits(study: Study, variant: Variant, task: AnyTask) -> tuple[list[Split], list[str]]:

@@ -5,8 +5,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from ..planning.length import few_steps
-from ..planning.plan import few_members
+from ..planning.length import few_members, few_steps
 from ..scoring.pools import Results
 from ..tables._wording import samples_of
 

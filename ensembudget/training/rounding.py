@@ -10,6 +10,7 @@ from torch import Generator, Tensor, nn
 
 from ..catalog import DTYPES
 from ..datasets._data import Data
+from ..families._attention import TiedOutput
 from ..families._build import materialise
 from ..families._layers import Linear
 from ..packing.batches import feed_of, for_all
@@ -93,5 +94,5 @@ def in_8_bits(values: Tensor, low: float, high: float) -> Tensor:
 
 
 def _layers(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    kinds = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear, Linear)
+    kinds = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear, Linear, TiedOutput)
     return ((name, module) for name, module in network.named_modules() if isinstance(module, kinds))
