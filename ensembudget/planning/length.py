@@ -1,15 +1,11 @@
 """Whether members train long enough, and are enough, to be compared, as far as a plan tells."""
 
-<<<<<<< HEAD
-from ..catalog import TASKS
-from ..records import AnyTask, Plan, TokenTask
-=======
 from collections.abc import Sequence
 
-from ..records import Plan, Study
+from ..catalog import TASKS
+from ..records import AnyTask, Plan, Study, TokenTask
 
 FEW = 5  # members of a pool below which the rule of its intervals is told
->>>>>>> transformer
 
 
 def few_steps(plan: Plan) -> list[str]:
@@ -36,12 +32,12 @@ def few_steps(plan: Plan) -> list[str]:
     ]
 
 
-<<<<<<< HEAD
 def _least(task: AnyTask) -> int:
     if isinstance(task, TokenTask) and TASKS[task.kind].positions:
         return -(-task.classes // (task.length - task.source))
     return task.classes
-=======
+
+
 def few_members(plan: Plan, trained: Sequence[int] | None = None) -> list[str]:
     """A sentence on the pools of fewer than 5 members that splits are compared by, if there are any.
 
@@ -66,4 +62,3 @@ def few_members(plan: Plan, trained: Sequence[int] | None = None) -> list[str]:
         f"Pools of {' and of '.join(each)}: intervals are wide and rest on normally distributed members;"
         f" {Study.model_fields['pool'].default} is the default."
     ]
->>>>>>> transformer

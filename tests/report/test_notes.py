@@ -8,15 +8,9 @@ import torch
 
 from ensembudget.errors import StudyError
 from ensembudget.packing.batches import epoch_batches, still
-<<<<<<< HEAD
-from ensembudget.planning.length import few_steps
-from ensembudget.planning.plan import few_members, plan
-from ensembudget.records import Arm, Study, TokenTask
-=======
-from ensembudget.planning.length import few_members
+from ensembudget.planning.length import few_members, few_steps
 from ensembudget.planning.plan import plan
-from ensembudget.records import Arm, Study
->>>>>>> transformer
+from ensembudget.records import Arm, Study, TokenTask
 from ensembudget.rendering.notes import result_notes
 from ensembudget.store import Store
 from ensembudget.tasks.images import Pixels, Scale
