@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from ..catalog import TASKS
 from ..datasets._base import Arrays
-from ..packing.parts import asked_of
+from ..datasets._order import permutation
 from ..records import AnyTask, Study
 from ..tasks._base import IGNORED
 
@@ -30,12 +32,13 @@ def scored_notes(study: Study, task: AnyTask, arrays: Arrays) -> list[str]:
     scored = scored_positions(study, task)
     if scored is None:
         return []
-    asked = asked_of(arrays.test_inputs, arrays.test_labels, scored)
-    samples, every = TASKS[task.kind].samples, int((arrays.test_labels != IGNORED).sum())
+    places = np.argwhere(arrays.test_labels != IGNORED)
+    samples, every = TASKS[task.kind].samples, len(places)
+    held = len(np.unique(places[permutation(every)[:scored], 0]))  # as `packing.parts` draws them
     some = f"{scored:,} of the {every:,}" if scored < every else f"all {every:,}"
     return [
         f"Scores are of {some} predicted tokens of the test {samples}"
-        f"{', the first of a fixed random order' * (scored < every)}, in {len(asked.samples.unique()):,}"
+        f"{', the first of a fixed random order' * (scored < every)}, in {held:,}"
         f" {samples}. Tokens of one of them are not independent: temperatures are fitted on one half of the"
         f" {samples} and scored on the other, and intervals over test samples are over {samples}."
     ]
