@@ -667,7 +667,9 @@ def test_a_json_file_of_gigabytes_is_not_read(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", [b"no gzip", gzip.compress(b"abc" * 99)[:-9], gzip.compress(b"a" * 99)[:20]]
+    "content",
+    [b"no gzip", gzip.compress(b"abc" * 99)[:-9], gzip.compress(b"a" * 99)[:20]],
+    ids=["no gzip", "its end is missing", "half of it is missing"],
 )
 def test_a_damaged_gzip_file_is_refused(tmp_path, content):
     (tmp_path / "h.gz").write_bytes(content)
