@@ -1,12 +1,15 @@
 """Which families do which tasks, as README shows it: `python -m ensembudget.families._matrix README.md`."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from dataclasses import fields
 from pathlib import Path
 
 from ..catalog import FAMILIES, TASKS
 from ..files import write_whole
+from ._base import Family
 
+DOES = next(one.default for one in fields(Family) if one.name == "tasks")  # where a family says nothing else
 BEGIN = "<!-- written by python -m ensembudget.families._matrix README.md -->\n"
 END = "<!-- end of what is written -->\n"
 
@@ -29,7 +32,13 @@ def _rows(kinds: list[str]) -> Iterator[list[str]]:
             continue  # a plug-in of this machine
         about = FAMILIES.summary(name).rstrip(".")
         does = FAMILIES[name].tasks
-        yield [f"`{name}`: {about}", *("yes" if kind in does else "" for kind in kinds)]
+        yield _row(name, about, does, kinds)
+    for name, about in FAMILIES.made.items():
+        yield _row(name, about.rstrip("."), DOES, kinds)
+
+
+def _row(name: str, about: str, does: Collection[str], kinds: list[str]) -> list[str]:
+    return [f"`{name}`: {about}", *("yes" if kind in does else "" for kind in kinds)]
 
 
 def renewed(page: str) -> str:

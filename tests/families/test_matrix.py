@@ -26,10 +26,15 @@ def test_readme_has_the_matrix_of_today():
 
 
 def test_the_matrix_has_every_family_and_every_task():
-    assert set(CELLS) == {(family, kind) for family in FAMILIES for kind in TASKS}
+    assert set(CELLS) == {(family, kind) for family in (*FAMILIES, "timm:NAME") for kind in TASKS}
 
 
-@pytest.mark.parametrize(("family", "kind"), CELLS)
+def test_a_timm_model_does_what_its_row_says():
+    does = {kind for (family, kind), cell in CELLS.items() if family == "timm:NAME" and cell == "yes"}
+    assert does == FAMILIES["timm:resnet18"].tasks
+
+
+@pytest.mark.parametrize(("family", "kind"), [cell for cell in CELLS if cell[0] in FAMILIES])
 def test_a_family_can_be_built_for_the_tasks_that_it_does_and_no_others(family, kind):
     def build():
         width = FAMILIES[family].multiple_of(resolve_options(family, {}))
