@@ -214,20 +214,14 @@ def open_regular(path: str | Path) -> io.BufferedReader:
     Raises:
         OSError: It is none, it is not there, or the disk refuses.
     """
-    handle, _ = _handle_of_regular(path)
-    return os.fdopen(handle, "rb")
-
-
-def _handle_of_regular(path: str | Path) -> tuple[int, int]:
-    """A file's handle, and its bytes."""
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    facts = os.fstat(handle)
-    if stat.S_ISREG(facts.st_mode):
-        return handle, facts.st_size
-    os.close(handle)
-    if stat.S_ISDIR(facts.st_mode):
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    raise OSError(errno.EINVAL, "it is a device or a pipe, and no file", str(path))
+    file = os.fdopen(handle, "rb") if stat.S_ISREG(mode := os.fstat(handle).st_mode) else None
+    if file is None:
+        os.close(handle)
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        raise OSError(errno.EINVAL, "it is a device or a pipe, and no file", str(path))
+    return file
 
 
 def read_regular(path: str | Path, most: int = MOST_TEXT) -> bytes:
@@ -245,13 +239,11 @@ def read_regular(path: str | Path, most: int = MOST_TEXT) -> bytes:
         Traceback (most recent call last):
         OSError: [Errno 22] it is a device or a pipe, and no file: '/dev/zero'
     """
-    handle, size = _handle_of_regular(path)
-    try:  # a file object would ask the disk four times more
-        content = piece = os.read(handle, size + 1) if size <= most else b""
-        while piece and len(content) != size and len(content) <= most:  # it is not as long as it said
-            content += (piece := os.read(handle, most + 1 - len(content)))
-    finally:
-        os.close(handle)
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        content = file.read(size + 1) if size <= most else b""
+        if len(content) > size:  # it grows; asked for all at once, memory for `most` would be taken
+            content += file.read(most + 1 - len(content))
     if max(size, len(content)) > most:
         raise OSError(errno.EFBIG, f"it has {size:,} bytes, and at most {most:,} are read", str(path))
     return content

@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ensembudget.catalog import FAMILIES
 from ensembudget.cli import main
-from ensembudget.records import Cell, Environment, Recipe, Run
+from ensembudget.records import AnyTask, Cell, Environment, Recipe, Run, Task, TokenTask
 from ensembudget.store import Store
 from ensembudget.training.loop import Trained
 
@@ -50,6 +51,13 @@ stepping = { pack = 2 }
 epochs = 2
 batch_size = 32
 """
+
+
+def task_for(family: str) -> AnyTask:
+    """A task that a family does: images, where it does these."""
+    if "images" in FAMILIES[family].tasks:
+        return Task(10, 3, 32)
+    return TokenTask("text_classification", classes=10, vocabulary=50, length=12)
 
 
 def outside_pytest() -> dict[str, str]:

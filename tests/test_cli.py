@@ -470,7 +470,7 @@ def test_ls_names_every_part_with_what_it_is(what, command):
     assert (said.code, said.err) == (0, "")
     known = {"studies": studies.names, "recipes": recipes.names}.get(what, lambda: list(KINDS[what]))()
     lines = [line.split(maxsplit=1) for line in said.out.splitlines()]
-    assert [line[0] for line in lines] == known
+    assert [line[0] for line in lines] == [*known, *(KINDS[what].made if what in KINDS else ())]
     assert all(len(line) == 2 and len(line[1]) > 10 for line in lines)
 
 

@@ -61,13 +61,13 @@ tolerance = 0.3
 pool = 3
 replicates = 1
 keep_weights = true
+mode = "adamw"
 stepping = { pack = 1, compiled = false }
 
 [recipe]
 epochs = 1
 batch_size = 20
-crop_padding = 0
-flip = false
+warmup_steps = 0
 
 [[probes]]
 kind = "PROBE"

@@ -12,6 +12,7 @@ from ensembudget.planning.check import study_faults
 from ensembudget.planning.plan import plan
 from ensembudget.planning.widths import cost, split
 from ensembudget.records import Plan, RecipeChoice, Study, Task
+from helpers import task_for
 
 CIFAR100, CIFAR10, DIGITS = Task(100, 3, 32), Task(10, 3, 32), Task(10, 1, 8)
 WRN_STANDARD, VGG_STANDARD = 36_755_940, 15_291_300
@@ -91,9 +92,10 @@ def test_a_small_budget_is_spent_or_refused_never_ignored(budget, members):
 @pytest.mark.parametrize("kind", list(BUDGETS))
 @pytest.mark.parametrize("family", list(FAMILIES))
 def test_every_kind_of_budget_can_be_split(family, kind):
-    budget = 4 * cost(family, 16, CIFAR10, kind)
-    assert split(family, CIFAR10, budget, 4, kind).width == 16
-    assert split(family, CIFAR10, budget, 1, kind).width > 16
+    task = task_for(family)
+    budget = 4 * cost(family, 16, task, kind)
+    assert split(family, task, budget, 4, kind).width == 16
+    assert split(family, task, budget, 1, kind).width > 16
 
 
 def test_bytes_follow_the_dtype():

@@ -29,6 +29,7 @@ name = "phrases"
 description = "classes of phrases"
 family = "transformer"
 dataset = "phrases"
+mode = "adamw"
 options = {layers = 1}
 """
 

@@ -35,8 +35,7 @@ from sequences import TASK, arrays_of, family
 STUDY = Study(
     name="tokens", description="blocks of tokens", family="bigram", dataset="digits", budgets=["400"],
     members=[1, 2], tolerance=0.5, pool=3, replicates=1, validation_size=20, scored_positions=150,
-    recipe={"epochs": 3, "batch_size": 16, "learning_rate": 0.5, "weight_decay": 0.0, "crop_padding": 0,
-            "flip": False},
+    recipe={"epochs": 3, "batch_size": 16, "learning_rate": 0.5, "weight_decay": 0.0},
 )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from torch import Generator, Tensor, nn
 
 from ..catalog import DTYPES
 from ..families._build import describe, materialise
-from ..families._copies import Copies
+from ..families._copies import MemberCopies
 from ..packing.batches import unpack_logits
 from ..tasks.images import Scale, pack_images
 from .card import Blueprint
@@ -166,7 +166,7 @@ def _packed(blueprint: Blueprint, states: Sequence[State]) -> nn.Module:
     stacked = {name: _stacked([state[name] for state in states]) for name in states[0]}
     wanted = state_shapes(blueprint, len(states))
     # Copies are run one by one anyway, and a graph of whole networks has no views of stacked weights.
-    as_one = not isinstance(_described(blueprint, len(states)), Copies)
+    as_one = not isinstance(_described(blueprint, len(states)), MemberCopies)
     if as_one and {name: one.shape for name, one in wanted.items()} == {
         n: one.shape for n, one in stacked.items()
     }:

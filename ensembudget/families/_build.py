@@ -98,7 +98,8 @@ def _between(family: str, width: int, step: int, options: Mapping[str, OptionVal
     near = f"The nearest are {below:,} and {below + step:,}" if below else f"The nearest is {step:,}"
     given = ", ".join(f"{name} = {value}" for name, value in options.items())
     return (
-        f"width {width:,} of family {family!r} is no multiple of {step}, as its widths are with {given}."
+        f"width {width:,} of family {family!r} is no multiple of {step}, as its widths are"
+        f"{f' with {given}' if given else ''}."
         f" {near}."
     )
 

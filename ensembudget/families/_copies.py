@@ -13,7 +13,7 @@ from torch import Generator, Tensor, nn
 from torch.func import functional_call
 
 
-class Copies(nn.Module):
+class MemberCopies(nn.Module):
     """Several members of an ordinary network: (sample, members x channel, ...) to (sample, members x class).
 
     Args:
@@ -22,7 +22,7 @@ class Copies(nn.Module):
         members: How many, at least 1.
 
     Example:
-        >>> torch.nn.init.ones_((both := Copies(lambda: nn.Linear(1, 1, bias=False), 2)).one.weight[:1])
+        >>> torch.nn.init.ones_((both := MemberCopies(lambda: nn.Linear(1, 1, bias=False), 2)).one.weight[:1])
         tensor([[1.]], grad_fn=<SliceBackward0>)
     """
 

@@ -17,9 +17,9 @@ from ..catalog import FAMILIES
 from ..errors import EnsembudgetError, PlanError, reason
 from ..records import Task
 from ._base import Family, OptionValue
-from ._copies import Copies
+from ._copies import MemberCopies
 from ._timm_design import Design, design_of
-from ._timm_widths import HEAD_SIZE, MAPPING, Scale, scale_of, sizes
+from ._timm_widths import HEAD_SIZE, MAPPING, WidthScale, scale_of, sizes
 
 Key = tuple[tuple[str, OptionValue], ...]  # options, sorted
 
@@ -95,7 +95,7 @@ def _key(options: Mapping[str, OptionValue]) -> Key:
     return tuple(sorted(options.items()))
 
 
-def _scale(name: str, options: Mapping[str, OptionValue]) -> Scale:
+def _scale(name: str, options: Mapping[str, OptionValue]) -> WidthScale:
     found = scale_of(design_of(name), options)
     if found is None:
         raise PlanError(_fixed(name))
@@ -168,7 +168,7 @@ def _build(name: str, width: int, task: Task, members: int, **options: OptionVal
     if why := _why_not(name, key, _step(name, key), task):
         raise PlanError(_unfit(name, key, task, why))
     try:
-        return Copies(Maker(name, key, width, task), members)
+        return MemberCopies(Maker(name, key, width, task), members)
     except Exception as error:  # as above
         raise PlanError(_between(name, key, width, error)) from error
 

@@ -38,7 +38,7 @@ Rule = Callable[[int], Any]  # a width to the value of an argument
 
 
 @dataclass(frozen=True)
-class Scale:
+class WidthScale:
     """What a width does to the arguments of a model.
 
     Attributes:
@@ -56,7 +56,7 @@ class Scale:
         return {name: rule(width) for name, rule in self.rules.items()}
 
 
-def scale_of(design: Design, options: Mapping[str, OptionValue]) -> Scale | None:
+def scale_of(design: Design, options: Mapping[str, OptionValue]) -> WidthScale | None:
     """What a width does to a model, as the options say or else by the table; None where nothing scales.
 
     Raises:
@@ -75,7 +75,7 @@ def scale_of(design: Design, options: Mapping[str, OptionValue]) -> Scale | None
     return _with_heads(found, values) if found else None
 
 
-def _known(values: Mapping[str, Any]) -> Scale | None:
+def _known(values: Mapping[str, Any]) -> WidthScale | None:
     if callable(values.get(ROUNDED)) and isinstance(values.get("stem_size"), int):
         return _rounded(values)
     for name in LEADERS:
@@ -83,15 +83,15 @@ def _known(values: Mapping[str, Any]) -> Scale | None:
         if first:
             scaled = [name, *(one for one in FOLLOWERS if _first(values.get(one)))]
             rules = {one: partial(_in_proportion, values[one], first) for one in scaled}
-            return Scale(first, f"{name} = {_ratios(values[name], first)}", rules)
+            return WidthScale(first, f"{name} = {_ratios(values[name], first)}", rules)
     for name, channels in FACTORS.items():
         if isinstance(values.get(name), int | float):
             rule = partial(_multiple, (Fraction(1, channels),), as_real=True)
-            return Scale(round(channels * values[name]), f"{name} = k/{channels}", {name: rule})
+            return WidthScale(round(channels * values[name]), f"{name} = k/{channels}", {name: rule})
     return None
 
 
-def _rounded(values: Mapping[str, Any]) -> Scale:
+def _rounded(values: Mapping[str, Any]) -> WidthScale:
     """The stem's channels before rounding; the last layer, which the class does not round, goes along."""
     from timm.models._efficientnet_builder import round_channels
 
@@ -101,10 +101,10 @@ def _rounded(values: Mapping[str, Any]) -> Scale:
     rules: dict[str, Rule] = {ROUNDED: lambda k: partial(round_to, multiplier=k / stem)}
     if features:
         rules["num_features"] = lambda k: round_to(features, k / (stem * before))
-    return Scale(round(stem * before), f"all channels times k/{stem}, rounded to multiples of 8", rules)
+    return WidthScale(round(stem * before), f"all channels times k/{stem}, rounded to multiples of 8", rules)
 
 
-def _asked(design: Design, text: str) -> Scale:
+def _asked(design: Design, text: str) -> WidthScale:
     """A user's mapping: `embed_dim`, `dims=1,2,4,8`, `channels=1,2,4,8 stem_width=1/2`."""
     rules, meanings, own = dict[str, Rule](), [], None
     for item in text.replace(";", " ").split():
@@ -133,7 +133,7 @@ def _asked(design: Design, text: str) -> Scale:
         meanings.append(f"{name} = k x {written}")
     if not rules:
         raise PlanError(f"option {MAPPING} = {told(text)} names no argument. Write it like dims=1,2,4,8.")
-    return Scale(own, " and ".join(meanings), rules)
+    return WidthScale(own, " and ".join(meanings), rules)
 
 
 def _multiples(text: str, written: str) -> tuple[Fraction, ...]:
@@ -149,7 +149,7 @@ def _multiples(text: str, written: str) -> tuple[Fraction, ...]:
     return found
 
 
-def _with_heads(scale: Scale, values: Mapping[str, Any]) -> Scale:
+def _with_heads(scale: WidthScale, values: Mapping[str, Any]) -> WidthScale:
     """Heads of a fixed size, where an option says so; else their number stays the model's own."""
     size = values.get(HEAD_SIZE)
     if not size:
@@ -168,7 +168,7 @@ def _with_heads(scale: Scale, values: Mapping[str, Any]) -> Scale:
             raise PlanError(f"embed_dim {embed(k)} is no multiple of {HEAD_SIZE} {size}")
         return int(embed(k) // size)
 
-    return Scale(scale.own, f"{scale.means} in heads of {size}", {**scale.rules, "num_heads": heads})
+    return WidthScale(scale.own, f"{scale.means} in heads of {size}", {**scale.rules, "num_heads": heads})
 
 
 def sizes(design: Design) -> list[str]:

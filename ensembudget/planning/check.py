@@ -83,14 +83,17 @@ def _arm_checks(study: Study) -> Iterator[Check]:
 
 def _initialised(study: Study) -> None:
     """The family's narrowest network gets initial weights: it shows whether everything can be initialised."""
-    options = study.options
+    options = study.options if _fit(study.family, study.options) else {}
+    if _fit(study.family, options):  # else as the check of the options says
+        materialise(narrowest(study.family, options), [Generator()])
+
+
+def _fit(family: str, options: Mapping[str, OptionValue]) -> bool:
     try:
-        resolve_options(study.family, options)
+        resolve_options(family, options)
     except PlanError:
-        if FAMILIES[study.family].fault({}):
-            return  # as the check of the options says
-        options = {}
-    materialise(narrowest(study.family, options), [Generator()])
+        return False
+    return True
 
 
 def narrowest(family: str, options: Mapping[str, OptionValue] | None = None) -> nn.Module:

@@ -45,8 +45,7 @@ class Store(DocumentStore):
         """A member, after checking every byte against its digest.
 
         Raises:
-            StoreError: It is not there; a newer version wrote it; or it is damaged, and is in
-                quarantine now.
+            StoreError: It is not there; a newer version wrote it; or it is damaged, and in quarantine now.
         """
         folder = self._member(key)
         with self._reading(folder, f"member {key}"):

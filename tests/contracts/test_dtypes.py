@@ -11,13 +11,13 @@ from ensembudget.budgets.bytes import RANGE_BYTES
 from ensembudget.catalog import DTYPES, FAMILIES
 from ensembudget.families._build import describe, materialise
 from ensembudget.planning.widths import cost
-from ensembudget.records import Task
+from helpers import task_for
 
-TASK = Task(10, 3, 16)
+WIDTH = 4
 
 
-def network_of(family: str, width: int = 3) -> torch.nn.Module:
-    return materialise(describe(family, width, TASK), [torch.Generator().manual_seed(0)])
+def network_of(family: str) -> torch.nn.Module:
+    return materialise(describe(family, WIDTH, task_for(family)), [torch.Generator().manual_seed(0)])
 
 
 @pytest.mark.parametrize("family", list(FAMILIES))
@@ -53,8 +53,10 @@ def test_bytes_are_those_of_the_tensors_that_are_stored(name, family):
     stored = sum(one.untyped_storage().nbytes() for one in dtype.encode(numbers).values())
     ranges = sum(one.ndim > 1 for one in numbers.values()) if dtype.rounds_inputs else 0
     if name != "float32":  # which stores the very tensors
-        assert cost(family, 3, TASK, "bytes", dtype=name) == stored + ranges * RANGE_BYTES
-    assert cost(family, 3, TASK, "bytes", dtype="float32") == 4 * sum(one.numel() for one in numbers.values())
+        assert cost(family, WIDTH, task_for(family), "bytes", dtype=name) == stored + ranges * RANGE_BYTES
+    assert cost(family, WIDTH, task_for(family), "bytes", dtype="float32") == 4 * sum(
+        one.numel() for one in numbers.values()
+    )
 
 
 @pytest.mark.parametrize(("name", "theirs"), [("float16", np.float16), ("float32", np.float32)])

@@ -161,7 +161,7 @@ def test_options_that_cannot_be_are_refused_with_what_can(family, options, words
 @pytest.mark.parametrize(
     ("family", "width", "size", "words"),
     [
-        ("timm:vit_tiny_patch16_224", 16, 32, ["width 16", "multiples of 3", "15 and 18"]),
+        ("timm:vit_tiny_patch16_224", 16, 32, ["width 16", "no multiple of 3", "15 and 18"]),
         ("timm:convnext_atto", 8, 8, ["8x8 pixels", "image_size = 32"]),
         ("timm:vit_tiny_patch16_224", 12, 28, ["28x28 pixels", "patch_size = 7", "image_size = 32"]),
     ],
@@ -192,9 +192,9 @@ def test_a_name_that_timm_does_not_have_is_refused(name, words):
 def test_a_study_with_dropout_or_a_sphere_is_refused():
     text = 'name = "s"\ndescription = "d"\ndataset = "digits"\nbudgets = ["100k"]\nfamily = "timm:resnet18"\n'
     with pytest.raises(StudyError, match=r"dropout 0\.1 needs masks from each member's own random stream"):
-        parse(text + "recipe = { dropout = 0.1 }")
+        parse(text + "recipe = { dropout = 0.1 }", "s")
     with pytest.raises(StudyError, match="mode"):
-        parse(text + 'mode = "sphere"')
+        parse(text + 'mode = "sphere"', "s")
 
 
 def test_families_of_timm_are_told_but_not_listed(capsys):
@@ -207,7 +207,7 @@ def test_families_of_timm_are_told_but_not_listed(capsys):
 
 @pytest.mark.parametrize("name", ["resnet18", "vit"])
 def test_the_studies_to_publish_can_be_planned(name):
-    study = parse((ROOT / "benchmarks" / "timm" / f"{name}.toml").read_text())
+    study = parse((ROOT / "benchmarks" / "timm" / f"{name}.toml").read_text(), name)
     for budget, members in itertools.product(study.budgets, study.members):
         size = study.image_size or 32
         found = split(study.family, Task(10, 3, size), budget, members, options=study.options)

@@ -125,7 +125,7 @@ def test_the_bends_slope_is_that_of_the_mean_loss_at_the_points_that_are_drawn(m
     recipe = site.cell.recipe.model_copy(update={"batch_size": images})
     site = type(site)(
         site.cell.model_copy(update={"recipe": recipe}),
-        site.task,
+        site.data,
         site.parts,
         site.states,
         site.key,

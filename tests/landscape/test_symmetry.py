@@ -296,7 +296,7 @@ REFUSED = {
         lambda n, x: n.head(torch.add(n.conv(x), 1, out=torch.empty_like(x).repeat(1, 2, 1, 1)).flatten(1)),
         conv=conv(2, 4), head=linear(256, 5),
     ),
-    "the network does not run on images of shape (2, 2, 8, 8) without memory": lambda: Net(
+    "the network does not run on inputs of shape (2, 2, 8, 8) without memory": lambda: Net(
         lambda n, x: n.head(x.flatten(1)) if x.mean() > 0 else n.head(-x.flatten(1)), head=linear(128, 5)
     ),
     "the network gives a tuple, not a tensor of logits": lambda: Net(
@@ -313,7 +313,7 @@ def test_what_is_not_understood_is_refused_and_its_module_named(message):
 
 
 def test_a_network_for_other_images_does_not_run():
-    with pytest.raises(SymmetryError, match=r"images of shape \(2, 3, 8, 8\)"):
+    with pytest.raises(SymmetryError, match=r"inputs of shape \(2, 3, 8, 8\)"):
         symmetries(describe("convnet", 2, Task(5, 2, 8)), Task(5, 3, 8))
 
 

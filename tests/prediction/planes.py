@@ -78,6 +78,7 @@ def pool_of(logits: np.ndarray, labels: np.ndarray, width: int) -> SimpleNamespa
     return SimpleNamespace(
         logits=torch.from_numpy(logits),
         labels=torch.from_numpy(labels),
+        samples=None,
         planned=SimpleNamespace(cell=SimpleNamespace(width=width)),
         trained=[member] * len(logits),
     )
