@@ -30,6 +30,7 @@ description = "classes of phrases"
 family = "transformer"
 dataset = "phrases"
 mode = "adamw"
+recipe = { warmup_steps = 10 }
 options = {layers = 1}
 """
 

@@ -22,8 +22,8 @@ class MemberCopies(nn.Module):
         members: How many, at least 1.
 
     Example:
-        >>> torch.nn.init.ones_((both := MemberCopies(lambda: nn.Linear(1, 1, bias=False), 2)).one.weight[:1])
-        tensor([[1.]], grad_fn=<SliceBackward0>)
+        >>> MemberCopies(lambda: nn.Linear(3, 2), members=4).one.weight.shape
+        torch.Size([8, 3])
     """
 
     initialises_all = True

@@ -153,6 +153,10 @@ def _step(name: str, options: Key) -> int:
 def _why_not(name: str, options: Key, width: int, task: Task) -> str:
     """Why a network cannot be made and run on images of a task, found without memory; "" where it can."""
     images = torch.empty(2, task.channels, task.image_size, task.image_size, device="meta")
+    values = {**design_of(name).arguments, **dict(options)}
+    patch = values.get("patch_size")
+    if "img_size" in values and isinstance(patch, int) and task.image_size % patch:
+        return f"patches of {patch} pixels do not divide them, and timm would leave the rest out"
     try:
         with torch.device("meta"), torch.no_grad():
             logits = Maker(name, options, width, task)().eval()(images)

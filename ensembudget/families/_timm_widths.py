@@ -152,7 +152,7 @@ def _multiples(text: str, written: str) -> tuple[Fraction, ...]:
 def _with_heads(scale: WidthScale, values: Mapping[str, Any]) -> WidthScale:
     """Heads of a fixed size, where an option says so; else their number stays the model's own."""
     size = values.get(HEAD_SIZE)
-    if not size:
+    if size is None:
         return scale
     embed = scale.rules.get("embed_dim")
     if embed is None or not all(isinstance(values.get(one), int) for one in ("num_heads", "embed_dim")):

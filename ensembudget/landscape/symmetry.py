@@ -79,6 +79,7 @@ def symmetries(network: nn.Module, task: AnyTask) -> Symmetries:
 
     Example:
         >>> from ensembudget.families._build import describe
+        >>> from ensembudget.records import Task
         >>> task = Task(10, 3, 8)
         >>> found = symmetries(describe("convnet", 4, task), task)
         >>> [channels.size for channels in found.channels]

@@ -63,6 +63,7 @@ def cost(
         UnknownPartError: No such family, kind of budget or method.
 
     Example:
+        >>> from ensembudget.records import Task
         >>> cost("vgg", 64, Task(100, 3, 32))
         15291300
         >>> snapshots = {"method": "snapshots", "method_options": {"predictors": 3}}
@@ -120,6 +121,7 @@ def split(
         DatasetError: No such dataset.
 
     Example:
+        >>> from ensembudget.records import Task
         >>> split("wide_resnet", Task(100, 3, 32), 36_755_940, 16, options={"depth": 28}).width
         40
         >>> split("vgg", "cifar100", "15M", 4).width, split("vgg", "cifar100", "60MB", 4).width

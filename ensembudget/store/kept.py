@@ -203,8 +203,9 @@ def search_subject(search: Search) -> Search:
     return search.model_copy(update={"study": search.study.unplaced, "rounds": []})
 
 
-# Fields of a study, and of its arms, that format 1 did not know.
+# Fields of a study, its arms and their recipes that format 1 did not know.
 METHODS = ("method", "method_options")
+OF_RECIPES = {"beta2", "clip", "label_smoothing", "schedule_by", "warmup_steps"}
 LATER = (
     "subsets",
     "recipe_at",
@@ -219,7 +220,11 @@ LATER = (
     "scored_positions",
     *METHODS,
 )
-EXCLUDED: dict[str, Any] = {**dict.fromkeys(LATER, True), "arms": {"__all__": set(METHODS)}}
+EXCLUDED: dict[str, Any] = {
+    **dict.fromkeys(LATER, True),
+    "recipe": OF_RECIPES,
+    "arms": {"__all__": {**dict.fromkeys(METHODS, True), "recipe": OF_RECIPES}},
+}
 
 
 def _old_study_key(study: Study) -> str:
