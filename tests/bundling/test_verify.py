@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from hashlib import sha256
 
 import pytest
 from bundles import (
@@ -100,6 +101,32 @@ def test_a_manifest_that_says_other_notes_or_members_is_told(copy):
     places = {one.place for one in verify(copy).differences if one.file == "manifest.json"}
     assert "notes.memory_split[0]" in places
     assert "cells[0].done" in places
+
+
+def test_a_manifest_older_than_some_fields_is_read_with_their_defaults(copy):
+    said = json.loads((copy / "manifest.json").read_text())
+    recipe = said["cells"][0]["cell"]["recipe"]
+    assert recipe.pop("warmup_steps") == 0
+    (copy / "manifest.json").write_text(json.dumps(said, indent=1) + "\n")
+    sealed_again(copy)
+    assert verify(copy).code() == 0
+    recipe["warmup_steps"] = 5
+    (copy / "manifest.json").write_text(json.dumps(said, indent=1) + "\n")
+    sealed_again(copy)
+    (one,) = verify(copy).differences
+    assert (one.place, one.published) == ("cells[0].cell.recipe.warmup_steps", "5")
+
+
+def test_a_plane_whose_last_digits_another_machine_computes_is_alike_as_printed(copy):
+    change_digit(copy, "plane.csv", "cnll")
+    beside = json.loads((copy / "plane.json").read_text())
+    beside["sha256"] = sha256((copy / "plane.csv").read_bytes()).hexdigest()
+    (copy / "plane.json").write_text(json.dumps(beside))
+    rendered_again(copy)
+    sealed_again(copy)
+    found = verify(copy)
+    assert [(one.file, one.place) for one in found.differences] == [("plane.csv", "row 1, column cnll")]
+    assert found.code(as_printed=True) == 0
 
 
 def test_without_logits_numbers_that_contradict_each_other_are_told(copy):

@@ -219,20 +219,24 @@ def test_the_studies_to_publish_can_be_planned(name):
 def test_two_models_are_trained_on_digits_at_one_and_four_members_and_exported(family, tmp_path, cache):
     import ensembudget
 
-    options = {"patch_size": 2, "depth": 2} if "vit" in family else {}
+    vit = "vit" in family
+    options = {"patch_size": 2, "depth": 2} if vit else {}
+    recipe = "epochs = 12, learning_rate = 0.003" if vit else "epochs = 4, learning_rate = 0.03"
     study = parse(
         f'name = "s"\ndescription = "d"\ndataset = "digits"\nfamily = "{family}"\n'
+        f'mode = "{"adamw" if vit else "bn_wd"}"\n'
         + "".join(f"options.{name} = {value}\n" for name, value in options.items())
-        + f'budgets = ["{"40k" if options else "200k"}"]\nmembers = [1, 4]\npool = 4\nreplicates = 1\n'
+        + f'budgets = ["{"40k" if vit else "200k"}"]\nmembers = [1, 4]\npool = 4\nreplicates = 1\n'
         "tolerance = 0.5\nkeep_weights = true\n"
-        "recipe = { epochs = 4, learning_rate = 0.03, batch_size = 25, crop_padding = 0, flip = false }\n"
+        f"recipe = {{ {recipe}, batch_size = 25, crop_padding = 0, flip = false }}\n",
+        "s",
     )
     plan = ensembudget.plan_study(study)
     assert sorted(split.members for split in plan.splits) == [1, 4]
     store = ensembudget.Store(tmp_path / "store")
     ensembudget.run(plan, store, executor="serial")
     choices = [ensembudget.choose_export(study, store, study.budgets[0], n) for n in (1, 4)]
-    accuracies = [one.result.score.metrics["accuracy"] for one in choices]
+    accuracies = [one.result.score.metrics["accuracy"].value for one in choices]
     assert all(accuracy > 0.5 for accuracy in accuracies), accuracies  # one in ten by chance
     # What is written is compared with the store on all test images, to 1e-5 of a probability.
     ensembudget.export(choices[1], store, tmp_path / "out", formats=["safetensors", "torch", "onnx"])

@@ -105,7 +105,7 @@ def kept(function: Callable[..., Any]) -> Callable[..., Any]:
 @pytest.fixture
 def ask(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str | bytes], Said]:
     """One command about a study of this text. What depends on no study is worked out once."""
-    monkeypatch.setattr(check, "_narrowest", kept(check._narrowest))
+    monkeypatch.setattr(check, "narrowest", kept(check.narrowest))
     monkeypatch.setattr(check, "describe", kept(check.describe))
     monkeypatch.setattr(Catalog, "__repr__", lambda self: f"Catalog({self._folder!r})", raising=False)
     monkeypatch.setattr(Catalog, "_sources", kept(Catalog._sources))
