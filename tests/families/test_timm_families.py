@@ -206,8 +206,8 @@ def test_families_of_timm_are_told_but_not_listed(capsys):
 
 
 @pytest.mark.parametrize("name", ["resnet18", "vit"])
-def test_the_studies_to_publish_can_be_planned(name):
-    study = parse((ROOT / "benchmarks" / "timm" / f"{name}.toml").read_text(), name)
+def test_the_published_studies_can_be_planned(name):
+    study = parse((ROOT / "tables" / f"cifar10-jpeg-timm-{name}" / "study.toml").read_text(), name)
     for budget, members in itertools.product(study.budgets, study.members):
         size = study.image_size or 32
         found = split(study.family, Task(10, 3, size), budget, members, options=study.options)
