@@ -1,4 +1,4 @@
-"""`ensembudget store`: what lies in a store, what takes space in it, and the union of two."""
+"""`ensembudget store`: what lies in a store, what takes space in it, and the union of several."""
 
 import argparse
 from collections import Counter
@@ -16,14 +16,16 @@ ACTIONS = {
     "ls": "list its members by what they are",
     "du": "say what takes space",
     "gc": "say what it no longer needs; remove it with --yes",
-    "merge": "take over what the store OTHER has",
+    "merge": "take over what the stores OTHER have",
 }
 
 
 def add_arguments(parser: Parser) -> None:
     about = "; ".join(f"{name}: {what}" for name, what in ACTIONS.items())
     parser.add_argument("action", choices=tuple(ACTIONS), metavar="ACTION", help=about)
-    parser.add_argument("other", nargs="?", metavar="OTHER", help="the store that is merged into this one")
+    parser.add_argument(
+        "others", nargs="*", metavar="OTHER", help="stores that are merged into that of --store"
+    )
     add_store(parser)
     parser.add_argument("--yes", action="store_true", help="with gc: remove it")
     add_format(parser, *FORMATS)
@@ -32,11 +34,11 @@ def add_arguments(parser: Parser) -> None:
 def act(args: argparse.Namespace) -> int:
     from .values import existing_store
 
-    if (args.other is None) == (args.action == "merge"):
+    if bool(args.others) != (args.action == "merge"):
         raise ArgumentError(
             "store merge needs the other store: `store merge OTHER`."
             if args.action == "merge"
-            else f"store {args.action} takes no {args.other!r}. Name a store with --store."
+            else f"store {args.action} takes no {args.others[0]!r}. Name a store with --store."
         )
     if args.yes and args.action != "gc":
         raise ArgumentError(f"--yes belongs to `store gc`; `store {args.action}` removes nothing.")
@@ -89,17 +91,18 @@ def merge(args: argparse.Namespace) -> int:
     from .show import print_rows
     from .values import existing_store, store_path
 
-    other = existing_store(argparse.Namespace(store=args.other))
+    others = [existing_store(argparse.Namespace(store=other)) for other in args.others]
     root = store_path(args)
-    if root.resolve() == Path(args.other).resolve():
-        raise StoreError(f"store {args.other!r} cannot be merged into itself. Name another with --store.")
-    found = Store(root).merge(other)
+    for other in args.others:
+        if root.resolve() == Path(other).resolve():
+            raise StoreError(f"store {other!r} cannot be merged into itself. Name another with --store.")
+    found = [one for other in others for one in Store(root).merge(other)]
     told = [one for one in found if one.why]
     if told or args.format != "table":
         print_rows(MERGED, MERGED.rows(told if args.format == "table" else found), args.format)
     counts = Counter(one.outcome for one in found)
     told_all = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
-    say(told_all or "The other store has nothing to take over.")
+    say(told_all or "There is nothing to take over.")
     return 1 if told else 0
 
 

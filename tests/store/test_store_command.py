@@ -200,6 +200,16 @@ def test_a_request_that_cannot_be_is_refused_and_makes_nothing(asked, words, com
     assert list(folder.iterdir()) == []
 
 
+def test_several_stores_are_merged_at_once(root, command, tmp_path):
+    alone, together = tmp_path / "alone", tmp_path / "together"
+    assert command("store", "merge", root, "--store", alone).code == 0
+    said = command("store", "merge", root, alone, "--store", together)
+    assert said.code == 0
+    assert "new" in said.err
+    assert "same" in said.err
+    assert sorted(Store(together).keys()) == sorted(Store(root).keys())
+
+
 def test_a_store_is_not_merged_into_itself(root, command):
     said = command("store", "merge", root, "--store", f"{root}/../here")
     assert said.code == 2
