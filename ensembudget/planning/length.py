@@ -34,7 +34,7 @@ def few_steps(plan: Plan) -> list[str]:
 
 def _least(task: AnyTask) -> int:
     if isinstance(task, TokenTask) and TASKS[task.kind].positions:
-        return -(-task.classes // (task.length - task.source))
+        return -(-task.classes // task.predicted)
     return task.classes
 
 

@@ -1,4 +1,4 @@
-"""Blocks of running text as tokens; the next token is predicted at every position."""
+"""Blocks of running text as tokens; every position predicts the next token."""
 
 from ..records import TokenTask
 from ._base import Kind

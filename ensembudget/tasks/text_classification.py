@@ -1,4 +1,4 @@
-"""Texts as tokens, padded to one length; one class for each."""
+"""Texts as tokens, padded to one length; one class for each text."""
 
 from ..records import TokenTask
 from ._base import Kind

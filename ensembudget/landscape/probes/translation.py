@@ -53,7 +53,7 @@ def translated(site: Site, sources: Tensor, options: Values, on_share: OnShare) 
     assert isinstance(task, TokenTask)
     ensemble = [Packed(*each) for each in site.members()]
     step = NextToken(ensemble, sources, task, site.feed)
-    longest = task.length - task.source
+    longest = task.predicted
     shares = (0, 0.2), (0.2, 0.9)  # a beam takes longer
     return {
         search: beam_search(step, len(sources), longest, width, within(on_share, *share, longest))
