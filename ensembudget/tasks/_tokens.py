@@ -14,6 +14,7 @@ CPU = torch.device("cpu")
 PADDING = 0  # fills a sample up to its length
 UNKNOWN = 1  # stands for a character that is not in the vocabulary
 START, END = 2, 3  # the first and the last token of a translation's target
+FEWEST = END + 1  # the smallest vocabulary: the reserved tokens
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,13 @@ target. In decoding, the target is as long as the prefix decoded so far.
 
 from ..records import TokenTask
 from ._base import Kind
-from ._tokens import example, feed_of_positions, random_positions
+from ._tokens import FEWEST, example, feed_of_positions, random_positions
 
 task = Kind(
     "sentence pairs",
     feed_of_positions,
     example,
     random_positions,
-    smallest=TokenTask("translation", classes=4, vocabulary=4, length=4, source=2),
+    smallest=TokenTask("translation", classes=FEWEST, vocabulary=FEWEST, length=4, source=2),
     positions=True,
 )
