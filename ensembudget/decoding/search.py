@@ -12,6 +12,8 @@ from torch import Tensor
 
 from ..tasks._tokens import END, PADDING, START
 
+SEARCHES = ("greedy", "beam")  # the two ways to translate: a beam of width 1, and a wider one
+
 # `step(sentences, prefixes)` gives log-probabilities of the next token, (hypothesis, token). Its arguments
 # are the sentence that each hypothesis belongs to, (hypothesis,), and the tokens of each hypothesis after the
 # start token, (hypothesis, position).
