@@ -32,7 +32,7 @@ def test_blocks_are_the_text_and_labels_the_next_character(tmp_path):
         ]
 
 
-def test_a_character_that_is_tested_only_is_unknown(tmp_path):
+def test_a_character_of_the_test_text_alone_is_unknown(tmp_path):
     (tmp_path / "h.txt").write_text("abc" * 30 + "aééb" + "abc" * 2)
     data = load(f"characters:{tmp_path / 'h.txt'}", length=4)
     assert data.arrays.test_inputs.ravel().tolist().count(UNKNOWN) == 2

@@ -52,7 +52,7 @@ def test_the_validation_queries_are_the_last_and_a_note_says_so(queries):
     assert "validation_size = 2 " in queries.notes[0]
 
 
-def test_no_vocabulary_is_of_validation_or_test_queries(tmp_path, queries):
+def test_validation_and_test_queries_add_nothing_to_the_vocabulary(tmp_path, queries):
     other = [["zebra quilt", "weather"], ["zebra quilt", "music"]]
     tests = [*other, ["zebra", "balance"]]
     changed = load(
@@ -67,7 +67,7 @@ def test_no_vocabulary_is_of_validation_or_test_queries(tmp_path, queries):
     )
 
 
-def test_what_is_cut_or_has_no_tokens_is_counted(tmp_path):
+def test_texts_that_are_cut_or_left_out_are_counted(tmp_path):
     spec = clinc(tmp_path / "c", train=[*QUERIES["train"], ["", "music"]])
     found = load(spec, length=4)
     pieces = Tokenizer.from_str(found.arrays.tokenizer)

@@ -10,7 +10,7 @@ from ensembudget.records import TokenTask
 from text_worlds import END, ENGLISH, NONE, PAD, SPANISH, START, corpus, text_of
 
 
-def test_every_pair_is_its_source_and_then_its_target_from_the_start_on(tmp_path):
+def test_an_input_is_the_source_and_then_the_target_after_a_start_token(tmp_path):
     data = load(corpus(tmp_path / "p"), vocabulary=60, length=20)
     arrays, size = data.arrays, Tokenizer.from_str(data.arrays.tokenizer).get_vocab_size()
     assert data.task == TokenTask("translation", size, size, 40, 20)

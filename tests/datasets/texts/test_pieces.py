@@ -68,7 +68,7 @@ def test_tokens_decode_to_the_text_they_were_made_of(texts):
         assert min(tokens) > END
 
 
-def test_a_text_that_spells_a_mark_is_text():
+def test_a_text_that_contains_the_name_of_a_reserved_token_stays_text():
     pieces = byte_pairs(["[PAD] it", "[END] of it"], 100, PAIR_MARKS, "x")
     (tokens,) = encoded(pieces, ["[PAD] [END]"])
     assert not {PAD, UNKNOWN, START, END} & set(tokens)

@@ -85,7 +85,7 @@ def test_a_study_says_how_many_tokens_there_are(tmp_path):
         ({"length": 10**9}, "length 1,000,000,000 is not between"),
     ],
 )
-def test_what_texts_do_not_have_is_refused(tmp_path, asked, message):
+def test_choices_that_belong_to_images_are_refused_for_texts(tmp_path, asked, message):
     spec = clinc(tmp_path / "c")
     load(spec)  # what is in the cache changes nothing
     for read in (load, task_of):
@@ -94,7 +94,7 @@ def test_what_texts_do_not_have_is_refused(tmp_path, asked, message):
 
 
 @pytest.mark.parametrize("asked", [{"vocabulary": 50}, {"length": 10}])
-def test_what_images_do_not_have_is_refused(asked):
+def test_choices_that_belong_to_texts_are_refused_for_images(asked):
     for read in (load, task_of):
         with pytest.raises(DatasetError, match=f"'digits' holds images, which have no {next(iter(asked))}"):
             read("digits", **asked)

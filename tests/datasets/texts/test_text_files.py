@@ -50,7 +50,7 @@ def test_a_damaged_gzip_file_is_refused(tmp_path, content):
         ("pairs", r"needs a place after a colon, as in pairs:DIR:SOURCE-TARGET"),
     ],
 )
-def test_a_place_that_is_none_is_refused(tmp_path, monkeypatch, spec, message):
+def test_a_missing_file_or_folder_is_refused(tmp_path, monkeypatch, spec, message):
     (tmp_path / "empty").mkdir()
     monkeypatch.chdir(tmp_path / "empty")
     with pytest.raises(DatasetError, match=message):
