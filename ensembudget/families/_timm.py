@@ -6,7 +6,7 @@ Members are packed by `_copies.py` and have no pretrained weights, no dropout an
 
 import difflib
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -188,23 +188,30 @@ def _between(name: str, options: Key, width: int, error: Exception) -> str:
 
 
 def _unfit(name: str, options: Key, task: Task, why: str) -> str:
-    """Why a model cannot take a task's images, and what would help: another patch size, or larger images."""
-    said = dict(options)
-    step, size = _step(name, options), task.image_size
-    cuts = [one for one in range(size // 2, 0, -1) if size % one == 0 and size // one >= 4]
-    remedies = []
-    if isinstance(patch := design_of(name).arguments.get("patch_size"), int):
-        for one in cuts[:2]:
-            if not _why_not(name, _key({**said, "patch_size": one}), step, task):
-                remedies.append(
-                    f"options = {{ patch_size = {one} }} instead of {said.get('patch_size', patch)}"
-                )
-                break
-    sizes_tried = sorted({*(-(-size // unit) * unit for unit in (8, 14, 16, 32)), 2 * size, 4 * size})
-    for larger in (one for one in sizes_tried if one > size):
-        if not _why_not(name, options, step, task._replace(image_size=larger)):
-            remedies.append(f"image_size = {larger}")
-            break
-    remedies = remedies or [f"image_size = {design_of(name).image_size}"]
-    either = " or ".join(remedies)
+    """Why a model cannot take a task's images, and what would help: smaller patches, or larger images."""
+    size = task.image_size
+    remedies = [*_smaller_patches(name, options, task), *_larger_images(name, options, task)]
+    either = " or ".join(remedies or [f"image_size = {design_of(name).image_size}"])
     return f"family 'timm:{name}' cannot take images of {size}x{size} pixels: {why}. Set {either}."
+
+
+def _smaller_patches(name: str, options: Key, task: Task) -> Iterator[str]:
+    """The largest patches that divide the images and work, as a study writes it; nothing if none do."""
+    patch, size, said = design_of(name).arguments.get("patch_size"), task.image_size, dict(options)
+    if not isinstance(patch, int):
+        return
+    dividing = [one for one in range(size // 2, 0, -1) if size % one == 0 and size // one >= 4]
+    for one in dividing[:2]:
+        if not _why_not(name, _key({**said, "patch_size": one}), _step(name, options), task):
+            yield f"options = {{ patch_size = {one} }} instead of {said.get('patch_size', patch)}"
+            return
+
+
+def _larger_images(name: str, options: Key, task: Task) -> Iterator[str]:
+    """The smallest of some larger image sizes that works, as a study writes it; nothing if none does."""
+    size = task.image_size
+    tried = {*(-(-size // unit) * unit for unit in (8, 14, 16, 32)), 2 * size, 4 * size}
+    for larger in sorted(one for one in tried if one > size):
+        if not _why_not(name, options, _step(name, options), task._replace(image_size=larger)):
+            yield f"image_size = {larger}"
+            return

@@ -97,17 +97,9 @@ def design_of(name: str) -> Design:
         >>> found.make.__name__, found.arguments["dims"]
         ('ConvNeXt', (40, 80, 160, 320))
     """
-    from timm.models import get_pretrained_cfg, is_model, list_models
+    from timm.models import get_pretrained_cfg
 
-    plain, _, tag = name.partition(".")
-    if tag and is_model(plain):
-        raise UnknownPartError(
-            f"no family {told('timm:' + name)}: {told(tag)} names pretrained weights, and members are trained"
-            f" from scratch. Write 'timm:{plain}'."
-        )
-    if not name or not is_model(name):
-        near = did_you_mean(name, list_models())
-        raise UnknownPartError(f"no family {told('timm:' + name)}: timm has no model {told(name)}.{near}")
+    _check_name(name)
     make, called = _called(name)
     known = get_pretrained_cfg(name)
     facts: Mapping[str, Any] = vars(known) if known else {}
@@ -124,13 +116,28 @@ def design_of(name: str) -> Design:
     return Design(name, make, given, {**taken, **given}, size)
 
 
+def _check_name(name: str) -> None:
+    """Refuses names that are no timm models, and those of pretrained weights."""
+    from timm.models import is_model, list_models
+
+    plain, _, tag = name.partition(".")
+    if tag and is_model(plain):
+        raise UnknownPartError(
+            f"no family {told('timm:' + name)}: {told(tag)} names pretrained weights, and members are trained"
+            f" from scratch. Write 'timm:{plain}'."
+        )
+    if not name or not is_model(name):
+        near = did_you_mean(name, list_models())
+        raise UnknownPartError(f"no family {told('timm:' + name)}: timm has no model {told(name)}.{near}")
+
+
 def _called(name: str) -> tuple[Callable[..., nn.Module], dict[str, Any]]:
     """A model's class and its arguments, found by calling timm's entry point with the builder replaced."""
     from timm.models import model_entrypoint
 
     entry = model_entrypoint(name)
     try:
-        with _TURN, _asked(), warnings.catch_warnings():
+        with _TURN, _builder_that_tells(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about names that timm deprecates
             entry(pretrained=False)
     except _CalledError as called:
@@ -142,7 +149,7 @@ def _called(name: str) -> tuple[Callable[..., nn.Module], dict[str, Any]]:
 
 
 @contextmanager
-def _asked() -> Iterator[None]:
+def _builder_that_tells() -> Iterator[None]:
     """In this context timm's builder raises `_CalledError` with its arguments instead of building.
 
     timm has no function for this: only a model's entry point knows what it passes to the class.

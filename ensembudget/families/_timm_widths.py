@@ -71,7 +71,7 @@ def scale_of(design: Design, options: Mapping[str, OptionValue]) -> WidthScale |
         True
     """
     values = {**design.arguments, **options}
-    found = _asked(design, str(options[MAPPING])) if options.get(MAPPING) else _known(values)
+    found = _mapped(design, str(options[MAPPING])) if options.get(MAPPING) else _known(values)
     return _with_heads(found, values) if found else None
 
 
@@ -104,36 +104,47 @@ def _rounded(values: Mapping[str, Any]) -> WidthScale:
     return WidthScale(round(stem * before), f"all channels times k/{stem}, rounded to multiples of 8", rules)
 
 
-def _asked(design: Design, text: str) -> WidthScale:
+def _mapped(design: Design, text: str) -> WidthScale:
     """Reads a user's mapping: `embed_dim`, `dims=1,2,4,8`, `channels=1,2,4,8 stem_width=1/2`."""
     rules, meanings, own = dict[str, Rule](), [], None
     for item in text.replace(";", " ").split():
         name, equals, written = item.partition("=")
-        if name not in design.arguments:
-            raise PlanError(
-                f"option {MAPPING} = {told(text)}: 'timm:{design.name}' takes no argument {told(name)}."
-                f" It takes {', '.join(sizes(design)) or 'none that is a number'}."
-            )
-        value = design.arguments[name]
-        multiples = _multiples(text, written) if equals else ()
-        if not equals and not (first := _first(value)):
-            raise PlanError(
-                f"option {MAPPING} = {told(text)}: {name} is {told(value)} and no number of channels. Say how"
-                f" much of it a width of 1 is, as in {name}=1/64."
-            )
-        if not equals:
+        value = _argument(design, text, name)
+        if equals:
+            rules[name] = _written_rule(value, _multiples(text, written))
+            meanings.append(f"{name} = k x {written}")
+        else:
+            first = _channels(text, name, value)
             rules[name] = partial(_in_proportion, value, first)
             meanings.append(f"{name} = {_ratios(value, first)}")
             own = own or first
-            continue
-        several = isinstance(value, tuple | list) or len(multiples) > 1
-        rules[name] = partial(
-            _multiples_of if several else _multiple, multiples, as_real=isinstance(value, float)
-        )
-        meanings.append(f"{name} = k x {written}")
     if not rules:
         raise PlanError(f"option {MAPPING} = {told(text)} names no argument. Write it like dims=1,2,4,8.")
     return WidthScale(own, " and ".join(meanings), rules)
+
+
+def _argument(design: Design, text: str, name: str) -> Any:
+    if name not in design.arguments:
+        raise PlanError(
+            f"option {MAPPING} = {told(text)}: 'timm:{design.name}' takes no argument {told(name)}."
+            f" It takes {', '.join(sizes(design)) or 'none that is a number'}."
+        )
+    return design.arguments[name]
+
+
+def _written_rule(value: Any, multiples: tuple[Fraction, ...]) -> Rule:
+    """The rule for an argument of a value, whose multiples of the width a user wrote."""
+    several = isinstance(value, tuple | list) or len(multiples) > 1
+    return partial(_multiples_of if several else _multiple, multiples, as_real=isinstance(value, float))
+
+
+def _channels(text: str, name: str, value: Any) -> int:
+    if first := _first(value):
+        return first
+    raise PlanError(
+        f"option {MAPPING} = {told(text)}: {name} is {told(value)} and no number of channels. Say how"
+        f" much of it a width of 1 is, as in {name}=1/64."
+    )
 
 
 def _multiples(text: str, written: str) -> tuple[Fraction, ...]:
