@@ -65,8 +65,8 @@ class Catalog(Generic[Part]):
     Args:
         folder: Of this package, with slashes; its last word names the entry points' group.
         symbol: What a part's module calls it.
-        makers: Modules that make parts by name, by what stands before the colon: where "timm" is
-            `families/_timm`, its `part("resnet18")` is the part "timm:resnet18". They are not listed by name.
+        makers: Modules that make parts on request, by prefix: with {"timm": "families/_timm"}, the part
+            "timm:resnet18" is `part("resnet18")` of that module. Iterating does not list such parts.
 
     Example:
         >>> "vgg" in FAMILIES
@@ -131,14 +131,14 @@ class Catalog(Generic[Part]):
         return first
 
     def _maker(self, name: str) -> Source | None:
-        """The module that makes a part by name, where what stands before the colon says so."""
+        """The module that makes a part on request; None for any other name."""
         before, colon, _ = name.partition(":")
         known = bool(colon) and before in self._makers
         return Source(f"{__package__}.{self._makers[before].replace('/', '.')}") if known else None
 
     @property
     def made(self) -> dict[str, str]:
-        """How parts that are made by name are written, and the first line of the file that makes them."""
+        """How parts made on request are written, "timm:NAME", and the summary of their maker."""
         return {f"{before}:NAME": self.summary(f"{before}:NAME") for before in sorted(self._makers)}
 
     def _unusable(self, name: str, reason: str) -> UnknownPartError:

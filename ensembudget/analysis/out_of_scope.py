@@ -1,4 +1,4 @@
-"""How well ensembles of every size tell samples of their classes from samples of none."""
+"""How well ensembles of every size detect out-of-scope samples: AUROC with intervals."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,15 +17,15 @@ SHARE = (0.0, 1.0)
 
 @dataclass(frozen=True)
 class DetectedOutside:
-    """The ensembles of one size out of one pool.
+    """Detection of out-of-scope samples by one pool's ensembles of one size.
 
     Attributes:
         planned: The pool.
-        members: In one ensemble.
-        found: What was measured.
-        budget: Of the study's split that they are; None where they are none.
-        auroc: By each uncertainty, the mean over groups; None of one that single members do not have. The
-            interval is over members and samples, or over samples alone where members show no spread.
+        members: Members of one ensemble.
+        found: The measurement at the pool.
+        budget: The budget of the split that these ensembles belong to; None if they belong to none.
+        auroc: The mean AUROC over groups by each uncertainty; None for mutual information of single members.
+            The interval is over members and samples, or over samples alone in a pool of one.
     """
 
     planned: PlannedCell
@@ -40,12 +40,12 @@ class DetectedOutside:
 
     @property
     def groups(self) -> int:
-        """Ensembles that share no member."""
+        """How many ensembles, with no member in common, the mean is over."""
         return len(self.found.subject.members) // self.members
 
 
 def detected(results: Results) -> tuple[DetectedOutside, ...]:
-    """Every size at every pool that was probed."""
+    """Every ensemble size at every probed pool."""
     return tuple(
         DetectedOutside(
             planned=planned,
@@ -65,7 +65,7 @@ def _auroc(probed: Probed, name: str) -> Interval | None:
     value, members, queries = (facts.get(f"{name}{which}") for which in ("", "_members", "_queries"))
     if value is None or queries is None:
         return None
-    # The bootstrap's own error is small, and a sample's weight in it normal.
+    # The error over samples is known well: as many degrees of freedom as samples.
     errors = [(queries**2, float(facts["inside"] or 0) + float(facts["outside"] or 0))]
     if members is not None:
         errors += [(members**2, float(facts[f"{name}_freedom"] or 1))]

@@ -1,4 +1,4 @@
-"""How good the translations of ensembles are."""
+"""How good the translations of ensembles are: BLEU and chrF with intervals."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtri
 
+from ..decoding.search import SEARCHES
 from ..records import Interval, PlannedCell, Probed, Setting
 from ..scoring.joint import welch
 from ..scoring.pools import FoundProbe, Results
@@ -17,16 +18,16 @@ SCORE = (0.0, 100.0)
 
 @dataclass(frozen=True)
 class Translations:
-    """The ensembles of one size out of one pool, by one way to search.
+    """The translations of one pool's ensembles of one size, by one search.
 
     Attributes:
         planned: The pool.
-        search: `greedy` or `beam`.
-        found: What was measured, one a group of members.
-        budget: Of the study's split that they are; None where they are none.
-        bleu: Mean over the groups, 0 to 100. The interval is over sentences, and over members where there is
-            more than one group.
-        chrf: Likewise.
+        search: One of `SEARCHES`.
+        found: The measurements, one a group of members.
+        budget: The budget of the split that these ensembles belong to; None if they belong to none.
+        bleu: The mean over groups, 0 to 100. The interval is over sentences, and over members too where there
+            are several groups.
+        chrf: As `bleu`.
     """
 
     planned: PlannedCell
@@ -47,7 +48,7 @@ class Translations:
 
     @property
     def beam(self) -> int:
-        """Hypotheses that are kept."""
+        """Hypotheses kept for each sentence."""
         return 1 if self.search == "greedy" else int(self.found[0].subject.options["beam"])
 
     @property
@@ -57,16 +58,16 @@ class Translations:
 
     @property
     def examples(self) -> list[dict[str, str]]:
-        """Of the first group: `source`, `reference` and a text by each way to search."""
+        """Examples of the first group: `source`, `reference`, and a translation by each search."""
         return self.found[0].examples
 
 
 def translations(results: Results) -> tuple[Translations, ...]:
-    """Every size at every pool that was probed, by greedy and then by beam search."""
+    """The translations of every probed pool at every probed size, by each search."""
     return tuple(
         _translations(results, group, search)
         for group in grouped(results, "sentences")
-        for search in ("greedy", "beam")
+        for search in SEARCHES
     )
 
 
@@ -90,7 +91,7 @@ def _score(found: Sequence[Probed], name: str) -> Interval | None:
     reach = [one for one in reaches if one is not None]
     if len(known) < len(found) or len(reach) < len(found):
         return None
-    # All groups translate the same sentences: their mean varies as one of them does.
+    # All groups translate the same sentences, so averaging them does not reduce the error over sentences.
     normal = float(ndtri((1 + LEVEL) / 2))
     sentences = float(found[0].facts["sentences"] or 0)
     errors = [((float(np.mean(reach)) / normal) ** 2, sentences - 1)]

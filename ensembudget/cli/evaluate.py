@@ -9,8 +9,8 @@ from .parser import FORMATS, Command, Parser, add_format
 def add_arguments(parser: Parser) -> None:
     given = parser.add_mutually_exclusive_group(required=True)
     about = (
-        "safetensors, npz or pt with logits (member, sample, class) and labels (sample), and of tokens"
-        " samples (sample), which text each is of; parquet; npy"
+        "safetensors, npz or pt with logits (member, sample, class) and labels (sample), and for tokens also"
+        " samples (sample), the text that each token belongs to; parquet; npy"
     )
     given.add_argument("--logits", metavar="FILE", help=about)
     about = "the same with probabilities, which are 0 or more and sum to 1 over the classes"

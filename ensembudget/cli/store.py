@@ -16,7 +16,7 @@ ACTIONS = {
     "ls": "list its members by what they are",
     "du": "say what takes space",
     "gc": "say what it no longer needs; remove it with --yes",
-    "merge": "take over what the stores OTHER have",
+    "merge": "copy what the stores OTHER have into this one",
 }
 
 

@@ -1,4 +1,4 @@
-"""What a dataset is: a source of labelled samples."""
+"""The contract of a dataset: a source of labelled samples."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -20,15 +20,16 @@ class Arrays(NamedTuple):
 
     Attributes:
         train_inputs: Images (sample, row, column, channel) in uint8, or tokens (sample, position) in int32.
-        train_labels: (sample,), or of tasks that predict every position (sample, position), in [0, classes),
-            int64; -100 where a position is not predicted.
+        train_labels: int64 in [0, classes), (sample,); or, where every position is predicted,
+            (sample, position), with -100 at positions without a label.
         test_inputs: As the training inputs.
         test_labels: As the training labels.
-        classes: How many.
+        classes: The number of classes.
         class_names: One for each class, or empty where the source gives none.
-        task: What tokens ask of a network; None where the inputs are images.
-        tokenizer: What makes text into tokens and back, as the tokenizers package writes it in JSON.
-        outside_inputs: Test samples that belong to no class, as the test inputs; None where there are none.
+        task: The task of token inputs; None for images.
+        tokenizer: The tokenizer as JSON, in the format of the tokenizers package; "" where there is none.
+        outside_inputs: Out-of-scope test samples, which belong to no class, in the form of the test inputs;
+            None where there are none.
     """
 
     train_inputs: Inputs
@@ -60,7 +61,7 @@ class Pictures(NamedTuple):
 
 
 class Texts(NamedTuple):
-    """Texts of a dataset with a class for each, made tokens later as a study asks.
+    """Texts of a dataset with a class for each, tokenized later as a study asks.
 
     Attributes:
         train: Training texts.
@@ -68,8 +69,9 @@ class Texts(NamedTuple):
         test: Test texts.
         test_labels: As the training labels.
         class_names: One for each class.
-        outside: Test texts that belong to no class.
-        held: How many of the training texts, the last ones, their source holds out: no vocabulary is of them.
+        outside: Out-of-scope test texts, which belong to no class.
+        held: How many training texts, the last ones, the source gives for validation; the vocabulary is not
+            trained on them.
     """
 
     train: Sequence[str]
@@ -82,11 +84,11 @@ class Texts(NamedTuple):
 
 
 class Pairs(NamedTuple):
-    """Sentences and their translations, made tokens later as a study asks; `held` as in `Texts`.
+    """Sentences and their translations, tokenized later as a study asks; `held` as in `Texts`.
 
     Attributes:
         train: Source and target of each training pair.
-        test: Of each test pair.
+        test: Source and target of each test pair.
     """
 
     train: Sequence[tuple[str, str]]
@@ -105,14 +107,14 @@ Source = Arrays | Pictures | Texts | Pairs | Running
 
 
 class Treatment(NamedTuple):
-    """What becomes of samples as they are decoded; the fields are those of a study.
+    """How samples are decoded; the fields are those of a study.
 
     Attributes:
         image_size: Pixels a side; None leaves images as they are, and all must be of one size.
         colour: Whether all become RGB or grey; None leaves them as they are, and all must be alike.
         skip_corrupt: Whether files that cannot be decoded are left out, and counted.
-        vocabulary: How many tokens texts are made of; None leaves it to the kind of task.
-        length: Tokens of a text, of a block, or of each sentence of a pair; None as with the vocabulary.
+        vocabulary: The size of the vocabulary of texts; None takes the default.
+        length: Tokens of a text, of a block, or of each sentence of a pair; None takes the default.
     """
 
     image_size: int | None = None
@@ -136,8 +138,8 @@ class Dataset:
             None where the arrays come with a library.
         task: Classes, channels and image size; None where they are known only after reading.
         needs_place: Whether a folder follows the name, as in `parquet:DIR`.
-        asked: `asked(place)` is what the place says beside where the files lie, such as which of them is
-            translated: the same files give other samples where it differs. None where it says no more.
+        asked: `asked(place)` is what the place says besides where the files are, such as the direction of
+            translation. The same files give other samples where it differs. None if it says nothing else.
         example: What a message calls the place: "DIR".
     """
 

@@ -11,7 +11,16 @@ from ._base import Arrays, Labels
 
 
 def check(arrays: Arrays, spec: str) -> None:
-    """Refuses arrays that networks cannot be trained on."""
+    """Refuses arrays that networks cannot be trained on.
+
+    Args:
+        arrays: A dataset's samples and labels.
+        spec: What messages call the dataset.
+
+    Raises:
+        DatasetError: No samples, shapes or types that do not fit the task, labels or tokens out of range,
+            fewer than two classes.
+    """
     kind = TASKS[arrays.task.kind if arrays.task else "images"]
     said = f"dataset {spec!r}"
     for part, inputs, labels in (
@@ -49,7 +58,7 @@ def _check_labels(arrays: Arrays, labels: Labels, sample: str, said: str, positi
 def _check_tokens(arrays: Arrays, task: TokenTask, said: str) -> None:
     if task.classes != arrays.classes:
         raise DatasetError(f"{said} has {arrays.classes} classes, and its task {task.classes}.")
-    predicted = (task.length - task.source,) if TASKS[task.kind].positions else ()
+    predicted = (task.predicted,) if TASKS[task.kind].positions else ()
     for part, inputs, labels in (
         ("training", arrays.train_inputs, arrays.train_labels),
         ("test", arrays.test_inputs, arrays.test_labels),

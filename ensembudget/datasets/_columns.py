@@ -1,4 +1,4 @@
-"""Columns of Parquet files, in no more memory than the files say they hold."""
+"""Reads columns of Parquet files, in no more memory than the files declare."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from ..errors import DatasetError, reason
 from ..files import open_regular
 
-AT_ONCE = 2**28  # bytes that a batch of rows may decode to, and all rows beyond what the file says
+AT_ONCE = 2**28  # bytes that one batch of rows may decode to, and all rows beyond what the file declares
 MOST_ROWS = 4096  # of a batch
 
 
@@ -18,19 +18,19 @@ def schema_of(path: Path) -> pa.Schema:
     """The names and types of a file's columns.
 
     Raises:
-        DatasetError: It is no readable Parquet file.
+        DatasetError: It is not a readable Parquet file.
     """
     return _opened(path, lambda parquet: parquet.schema_arrow)
 
 
 def columns_of(path: Path, names: Sequence[str]) -> list[pa.ChunkedArray]:
-    """Some columns of a file, whole.
+    """Reads some columns of a file whole.
 
-    A few bytes can stand for any number of equal values, so that rows are decoded a few at a time, and no
-    more than the file says it holds.
+    A few bytes of Parquet can encode any number of equal values. So rows are decoded in small batches, and
+    reading stops where they exceed the size that the file declares.
 
     Raises:
-        DatasetError: It is no readable Parquet file, or decodes to more than it says.
+        DatasetError: It is not a readable Parquet file, or decodes to more than it declares.
     """
     found: list[pa.ChunkedArray] = _opened(path, lambda parquet: _columns(parquet, path, names))
     return found
@@ -54,7 +54,7 @@ def _columns(parquet: pq.ParquetFile, path: Path, names: Sequence[str]) -> list[
         size += batch.nbytes
         if size > most:
             raise DatasetError(
-                f"{str(path)!r} decodes to more than {most:,} bytes, the most by what it says of itself."
+                f"{str(path)!r} decodes to more than {most:,} bytes, the most that its own metadata allows."
             )
         batches.append(batch)
     table = pa.Table.from_batches(batches, pa.schema([schema.field(name) for name in names]))

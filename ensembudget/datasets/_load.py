@@ -13,6 +13,7 @@ from ..catalog import DATASETS
 from ..errors import DatasetError, reason
 from ..files import open_regular
 from ..records import AnyTask, Colour, Study, Task
+from ..tasks._tokens import FEWEST
 from ..tasks.images import SMALLEST_IMAGE
 from ._base import Treatment
 from ._cache import DECODER, cache_folder, digest_of, keep, read_source
@@ -103,14 +104,14 @@ def load(
         image_size: Pixels a side to which images are resized; None leaves them as they are.
         colour: Whether all images become "rgb" or "grey"; None leaves them as they are.
         skip_corrupt: Whether files that cannot be decoded are left out; `Data.notes` counts them.
-        vocabulary: Tokens that texts are made of; None takes 1,000.
+        vocabulary: Size of the vocabulary; None takes 1,000.
         length: Tokens of a text, of a block, or of each sentence of a pair; None takes 32 or 64.
 
     Raises:
-        DatasetError: Missing, empty or damaged files, fewer than two classes, labels out of
-            range, images that are not square or smaller than 8 pixels, images of several sizes or
-            colours of which nothing is said; such an image size; what is asked of images and not
-            of texts, or the other way.
+        DatasetError: Missing, empty or damaged files; fewer than two classes, or labels out of range;
+            images that are not square, are smaller than 8 pixels, or differ in size or colour where
+            neither is chosen; an image size, vocabulary or length out of range; a choice that belongs to
+            another kind of data, such as an image size for texts.
 
     Example:
         >>> load("digits", 16, colour="rgb").arrays.train_inputs.shape
@@ -171,7 +172,7 @@ def _check_numbers(form: Treatment) -> None:
             f"image_size {form.image_size:,} is not between {SMALLEST_IMAGE} and {LARGEST:,} pixels, the"
             " smallest and largest images that are trained on."
         )
-    for name, least, most in (("vocabulary", 4, LARGEST_VOCABULARY), ("length", 2, LONGEST)):
+    for name, least, most in (("vocabulary", FEWEST, LARGEST_VOCABULARY), ("length", 2, LONGEST)):
         number = getattr(form, name)
         if number is not None and not least <= number <= most:
             raise DatasetError(f"{name} {number:,} is not between {least} and {most:,} tokens.")

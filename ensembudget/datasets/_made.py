@@ -1,4 +1,4 @@
-"""Makes arrays of whatever a source gives, as a study asks."""
+"""Turns what a source gives (images, texts, arrays) into arrays, in the form that a study asks for."""
 
 from ..errors import DatasetError
 from ._base import Arrays, Pairs, Pictures, Running, Source, Texts, Treatment
@@ -7,7 +7,7 @@ from ._pictures import arrays_of
 from ._tokens import tokens_of
 
 OF_IMAGES, OF_TEXTS = ("image_size", "colour", "skip_corrupt"), ("vocabulary", "length")
-# What can be asked of what a source gives.
+# The fields of a treatment that apply to each kind of data.
 ALLOWED = {
     "images": OF_IMAGES,
     "texts": OF_TEXTS,
@@ -18,10 +18,15 @@ ALLOWED = {
 
 
 def made(found: Source, spec: str, form: Treatment) -> tuple[Arrays, tuple[str, ...]]:
-    """The arrays of a dataset, and a sentence on each thing that whoever reads results must know of them.
+    """The arrays of a dataset, and notes on them for readers of results, one sentence each.
+
+    Args:
+        found: What the dataset's `decode` gave.
+        spec: What messages call the dataset.
+        form: What a study asks for.
 
     Raises:
-        DatasetError: Something is asked that this dataset does not have; or as what decodes it says.
+        DatasetError: The treatment does not apply to this kind of data, or the data cannot be used.
     """
     check_form(form, spec, _kind(found))
     if isinstance(found, Pictures):
@@ -38,7 +43,11 @@ def _kind(found: Source) -> str:
 
 
 def check_form(form: Treatment, spec: str, kind: str) -> None:
-    """Refuses what can be asked of other kinds of datasets only."""
+    """Refuses a treatment that applies only to other kinds of data than `kind`, a key of `ALLOWED`.
+
+    Raises:
+        DatasetError: It names every field that does not apply, and those that do.
+    """
     allowed = ALLOWED[kind]
     asked = [name for name, value in form._asdict().items() if value not in (None, False)]
     if wrong := [name for name in asked if name not in allowed]:

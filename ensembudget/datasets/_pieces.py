@@ -1,4 +1,4 @@
-"""Vocabularies: byte-pair pieces by the tokenizers package, and single characters.
+"""Tokenizers: byte-pair encoding by the tokenizers package, and single characters.
 
 Sennrich et al., "Neural Machine Translation of Rare Words with Subword Units" (arXiv:1508.07909).
 """
@@ -8,36 +8,36 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DatasetError
-from ..tasks import _tokens as ids
+from ..tasks._tokens import END, PADDING, START, UNKNOWN
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-# Tokens that stand for no text, by number. The last two mark where a sentence begins and ends.
-PAD, UNKNOWN, START, END = "[PAD]", "[UNK]", "[START]", "[END]"
-UNKNOWN_TOKEN, START_TOKEN, END_TOKEN = ids.UNKNOWN, ids.START, ids.END
-assert ids.PADDING == 0
-TEXT_MARKS, PAIR_MARKS = (PAD, UNKNOWN), (PAD, UNKNOWN, START, END)
-SPACE = "▁"  # stands for a space, as the package has it
-AT_ONCE = 4096  # texts that are made tokens at one time
-ONCE = 2  # a piece that occurs less often is none
+# The names of the reserved tokens, by number. A tokenizer numbers them in the order of its marks.
+NAMES = {PADDING: "[PAD]", UNKNOWN: "[UNK]", START: "[START]", END: "[END]"}
+TEXT_MARKS = tuple(NAMES[number] for number in range(START))
+PAIR_MARKS = tuple(NAMES[number] for number in range(len(NAMES)))
+SPACE = "▁"  # stands for a space, as in the tokenizers package
+AT_ONCE = 4096  # texts that are encoded at one time
+LEAST_OFTEN = 2  # how often a pair must occur to become a piece
 
 
 def byte_pairs(texts: Sequence[str], vocabulary: int, marks: Sequence[str], spec: str) -> "Tokenizer":
-    """Trains byte-pair pieces on texts; the same texts give the same pieces.
+    """Trains a byte-pair tokenizer on texts; the same texts give the same tokenizer.
 
-    Every character of the texts is a piece, and then whatever two neighbouring pieces occur together most
-    often, until there are enough. Pieces do not reach across words, punctuation or digits. A space is part of
-    the word that follows it, so that tokens are decoded to the text. Nothing is changed of the texts.
+    Pieces are first all characters of the texts, and then, again and again, the most frequent pair of
+    neighbouring pieces, until the vocabulary is full. They do not cross words, punctuation or digits. A space
+    belongs to the word after it, and texts are not normalised, so that tokens decode to the text.
 
     Args:
-        texts: Training texts alone.
-        vocabulary: Pieces and marks; there are fewer where no more pairs occur twice.
-        marks: Tokens that stand for no text; they come first.
-        spec: The dataset, as messages call it.
+        texts: Training texts, none of validation or test.
+        vocabulary: The most tokens, reserved ones included; fewer if no more pairs occur twice.
+        marks: The names of the reserved tokens, which are numbered first.
+        spec: What messages call the dataset.
 
     Raises:
-        DatasetError: The characters alone are more, or the tokenizers package is not there.
+        DatasetError: The characters and reserved tokens alone exceed the vocabulary, or the tokenizers
+            package is not installed.
 
     Example:
         >>> pieces = byte_pairs(["low lower", "low"], 12, TEXT_MARKS, "texts")
@@ -49,24 +49,24 @@ def byte_pairs(texts: Sequence[str], vocabulary: int, marks: Sequence[str], spec
     if vocabulary < (least := len(marks) + alphabet):
         raise DatasetError(
             f"dataset {spec!r}: a vocabulary of {vocabulary:,} is too small. Its training texts have"
-            f" {alphabet:,} different characters, which with {len(marks)} tokens that stand for no text take"
-            f" {least:,}. Set vocabulary = {least} or more."
+            f" {alphabet:,} different characters, which with {len(marks)} reserved tokens take {least:,}."
+            f" Set vocabulary = {least} or more."
         )
-    found: Tokenizer = library.Tokenizer(library.models.BPE(unk_token=UNKNOWN))
+    found: Tokenizer = library.Tokenizer(library.models.BPE(unk_token=NAMES[UNKNOWN]))
     parts = library.pre_tokenizers
     found.pre_tokenizer = parts.Sequence(
         [parts.Metaspace(), parts.Punctuation("isolated"), parts.Digits(individual_digits=True)]
     )
     found.decoder = library.decoders.Metaspace()
     trainer = library.trainers.BpeTrainer(
-        vocab_size=vocabulary, special_tokens=list(marks), show_progress=False, min_frequency=ONCE
+        vocab_size=vocabulary, special_tokens=list(marks), show_progress=False, min_frequency=LEAST_OFTEN
     )
     found.train_from_iterator(texts, trainer)
     return found
 
 
 def encoded(pieces: "Tokenizer", texts: Sequence[str]) -> Iterator[list[int]]:
-    """The tokens of each text; a text that spells a mark, as "[PAD]", is text."""
+    """The tokens of each text; a text that contains the name of a reserved token, as "[PAD]", stays text."""
     pieces.encode_special_tokens = True
     for start in range(0, len(texts), AT_ONCE):
         some = list(texts[start : start + AT_ONCE])
@@ -74,16 +74,16 @@ def encoded(pieces: "Tokenizer", texts: Sequence[str]) -> Iterator[list[int]]:
 
 
 def characters(alphabet: Sequence[str]) -> str:
-    """A vocabulary of single characters in the JSON of the tokenizers package, which need not be there.
+    """A tokenizer of single characters as JSON, in the format of the tokenizers package.
 
-    Padding is token 0, what is not in the alphabet 1, and the first character 2.
+    It is written without that package. After the reserved tokens, characters are numbered in their order.
     """
     names = [*TEXT_MARKS, *alphabet]
     mark = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
     model: dict[str, Any] = {
         "type": "BPE",
         "dropout": None,
-        "unk_token": UNKNOWN,
+        "unk_token": NAMES[UNKNOWN],
         "continuing_subword_prefix": None,
         "end_of_word_suffix": None,
         "fuse_unk": False,

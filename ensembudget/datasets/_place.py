@@ -54,7 +54,7 @@ def file_of(kind: str, place: str, names: Sequence[str] = ()) -> Path:
 
 
 def directed(place: str) -> tuple[str, str]:
-    """The folder of a corpus, and which side is translated into which, "" where nothing follows the folder.
+    """Splits the place of a corpus into its folder and its direction, "" where there is none.
 
     >>> directed("data/bible:es-en"), directed("data/bible")
     (('data/bible', 'es-en'), ('data/bible', ''))
@@ -63,3 +63,8 @@ def directed(place: str) -> tuple[str, str]:
     if not where or "-" not in direction or "/" in direction or Path(place).is_dir():
         return place, ""
     return where, direction
+
+
+def direction_of(place: str) -> str:
+    """The direction of the place of a corpus, "es-en", or "" where there is none."""
+    return directed(place)[1]

@@ -1,4 +1,4 @@
-"""Files of text, of bounded size, that may be compressed by gzip."""
+"""Reads text files of bounded size, plain or compressed by gzip."""
 
 import gzip
 import json
@@ -11,21 +11,21 @@ from typing import Any
 from ..errors import DatasetError, reason, told
 from ..files import open_regular
 
-MOST_BYTES = 2**28  # of one file of text, once it is decompressed
-MOST_JSON = 2**25  # of one that is JSON: parsed, a byte can take 25
-MOST_LINES = 2**23  # of one file: an empty line takes 8 bytes
+MOST_BYTES = 2**28  # of a text file, decompressed
+MOST_JSON = 2**25  # bytes of a JSON file: parsed, each can take 25 bytes of memory
+MOST_LINES = 2**23  # of one file: in memory, even an empty line takes 8 bytes
 
 
 def read_text(path: Path, spec: str, most: int = MOST_BYTES) -> str:
-    r"""The text of a file in UTF-8, of a `.gz` once it is decompressed; a mark of byte order is dropped.
+    r"""The text of a UTF-8 file, without a byte order mark; a `.gz` is decompressed.
 
     Args:
         path: The file.
-        spec: The dataset, as messages call it.
-        most: Bytes beyond which it is refused: a few that are compressed can stand for any number.
+        spec: What messages call the dataset.
+        most: The most bytes of decompressed text; the file is refused if it holds more.
 
     Raises:
-        DatasetError: Not UTF-8, longer, not what gzip wrote, or no file.
+        DatasetError: The file is missing, too long, not UTF-8, or a damaged `.gz`.
 
     Example:
         >>> import tempfile
@@ -60,7 +60,7 @@ def read_text(path: Path, spec: str, most: int = MOST_BYTES) -> str:
 
 
 def read_lines(path: Path, spec: str) -> list[str]:
-    """The lines of a file of text, without what ends them; raises as `read_text`."""
+    """The lines of a text file, without line breaks; raises what `read_text` raises."""
     text = read_text(path, spec)
     if (count := text.count("\n")) > MOST_LINES:
         raise DatasetError(
@@ -71,7 +71,7 @@ def read_lines(path: Path, spec: str) -> list[str]:
 
 
 def read_json(path: Path, spec: str) -> Mapping[str, Any]:
-    """The JSON object in a file of text; raises as `read_text`, and where it is none."""
+    """The JSON object in a file; raises `DatasetError` as `read_text` does, and where it holds no object."""
     said = f"dataset {spec!r}: {told(str(path))}"
     try:
         found = json.loads(read_text(path, spec, MOST_JSON))

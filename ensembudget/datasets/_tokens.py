@@ -1,4 +1,4 @@
-"""Makes texts tokens: what follows from a dataset of texts, and from what a study asks of it."""
+"""Turns datasets of text into token arrays, in the form that a study asks for."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -6,44 +6,33 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DatasetError
-from ..errors import told as quoted
+from ..errors import DatasetError, told
 from ..records import TokenTask
 from ..tasks._base import IGNORED
-from ..tasks._tokens import PADDING
+from ..tasks._tokens import END, PADDING, START, UNKNOWN
 from ._base import Arrays, Labels, Pairs, Running, Texts, Treatment
-from ._pieces import (
-    END_TOKEN,
-    PAIR_MARKS,
-    START_TOKEN,
-    TEXT_MARKS,
-    UNKNOWN,
-    UNKNOWN_TOKEN,
-    byte_pairs,
-    characters,
-    encoded,
-)
+from ._pieces import NAMES, PAIR_MARKS, TEXT_MARKS, byte_pairs, characters, encoded
 
-VOCABULARY = 1000  # tokens, where a study does not say
-LENGTH = {Texts: 32, Pairs: 64, Running: 64}  # tokens of a sample, or of each sentence of a pair
-LONGEST = 2**14  # tokens of a sample
+VOCABULARY = 1000  # tokens, unless a study says otherwise
+LENGTH = {Texts: 32, Pairs: 64, Running: 64}  # tokens of a sample, or of each sentence; likewise
+LONGEST = 2**14  # tokens, the most that a study may ask for
 
 Tokens = NDArray[np.int32]
 
 
 def tokens_of(found: Texts | Pairs | Running, spec: str, form: Treatment) -> tuple[Arrays, tuple[str, ...]]:
-    """Makes the texts of a dataset tokens.
+    """Tokenizes the texts of a dataset.
 
     Args:
         found: The texts.
-        spec: The dataset, as messages call it.
-        form: `vocabulary` and `length`; None takes 1,000 tokens, and 32 a text or 64 a block or sentence.
+        spec: What messages call the dataset.
+        form: `vocabulary` and `length`; None takes `VOCABULARY` and `LENGTH`.
 
     Returns:
-        The arrays, and a sentence on each thing that whoever reads results must know of them.
+        The arrays, and notes for readers of results: what was left out, cut or unknown, one sentence each.
 
     Raises:
-        DatasetError: No texts, a class without training texts, a vocabulary that is too small.
+        DatasetError: Too little text, a class without training texts, or a vocabulary that is too small.
     """
     length = form.length or LENGTH[type(found)]
     vocabulary = form.vocabulary or VOCABULARY
@@ -55,7 +44,7 @@ def tokens_of(found: Texts | Pairs | Running, spec: str, form: Treatment) -> tup
 
 
 def _texts(found: Texts, spec: str, vocabulary: int, length: int) -> tuple[Arrays, tuple[str, ...]]:
-    """Texts with a class each: one that is longer is cut, and one without a token is left out."""
+    """Texts with a class each. Texts that are too long are cut; those without a token are left out."""
     trained = len(found.train) - found.held
     _check_classes(found, trained, spec)
     pieces = byte_pairs(found.train[:trained], vocabulary, TEXT_MARKS, spec)
@@ -64,10 +53,10 @@ def _texts(found: Texts, spec: str, vocabulary: int, length: int) -> tuple[Array
     def made(texts: Sequence[str], labels: Sequence[int], part: str) -> tuple[Tokens, Labels, int]:
         rows = list(encoded(pieces, texts))
         kept = [i for i, row in enumerate(rows) if row]
-        told = _Told(f"{part} texts", len(rows), length, notes)
-        told.left_out(len(rows) - len(kept), "they have no tokens")
-        told.cut(sum(len(row) > length for row in rows))
-        told.unknown(sum(UNKNOWN_TOKEN in row for row in rows))
+        count = _Counts(f"{part} texts", len(rows), length, notes)
+        count.left_out(len(rows) - len(kept), "they have no tokens")
+        count.cut(sum(len(row) > length for row in rows))
+        count.unknown(sum(UNKNOWN in row for row in rows))
         held = sum(i >= trained for i in kept)
         return padded([rows[i] for i in kept], length), np.array([labels[i] for i in kept], np.int64), held
 
@@ -87,14 +76,14 @@ def _texts(found: Texts, spec: str, vocabulary: int, length: int) -> tuple[Array
 def _check_classes(found: Texts, trained: int, spec: str) -> None:
     if missing := set(range(len(found.class_names))) - set(found.train_labels[:trained]):
         name = found.class_names[min(missing)]
-        raise DatasetError(f"dataset {spec!r}: class {quoted(name)} has no training texts.")
+        raise DatasetError(f"dataset {spec!r}: class {told(name)} has no training texts.")
 
 
 def _pairs(found: Pairs, spec: str, vocabulary: int, length: int) -> tuple[Arrays, tuple[str, ...]]:
-    """Sentence pairs, with one vocabulary of both sides.
+    """Sentence pairs, with one vocabulary for source and target.
 
-    Training pairs with a sentence that is longer are left out; of test pairs such a sentence is cut. Of a
-    target the token that ends it counts.
+    A sentence that is too long, the end token of a target included, is cut in test pairs; training pairs with
+    one are left out.
     """
     trained = found.train[: len(found.train) - found.held]
     pieces = byte_pairs(
@@ -107,18 +96,18 @@ def _pairs(found: Pairs, spec: str, vocabulary: int, length: int) -> tuple[Array
         both = list(zip(sources, targets, strict=True))
         full = np.array([bool(a) and bool(b) for a, b in both], bool)
         long = full & np.array([len(a) > length or len(b) >= length for a, b in both], bool)
-        told = _Told(f"{part} sentence pairs", len(pairs), length, notes)
-        told.left_out(int((~full).sum()), "a sentence has no tokens")
+        count = _Counts(f"{part} sentence pairs", len(pairs), length, notes)
+        count.left_out(int((~full).sum()), "a sentence has no tokens")
         if part == "training":
-            told.left_out(int(long.sum()), f"a sentence has more than {length:,} tokens")
+            count.left_out(int(long.sum()), f"a sentence has more than {length:,} tokens")
             full &= ~long
         else:
-            told.cut(int(long.sum()))
+            count.cut(int(long.sum()))
         kept = np.flatnonzero(full)
-        told.unknown(sum(UNKNOWN_TOKEN in both[i][0] or UNKNOWN_TOKEN in both[i][1] for i in kept))
+        count.unknown(sum(UNKNOWN in both[i][0] or UNKNOWN in both[i][1] for i in kept))
         first = padded([sources[i] for i in kept], length)
-        second = padded([[START_TOKEN, *targets[i]] for i in kept], length)
-        labels = padded([[*targets[i], END_TOKEN] for i in kept], length, IGNORED).astype(np.int64)
+        second = padded([[START, *targets[i]] for i in kept], length)
+        labels = padded([[*targets[i], END] for i in kept], length, IGNORED).astype(np.int64)
         return np.concatenate([first, second], 1), labels, kept
 
     train, train_labels, kept = made(found.train, "training")
@@ -132,7 +121,7 @@ def _pairs(found: Pairs, spec: str, vocabulary: int, length: int) -> tuple[Array
 
 
 def _running(found: Running, spec: str, length: int) -> tuple[Arrays, tuple[str, ...]]:
-    """Blocks of characters, one after the other, and as labels the same shifted by one."""
+    """Consecutive blocks of characters; the label of each position is the character after it."""
     for text, part in ((found.train, "training"), (found.test, "test")):
         if len(text) <= length:
             raise DatasetError(
@@ -148,26 +137,26 @@ def _running(found: Running, spec: str, length: int) -> tuple[Arrays, tuple[str,
         tokenizer=characters(alphabet),
     )
     notes = list[str]()
-    _Told("test characters", len(test), length, notes).unknown(int((test == UNKNOWN_TOKEN).sum()))
+    _Counts("test characters", len(test), length, notes).unknown(int((test == UNKNOWN).sum()))
     return arrays, tuple(notes)
 
 
 def _numbers(text: str, alphabet: Sequence[str]) -> NDArray[np.int64]:
-    """The token of each character."""
+    """The token of each character, (character,)."""
     codes = np.array([ord(one) for one in alphabet], np.uint32)
     points = np.frombuffer(text.encode("utf-32-le"), "<u4")
     place = np.searchsorted(codes, points).clip(max=len(codes) - 1)
-    return np.where(codes[place] == points, place + len(TEXT_MARKS), UNKNOWN_TOKEN).astype(np.int64)
+    return np.where(codes[place] == points, place + len(TEXT_MARKS), UNKNOWN).astype(np.int64)
 
 
 def _blocks(tokens: NDArray[np.int64], length: int) -> tuple[Tokens, Labels]:
-    whole = (len(tokens) - 1) // length * length  # what is left is shorter than a block
+    whole = (len(tokens) - 1) // length * length  # the rest is shorter than a block
     inputs, labels = tokens[:whole], tokens[1 : whole + 1]
     return inputs.reshape(-1, length).astype(np.int32), labels.reshape(-1, length)
 
 
 def padded(rows: Sequence[Sequence[int]], length: int, filling: int = PADDING) -> Tokens:
-    """Rows of one length: longer ones are cut, shorter ones filled up, (row, position), int32.
+    """Rows as one array, (row, position), int32: longer rows are cut, and shorter ones padded.
 
     >>> padded([[5], [6, 7, 8]], 2)
     array([[5, 0],
@@ -180,8 +169,15 @@ def padded(rows: Sequence[Sequence[int]], length: int, filling: int = PADDING) -
 
 
 @dataclass(frozen=True)
-class _Told:
-    """Notes on the samples of one part of a dataset."""
+class _Counts:
+    """Notes on how many samples of one part of a dataset were left out, cut or unknown.
+
+    Attributes:
+        samples: What they are, in the plural: "test texts".
+        total: How many there are.
+        length: Tokens of a sample.
+        notes: The notes are appended here, none for a count of 0.
+    """
 
     samples: str
     total: int
@@ -199,8 +195,8 @@ class _Told:
     def unknown(self, count: int) -> None:
         if count:
             self.notes.append(
-                f"With characters that no training text has, which are the token {UNKNOWN}: {count:,} of"
-                f" {self.total:,} {self.samples}."
+                f"With characters that no training text has, which are the token {NAMES[UNKNOWN]}:"
+                f" {count:,} of {self.total:,} {self.samples}."
             )
 
 

@@ -1,8 +1,8 @@
 """Running text in one file, whose next character is predicted: `characters:FILE`, a `.gz` too.
 
-The last tenth of the characters is the test set and what is before it the training set. Each is cut into
-blocks of `length` characters, one after the other; what is left at its end, less than a block, is not used.
-The vocabulary is the characters of the training set, and one token for all others.
+The last tenth of the characters is the test set, and the rest is the training set. Each is cut into
+consecutive blocks of `length` characters; a shorter rest at the end is not used. The vocabulary is the
+characters of the training set, and one token for all others.
 """
 
 from pathlib import Path
@@ -12,7 +12,7 @@ from ._base import Dataset, Running
 from ._place import file_of
 from ._read import read_text
 
-TEST_SHARE = 10  # one character in ten is tested on
+TEST_SHARE = 10  # one character in ten is for testing
 
 
 def files(place: str) -> list[Path]:

@@ -1,9 +1,10 @@
 """CLINC150, queries of 150 intents and queries out of scope: `clinc150:DIR` or `clinc150:FILE`.
 
-The file is `data_full.json` as published, `.gz` too, or another of the same shape; in a folder it has that
-name. Training samples are those of "train" and then those of "val", so that `validation_size = 3000` holds
-out exactly the 3,000 of "val"; test samples are those of "test". Queries of "oos_test" belong to no class:
-they are kept beside the test samples, and "oos_train" and "oos_val" are not read.
+DIR holds `data_full.json` as published, or `data_full.json.gz`; FILE is any file of that layout. Training
+samples are the queries of "train" followed by those of "val", so that `validation_size = 3000` holds out
+exactly the 3,000 of "val". Test samples are the queries of "test". Those of "oos_test" belong to no class and
+are kept beside the test samples. "oos_train" and "oos_val" are not read.
+
 Source: Larson et al. 2019, "An Evaluation Dataset for Intent Classification and Out-of-Scope Prediction"
 (arXiv:1909.02027), CC BY 3.0.
 """
@@ -47,7 +48,7 @@ def decode(place: str) -> Texts:
 
 
 def _queries(whole: Any, name: str, spec: str, path: Path) -> list[tuple[str, str]]:
-    """Queries and intents of one list; of "val" and "oos_test" there may be none."""
+    """The queries and intents of one list; "val" and "oos_test" may be missing."""
     said = f"dataset {spec!r}: {told(str(path))}"
     rows = whole.get(name, [] if name in ("val", "oos_test") else None)
     if not isinstance(rows, list):
@@ -57,9 +58,11 @@ def _queries(whole: Any, name: str, spec: str, path: Path) -> list[tuple[str, st
         )
     for place, row in enumerate(rows):
         if not (isinstance(row, list) and len(row) == 2 and all(isinstance(one, str) for one in row)):
-            raise DatasetError(f"{said}: {name}[{place}] is {told(row)}, and not [query, intent], two texts.")
+            raise DatasetError(f"{said}: {name}[{place}] is {told(row)}, and not [query, intent], both text.")
         if any("\ud800" <= one <= "\udfff" for text in row for one in text):
-            raise DatasetError(f"{said}: {name}[{place}] has half a character: {told(row)}.")
+            raise DatasetError(
+                f"{said}: {name}[{place}] has half a character (a lone surrogate): {told(row)}."
+            )
     return [(text, intent) for text, intent in rows]
 
 

@@ -1,15 +1,16 @@
 """A parallel corpus in two files a split, one sentence a line: `pairs:DIR:es-en`.
 
-The files are `train.SOURCE` and `train.TARGET`, `test.*`, and `val.*` if they are there; each may be a `.gz`.
-What follows the folder says which side is translated into which: the names of files do not tell. Training
-pairs are those of "train" and then those of "val", so that the last ones are what a study holds out.
+The files are `train.SOURCE` and `train.TARGET`, the same of `test`, and optionally of `val`; each may be a
+`.gz`. The direction after the folder, SOURCE-TARGET, is needed because file names do not tell what is
+translated into what. Training pairs are those of "train" followed by those of "val", so that a study holds
+out the latter.
 """
 
 from pathlib import Path
 
 from ..errors import DatasetError, told
 from ._base import Dataset, Pairs
-from ._place import directed, folder_of
+from ._place import directed, direction_of, folder_of
 from ._read import read_lines
 
 SPLITS = ("train", "val", "test")
@@ -18,10 +19,6 @@ SPLITS = ("train", "val", "test")
 def files(place: str) -> list[Path]:
     found, source, target = _found(place)
     return [found[split, side] for split in SPLITS for side in (source, target) if (split, side) in found]
-
-
-def asked(place: str) -> str:
-    return directed(place)[1]
 
 
 def decode(place: str) -> Pairs:
@@ -51,7 +48,7 @@ def _read(source: Path, target: Path, place: str) -> list[tuple[str, str]]:
 
 
 def _found(place: str) -> tuple[dict[tuple[str, str], Path], str, str]:
-    """The files by split and ending, and the endings of source and target."""
+    """The files by split and language, and the languages of source and target."""
     where, direction = directed(place)
     folder = folder_of("pairs", where)
     found = dict[tuple[str, str], Path]()
@@ -76,7 +73,7 @@ def _found(place: str) -> tuple[dict[tuple[str, str], Path], str, str]:
 
 
 def _endings(place: str, folder: Path, found: dict[tuple[str, str], Path]) -> tuple[str, str]:
-    """The two endings of the files, the same in every split."""
+    """The two languages that the files end in, the same in every split."""
     endings = {split: sorted(end for part, end in found if part == split) for split in SPLITS}
     for split, some in endings.items():
         if len(some) != 2 and (some or split != "val"):
@@ -94,4 +91,4 @@ def _endings(place: str, folder: Path, found: dict[tuple[str, str], Path]) -> tu
     return one, other
 
 
-dataset = Dataset(decode, files, needs_place=True, asked=asked, example="DIR:SOURCE-TARGET")
+dataset = Dataset(decode, files, needs_place=True, asked=direction_of, example="DIR:SOURCE-TARGET")

@@ -1,10 +1,13 @@
 """A folder of Parquet files as the Hugging Face hub lays them out: `parquet:DIR`, or `parquet:DIR:es-en`.
 
-The files are `train*.parquet` and `test*.parquet` (or `validation*.parquet`). Their columns say what they
-hold: images, each a struct of `bytes` and `path`, and an integer column `label` (or `fine_label`); texts in a
-column `text` (or `sentence`) and such labels; or `translation`, a struct of two texts by their languages, of
-which `:es-en` after the folder says which is translated into which. Where there are texts to test on, those
-of `validation*.parquet` come last among the training samples, so that a study can hold them out.
+The files are `train*.parquet` and `test*.parquet` (or `validation*.parquet`). Their columns are one of:
+
+- a struct of `bytes` and `path` for images, and an integer column `label` (or `fine_label`);
+- `text` (or `sentence`) for texts, and labels as above;
+- `translation`, a struct of two texts by language; `:es-en` after the folder translates Spanish into English.
+
+Where texts or translations have `test*.parquet`, the samples of `validation*.parquet` come last among the
+training samples, so that a study can hold them out.
 """
 
 import json
@@ -20,7 +23,7 @@ from ..errors import DatasetError, told
 from ._base import Dataset, Pairs, Picture, Pictures, Texts
 from ._columns import columns_of, schema_of
 from ._decode import CorruptImageError
-from ._place import directed, folder_of
+from ._place import directed, direction_of, folder_of
 
 LABELS = ("label", "fine_label", "labels")
 TEXTS = ("text", "sentence")
@@ -29,10 +32,6 @@ TRANSLATION = "translation"
 
 def files(place: str) -> list[Path]:
     return [path for some in _splits(place) for path in some]
-
-
-def asked(place: str) -> str:
-    return directed(place)[1]
 
 
 def decode(place: str) -> Pictures | Texts | Pairs:
@@ -219,4 +218,4 @@ def _class_names(path: Path) -> tuple[str, ...]:
         return ()
 
 
-dataset = Dataset(decode, files, needs_place=True, asked=asked)
+dataset = Dataset(decode, files, needs_place=True, asked=direction_of)

@@ -1,1 +1,1 @@
-"""Sentences out of trained members: greedy and beam search of an ensemble, BLEU and chrF."""
+"""Translations by trained ensembles: greedy and beam search, scored by BLEU and chrF."""

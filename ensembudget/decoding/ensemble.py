@@ -1,4 +1,4 @@
-"""What an ensemble of translating networks says is the next token."""
+"""The next token of a translation, as an ensemble predicts it."""
 
 import math
 from collections.abc import Sequence
@@ -12,24 +12,24 @@ from ..records import TokenTask
 from ..tasks._base import Feed
 from ..tasks._tokens import START
 
-LOGITS_AT_ONCE = 2**25  # numbers, of all positions and members of one packed network
+LOGITS_AT_ONCE = 2**25  # of all positions and members of one packed network
 
 
 class Packed(NamedTuple):
-    """A packed network, and how many members are in it."""
+    """A packed network, and how many members it holds."""
 
     network: nn.Module
     members: int
 
 
 class NextToken:
-    """The members' probabilities of the next token, averaged.
+    """Averages the members' probabilities of the next token; a `Step` of beam search.
 
     Args:
-        ensemble: All of its members, in evaluation mode.
-        sources: Source sentences, (sentence, position), padded as the task says.
-        task: A translation.
-        feed: Makes tokens a network's input, on its device.
+        ensemble: The packed networks of all members, in evaluation mode.
+        sources: Source sentences, (sentence, position), padded to `task.source`.
+        task: The translation task.
+        feed: Turns tokens into a network's input, on its device.
     """
 
     def __init__(self, ensemble: Sequence[Packed], sources: Tensor, task: TokenTask, feed: Feed) -> None:
@@ -37,11 +37,11 @@ class NextToken:
 
     @torch.no_grad()
     def __call__(self, sentences: Tensor, prefixes: Tensor) -> Tensor:
-        """Log-probabilities, (hypothesis, token), float64, on the CPU.
+        """Log-probabilities of the next token, (hypothesis, token), float64, on the CPU.
 
         Args:
-            sentences: The sentence that each hypothesis is of, (hypothesis,).
-            prefixes: Its tokens after the start, (hypothesis, token).
+            sentences: The index of each hypothesis's source sentence, (hypothesis,).
+            prefixes: The tokens of each hypothesis after the start token, (hypothesis, position).
         """
         starts = torch.full((len(sentences), 1), START, dtype=self._sources.dtype)
         inputs = torch.cat([self._sources[sentences], starts, prefixes.to(starts)], 1)
@@ -50,7 +50,7 @@ class NextToken:
         return torch.cat([self._log_mean(some) for some in inputs.split(rows)])
 
     def _log_mean(self, inputs: Tensor) -> Tensor:
-        """The logarithm of the mean probability at the last position, (hypothesis, token)."""
+        """Log of the members' mean probability at the last position, (hypothesis, token)."""
         logs = torch.cat(
             [
                 unpack_logits(network(for_all(inputs, members, self._feed)), members)[:, :, -1]

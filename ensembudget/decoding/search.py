@@ -1,7 +1,7 @@
-"""Beam search: the most probable sequences, extended token by token.
+"""Beam search: keeps the most probable hypotheses of each sentence and extends them token by token.
 
-Hypotheses are compared by their mean log-probability per token, the end among them. Of width 1 it is greedy
-search. A sentence is done when as many hypotheses have ended as the beam is wide, as in fairseq
+Finished hypotheses are compared by their mean log-probability per token, the end token included. Width 1 is
+greedy search. A sentence is done once as many hypotheses have ended as the beam is wide, as in fairseq
 (arXiv:1904.01038).
 """
 
@@ -12,8 +12,11 @@ from torch import Tensor
 
 from ..tasks._tokens import END, PADDING, START
 
-# `step(sentences, prefixes)`: log-probabilities of the next token, (hypothesis, token), by the sentence that
-# each hypothesis is of, (hypothesis,), and its tokens after the start, (hypothesis, token).
+SEARCHES = ("greedy", "beam")  # the two ways to translate: a beam of width 1, and a wider one
+
+# `step(sentences, prefixes)` gives log-probabilities of the next token, (hypothesis, token). Its arguments
+# are the sentence that each hypothesis belongs to, (hypothesis,), and the tokens of each hypothesis after the
+# start token, (hypothesis, position).
 Step = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -24,23 +27,23 @@ def beam_search(
     width: int,
     on_length: Callable[[int], None] = lambda length: None,
 ) -> Tensor:
-    """The best sequence that is found for every sentence.
+    """Finds the best sequence for every sentence.
 
-    Padding and start are never chosen. A sequence of `longest` tokens ends there, whether its end was chosen
-    or not.
+    The padding and start tokens are never chosen. A sequence of `longest` tokens counts as ended, with or
+    without an end token.
 
     Args:
-        step: What is probable next.
-        sentences: How many.
-        longest: Tokens of a sequence, its end among them.
-        width: Hypotheses that are kept of a sentence, at least 1.
-        on_length: Called with each length that is done.
+        step: Gives the log-probabilities of the next token.
+        sentences: The number of sentences.
+        longest: The most tokens of a sequence, its end token included.
+        width: Hypotheses kept for each sentence, at least 1.
+        on_length: Called with each length once it is done.
 
     Returns:
-        Tokens without the start, (sentence, longest), int64, padded; all on the CPU.
+        Tokens without the start token, (sentence, longest), int64, padded, on the CPU.
 
     Example:
-        Greedy search takes token 4 first; 5 and the end are more probable together.
+        Greedy search takes token 4 first, though token 5 and then the end are more probable together.
 
         >>> table = torch.full((6, 6), 1e-9)
         >>> table[START, 4], table[START, 5], table[4, END], table[5, END] = 0.6, 0.4, 0.3, 1.0
@@ -51,36 +54,53 @@ def beam_search(
         ([[4, 3, 0]], [[5, 3, 0]])
     """
     best = torch.full((sentences, longest), PADDING)
-    scores = torch.full((sentences,), -torch.inf, dtype=torch.float64)
-    ended, going = torch.zeros(sentences, dtype=torch.int64), torch.arange(sentences)
-    live, sums = torch.empty(sentences, 1, 0, dtype=torch.int64), scores.new_zeros(sentences, 1)
+    best_scores = torch.full((sentences,), -torch.inf, dtype=torch.float64)
+    ended = torch.zeros(sentences, dtype=torch.int64)  # hypotheses of each sentence
+    searched = torch.arange(sentences)  # the sentences that are not done
+    live, sums = torch.empty(sentences, 1, 0, dtype=torch.int64), best_scores.new_zeros(sentences, 1)
     for length in range(1, longest + 1):
-        logs = step(going.repeat_interleave(live.shape[1]), live.flatten(0, 1)).double().cpu()
-        logs[:, [PADDING, START]] = -torch.inf
-        totals = sums[:, :, None] + logs.unflatten(0, sums.shape)
-        # Every hypothesis can end, so that as many again go on.
-        values, places = totals.flatten(1).topk(min(2 * width, totals[0].numel()))
-        tokens, origins = places % logs.shape[1], places // logs.shape[1]
-        grown = torch.cat([_chosen(live, origins), tokens[:, :, None]], 2)
+        logs = step(searched.repeat_interleave(live.shape[1]), live.flatten(0, 1)).double().cpu()
+        # A live hypothesis ends in one way, so twice the width leaves `width` of them to extend.
+        totals, origins, tokens = _likeliest(sums, logs, 2 * width)
+        grown = torch.cat([_picked(live, origins), tokens[:, :, None]], 2)
+
         is_end = tokens == END
-        ends = (is_end | (length == longest)) & values.isfinite()
+        ends = (is_end | (length == longest)) & totals.isfinite()
         ends[:, width:] = False
-        found, which = (values / length).masked_fill(~ends, -torch.inf).max(1)
-        better = found > scores[going]
-        scores[going[better]] = found[better]
-        best[going[better], :length] = grown[better, which[better]]
-        ended[going] += ends.sum(1)
+        found, which = (totals / length).masked_fill(~ends, -torch.inf).max(1)
+        better = found > best_scores[searched]
+        best_scores[searched[better]] = found[better]
+        best[searched[better], :length] = grown[better, which[better]]
+        ended[searched] += ends.sum(1)
         on_length(length)
-        goes_on = ended[going] < width
-        if length == longest or not goes_on.any():
+
+        unfinished = ended[searched] < width
+        if length == longest or not unfinished.any():
             break
         order = is_end.long().argsort(dim=1, stable=True)[:, :width]
-        live = _chosen(grown, order)[goes_on]
-        sums = values.masked_fill(is_end, -torch.inf).gather(1, order)[goes_on]
-        going = going[goes_on]
+        live = _picked(grown, order)[unfinished]
+        sums = totals.masked_fill(is_end, -torch.inf).gather(1, order)[unfinished]
+        searched = searched[unfinished]
     return best
 
 
-def _chosen(hypotheses: Tensor, places: Tensor) -> Tensor:
-    """Hypotheses (sentence, hypothesis, token) at places (sentence, choice)."""
+def _likeliest(sums: Tensor, logs: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The likeliest extensions by one token of all hypotheses of each sentence.
+
+    Args:
+        sums: Log-probabilities of the hypotheses so far, (sentence, hypothesis).
+        logs: Log-probabilities of their next tokens, (sentence x hypothesis, token).
+        count: Extensions of each sentence, or all where there are fewer.
+
+    Returns:
+        Their log-probabilities, the hypotheses they extend and their tokens, (sentence, extension) each.
+    """
+    totals = sums[:, :, None] + logs.unflatten(0, sums.shape)
+    totals[:, :, [PADDING, START]] = -torch.inf
+    values, places = totals.flatten(1).topk(min(count, totals[0].numel()))
+    return values, places // logs.shape[1], places % logs.shape[1]
+
+
+def _picked(hypotheses: Tensor, places: Tensor) -> Tensor:
+    """Picks hypotheses, (sentence, hypothesis, position), by index, (sentence, choice)."""
     return hypotheses.gather(1, places[:, :, None].expand(-1, -1, hypotheses.shape[2]))

@@ -102,11 +102,11 @@ class Done(NamedTuple):
 
 
 class Answered(NamedTuple):
-    """What members are held against, of validation and of test.
+    """The right answers of validation and of test.
 
     Attributes:
         labels: (answer,) each.
-        samples: The samples that these are of, (answer,) each; None where each has one.
+        samples: The sample of each answer, (answer,) each; None where every sample has one answer.
     """
 
     labels: Labels

@@ -1,4 +1,4 @@
-"""Layers of transformers that hold several members: activations are (member, sample, position, channel)."""
+"""Transformer layers that hold several members; activations are (member, sample, position, channel)."""
 
 import math
 from collections.abc import Sequence
@@ -9,12 +9,12 @@ from torch import Generator, Tensor, nn
 
 from ._layers import Dropout, Linear, initialise
 
-SLOWEST = 10_000  # positions have wavelengths of 2 pi to 2 pi times this
-EPS = 1e-5  # of layer norm, torch's
+SLOWEST = 10_000  # the longest wavelength of the positional encoding, over the shortest, 2 pi
+EPS = 1e-5  # of layer norm, as in torch
 
 
 def xavier(weight: Tensor, bias: Tensor | None, generator: Generator) -> None:
-    """Weight uniform with variance 2 / (fan in + fan out), bias zero, as in torch.nn.Transformer."""
+    """Weights uniform with variance 2 / (fan in + fan out), bias zero, as in torch.nn.Transformer."""
     bound = math.sqrt(6 / sum(weight.shape))
     weight.uniform_(-bound, bound, generator=generator)
     if bias is not None:
@@ -22,12 +22,12 @@ def xavier(weight: Tensor, bias: Tensor | None, generator: Generator) -> None:
 
 
 def scaled(weight: Tensor, bias: Tensor | None, generator: Generator) -> None:
-    """Normal with variance 1 / channels: what is multiplied by their root has variance 1."""
+    """Weights normal with variance 1 / channels, so that `Embedding` scales them to variance 1."""
     weight.normal_(0, weight.shape[-1] ** -0.5, generator=generator)
 
 
 class Projection(Linear):
-    """A linear layer for each member: (member, ..., c_in) to (member, ..., c_out)."""
+    """One linear layer a member: (member, ..., c_in) to (member, ..., c_out)."""
 
     def __init__(self, c_in: int, c_out: int, *, members: int) -> None:
         super().__init__(c_in, c_out, members=members, rule=xavier)
@@ -44,7 +44,15 @@ class Projection(Linear):
 
 
 def product(x: Tensor, weight: Tensor) -> Tensor:
-    """Each member's activations by its matrix: (member, ..., c_in) and (members x c_out, c_in)."""
+    """Multiplies each member's activations by its own matrix.
+
+    Args:
+        x: (member, ..., c_in).
+        weight: (members x c_out, c_in).
+
+    Returns:
+        (member, ..., c_out).
+    """
     if len(x) == 1:
         return F.linear(x, weight)
     matrices = weight.unflatten(0, (len(x), -1)).transpose(1, 2)
@@ -53,7 +61,7 @@ def product(x: Tensor, weight: Tensor) -> Tensor:
 
 
 class LayerNorm(nn.Module):
-    """Layer norm over the channels, with a scale and a shift of each member's own."""
+    """Layer norm over the channels; each member has its own scale and shift."""
 
     def __init__(self, channels: int, *, members: int) -> None:
         super().__init__()
@@ -74,10 +82,10 @@ class LayerNorm(nn.Module):
 
 
 class Embedding(nn.Module):
-    """Tokens (member, sample, position) to channels: all members' tokens are rows of one table.
+    """Embeds tokens, (member, sample, position) to (member, sample, position, channel).
 
-    Rows are multiplied by the root of the channels, and sinusoids of the position are added, which are no
-    parameters and have no longest sequence (Vaswani et al. 2017, sections 3.4 and 3.5).
+    One matrix stacks the embeddings of all members. They are multiplied by the square root of the channels,
+    and sinusoidal positional encodings are added (Vaswani et al. 2017, sections 3.4 and 3.5).
     """
 
     def __init__(self, vocabulary: int, channels: int, *, members: int) -> None:
@@ -99,14 +107,19 @@ class Embedding(nn.Module):
 
 
 class TiedOutput(nn.Module):
-    """Logits of tokens by the table that embeds them: (member, ..., channel) to (member, ..., token)."""
+    """An output layer tied to the embedding: (member, ..., channel) to logits (member, ..., token).
+
+    `table` is the embedding's weight, (members x vocabulary, channel).
+    """
 
     def forward(self, x: Tensor, table: Tensor) -> Tensor:
         return product(x, table)
 
 
 def sinusoids(like: Tensor) -> Tensor:
-    """Sines in even channels and cosines in odd ones, (position, channel), for (..., position, channel).
+    """Positional encodings, (position, channel), for activations `like`, (..., position, channel).
+
+    Even channels are sines and odd ones cosines. Source: Vaswani et al. 2017, section 3.5.
 
     >>> sinusoids(torch.zeros(2, 4))
     tensor([[0.0000, 1.0000, 0.0000, 1.0000],
@@ -126,12 +139,15 @@ def attend(
 
     Args:
         query: (member, sample, position, channel).
-        key: (member, sample, other position, channel).
+        key: (member, sample, key position, channel).
         value: As `key`.
-        heads: The channels are so many equal parts, each of its own attention.
-        seen: Which other positions may be attended to, (member, sample, other position), some of every
-            sample; None for all.
-        causal: Whether a position attends to itself and those before it alone.
+        heads: The number of heads, which must divide the channels.
+        seen: The padding mask, (member, sample, key position): True where attention is allowed, at one
+            position of every sample at least. None allows all.
+        causal: Whether each position attends only to itself and to earlier ones.
+
+    Returns:
+        (member, sample, position, channel).
     """
     q, k, v = (
         tensor.flatten(0, 1).unflatten(-1, (heads, -1)).transpose(1, 2) for tensor in (query, key, value)
@@ -143,7 +159,7 @@ def attend(
 
 
 class SelfAttention(nn.Module):
-    """Queries, keys and values are of the same positions, by one matrix."""
+    """Attention within one sequence; one matrix makes queries, keys and values."""
 
     def __init__(self, channels: int, heads: int, *, members: int) -> None:
         super().__init__()
@@ -158,7 +174,7 @@ class SelfAttention(nn.Module):
 
 
 class CrossAttention(nn.Module):
-    """Queries are of a target's positions; keys and values, by one matrix, of its source's."""
+    """Attention from target to source; one matrix makes the keys and values of the source."""
 
     def __init__(self, channels: int, heads: int, *, members: int) -> None:
         super().__init__()
@@ -174,7 +190,7 @@ class CrossAttention(nn.Module):
 
 
 class FeedForward(nn.Module):
-    """To four times the channels and back, with ReLU between."""
+    """Two linear layers with ReLU between them, the hidden one of four times the channels."""
 
     def __init__(self, channels: int, *, members: int) -> None:
         super().__init__()
@@ -187,9 +203,9 @@ class FeedForward(nn.Module):
 
 
 class Layer(nn.Module):
-    """Self-attention, attention to a source where there is one, and feed-forward: each added to its input.
+    """Self-attention, in decoders of a source cross-attention, and feed-forward, each in a residual branch.
 
-    Layer norm comes before each (pre-norm), dropout after it.
+    A branch is layer norm first (pre-norm), then the block, then dropout.
     """
 
     def __init__(self, channels: int, heads: int, *, members: int, cross: bool = False) -> None:
@@ -205,7 +221,7 @@ class Layer(nn.Module):
     def forward(
         self, x: Tensor, seen: Tensor | None, causal: bool = False, source: Tensor | None = None
     ) -> Tensor:
-        """`seen` masks the source where there is one, and else the positions of `x`."""
+        """`seen` is the padding mask of the source, or of `x` where there is no source."""
         own = seen if source is None else None
         x = x + self.dropout(self.attention(self.norm1(x), own, causal))
         if self.norm2 is not None and self.cross is not None:
@@ -215,7 +231,7 @@ class Layer(nn.Module):
 
 
 class Stack(nn.Module):
-    """Layers in sequence and a last layer norm."""
+    """Layers in sequence and a final layer norm."""
 
     def __init__(self, channels: int, heads: int, layers: int, *, members: int, cross: bool = False) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What a family is: an architecture whose width is free."""
+"""The contract of a family: an architecture whose width is free."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,23 +16,24 @@ class Family:
 
     Attributes:
         build: `build(width, task, members, **options)` makes a network of several members side by side.
-            It maps inputs to logits as the task's kind has them, images (sample, members x channel, row,
-            column) to (sample, members x class), and every parameter and buffer stacks its members along
-            dimension 0. The layers in `_layers.py` do; a network of ordinary torch layers can hold one
-            member only.
+            It maps inputs to logits in the shapes of the task's kind: images (sample, members x channel,
+            row, column) to (sample, members x class). Every parameter and buffer stacks the members along
+            dimension 0, as the layers in `_layers.py` do. A network of ordinary torch layers can hold only
+            one member, or be packed by `_copies.py`.
         options: Further options, such as depth, with their defaults. A text option has `choices`, and
             its default may be None: then the builder is called without it, and it enters no member's
-            key. A new option of a family that has members somewhere gets this default.
+            key. Give this default to a new option of a family of which members have been trained.
         choices: The values that a text option may take.
-        optional: Further options with their defaults, which are a matter of what the builder calls: unless
-            they are given, it is called without them and they enter no member's key.
-        tasks: The kinds of task that it does.
-        multiple_of: `multiple_of(options)` says what every width is a multiple of.
+        optional: Options whose defaults belong to the library that the builder calls. Unless given, they are
+            not passed to the builder and enter no member's key.
+        tasks: The kinds of task that the family supports.
+        multiple_of: `multiple_of(options)` gives the number that every width must be a multiple of.
         fault: `fault(options)` says in a sentence why these options cannot go together, or returns None.
-        smallest: A task on which the family is tried; None for the smallest of a kind that it does.
-        dropout: Whether its dropout, if it has any, draws each member's masks from a stream of its own. Where
-            not, recipes with dropout are refused.
-        width_means: `width_means(options)` says what a width of k is, where k is not the family's own choice.
+        smallest: A task for test builds of the family; None takes the smallest task of a supported kind.
+        dropout: Whether each member's dropout masks come from a random stream of its own, or there is no
+            dropout to draw them for. Where False, recipes with dropout are refused.
+        width_means: `width_means(options)` says in words what a width of k is, where another library's
+            arguments decide it; "" elsewhere.
     """
 
     build: Callable[..., nn.Module]

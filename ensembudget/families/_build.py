@@ -90,7 +90,7 @@ def _least(task: AnyTask) -> dict[str, tuple[int, int]]:
     least = {"vocabulary": (task.vocabulary, 2), "length": (task.length, 1)}
     if task.kind != "translation":
         return least
-    return {**least, "source length": (task.source, 1), "target length": (task.length - task.source, 1)}
+    return {**least, "source length": (task.source, 1), "target length": (task.predicted, 1)}
 
 
 def _between(family: str, width: int, step: int, options: Mapping[str, OptionValue]) -> str:

@@ -1,8 +1,8 @@
-"""Ordinary networks side by side: one template is run once a member, on views of stacked tensors.
+"""Packs ordinary networks: one template runs once for each member, on views of stacked tensors.
 
-For architectures that are written without members in mind. Every parameter and buffer of the template stacks
-its members along dimension 0, as the layers in `_layers.py` do, so all that reads a packed network reads
-this one too. Batch norm's statistics are updated through the views.
+This packs architectures that were written for one network, such as timm's. Parameters and buffers stack the
+members along dimension 0, as in `_layers.py`, so other code treats the result like any packed network. Batch
+norm updates its statistics through the views.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,12 +14,12 @@ from torch.func import functional_call
 
 
 class MemberCopies(nn.Module):
-    """Several members of an ordinary network: (sample, members x channel, ...) to (sample, members x class).
+    """Members of an ordinary network, packed: (sample, members x channel, ...) to (sample, members x class).
 
     Args:
-        make: Makes the network of one member with its initial weights, drawn from torch's own generator. It
-            is kept: a member is initialised by calling it on the CPU.
-        members: How many, at least 1.
+        make: Makes the network of one member and draws its initial weights from torch's default generator.
+            `initialise` calls it again, on the CPU, for every member.
+        members: The number of members, at least 1.
 
     Example:
         >>> MemberCopies(lambda: nn.Linear(3, 2), members=4).one.weight.shape
@@ -43,7 +43,7 @@ class MemberCopies(nn.Module):
 
     @torch.no_grad()
     def initialise(self, generators: Sequence[Generator]) -> None:
-        """Every member as `make` draws it under a seed from its generator."""
+        """Gives each member the weights that `make` draws under a seed from the member's generator."""
         for state, generator in zip(member_views(self.one, self.members), generators, strict=True):
             seed = int(torch.randint(2**62, (), generator=generator))
             with torch.random.fork_rng(devices=[]), torch.device("cpu"):
@@ -55,9 +55,10 @@ class MemberCopies(nn.Module):
 
 
 def member_views(network: nn.Module, members: int) -> list[dict[str, Tensor]]:
-    """Every member's tensors, as views of the packed ones: gradients and statistics reach those.
+    """Each member's tensors by name, as views, so that gradients and statistics reach the packed tensors.
 
-    Only member 0 updates shared scalars (batch norm's count of batches); the others have copies.
+    Scalars cannot be split: member 0 has the packed network's own (batch norm's count of batches), the others
+    have copies, whose updates are lost.
     """
     found: list[dict[str, Tensor]] = [{} for _ in range(members)]
     for name, tensor in (*network.named_parameters(), *network.named_buffers()):
@@ -68,7 +69,7 @@ def member_views(network: nn.Module, members: int) -> list[dict[str, Tensor]]:
 
 
 def _stack(network: nn.Module, members: int) -> None:
-    """Makes every tensor `members` times as long along dimension 0, in place; shared tensors stay shared."""
+    """Repeats every tensor `members` times along dimension 0, in place; shared tensors stay shared."""
     made: dict[Tensor, Tensor] = {}
     for module in network.modules():
         every: tuple[dict[str, Any], ...] = module._parameters, module._buffers
@@ -84,7 +85,7 @@ def _stack(network: nn.Module, members: int) -> None:
 
 
 def _fill_constants(network: nn.Module, drawn: nn.Module) -> None:
-    """Memory for tensors that modules keep as plain attributes, where they were made without."""
+    """Fills in tensors that modules hold as plain attributes and that are still on the meta device."""
     for module, real in zip(network.modules(), drawn.modules(), strict=True):
         for name, value in vars(module).items():
             if isinstance(value, Tensor) and value.is_meta:

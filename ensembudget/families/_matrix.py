@@ -1,4 +1,7 @@
-"""Which families do which tasks, as README shows it: `python -m ensembudget.families._matrix README.md`."""
+"""README's matrix of families and tasks.
+
+`python -m ensembudget.families._matrix README.md` writes it anew.
+"""
 
 import sys
 from collections.abc import Collection, Iterator
@@ -10,13 +13,13 @@ from ..catalog import FAMILIES, TASKS
 from ..files import write_whole
 from ._base import Family
 
-DOES = Family(nn.Module).tasks  # of a family that says nothing else
+DEFAULT_TASKS = Family(nn.Module).tasks
 BEGIN = "<!-- written by python -m ensembudget.families._matrix README.md -->\n"
 END = "<!-- end of what is written -->\n"
 
 
 def matrix() -> str:
-    """A Markdown table of the families and tasks of this package: a row a family, a column a task.
+    """A Markdown table of this package's families and tasks: one row a family, one column a task.
 
     Example:
         >>> print(matrix().splitlines()[0])
@@ -30,12 +33,12 @@ def matrix() -> str:
 def _rows(kinds: list[str]) -> Iterator[list[str]]:
     for name in FAMILIES:
         if FAMILIES.source(name).package:
-            continue  # a plug-in of this machine
+            continue  # from a plug-in, which other readers may not have
         about = FAMILIES.summary(name).rstrip(".")
         does = FAMILIES[name].tasks
         yield _row(name, about, does, kinds)
     for name, about in FAMILIES.made.items():
-        yield _row(name, about.rstrip("."), DOES, kinds)
+        yield _row(name, about.rstrip("."), DEFAULT_TASKS, kinds)
 
 
 def _row(name: str, about: str, does: Collection[str], kinds: list[str]) -> list[str]:
@@ -43,15 +46,18 @@ def _row(name: str, about: str, does: Collection[str], kinds: list[str]) -> list
 
 
 def renewed(page: str) -> str:
-    """A page with today's matrix between the two comments that mark its place.
+    """The page with the current matrix between the two comments that mark its place.
 
     Raises:
-        ValueError: A comment is missing.
+        ValueError: One of the comments is missing.
     """
     before, _, rest = page.partition(BEGIN)
     _, found, after = rest.partition(END)
     if not found:
-        raise ValueError(f"the page has no place for the matrix: {BEGIN.strip()} and {END.strip()}.")
+        raise ValueError(
+            "the page has no place for the matrix. Mark one with the lines"
+            f" {BEGIN.strip()} and {END.strip()}."
+        )
     return f"{before}{BEGIN}\n{matrix()}\n{END}{after}"
 
 

@@ -1,12 +1,12 @@
 """Any timm model that can be made at another width: write timm:resnet18, timm:vit_tiny_patch16_224.
 
-Members are ordinary copies side by side, without pretrained weights, dropout or stochastic depth. What a
-width of k is says `_timm_widths.py`; docs/timm.md has it for people.
+Members are packed by `_copies.py` and have no pretrained weights, no dropout and no stochastic depth.
+`_timm_widths.py` says what a width of k is for each model; docs/timm.md explains it to users.
 """
 
 import difflib
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,20 +18,20 @@ from ..errors import EnsembudgetError, PlanError, reason
 from ..records import Task
 from ._base import Family, OptionValue
 from ._copies import MemberCopies
-from ._timm_design import Design, design_of
+from ._timm_design import TASK_ARGUMENTS, Design, design_of
 from ._timm_widths import HEAD_SIZE, MAPPING, WidthScale, scale_of, sizes
 
 Key = tuple[tuple[str, OptionValue], ...]  # options, sorted
 
-# Widths are tried in this order: the first that works, and of which twice as much works, is what all are
-# multiples of. Heads and groups ask for such numbers.
-TRIED = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 128)
+# Candidates for the number that all widths of a model are multiples of, which heads and groups call for: the
+# first that works as a width, and whose double works too, is taken.
+STEPS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 128)
 FALLBACK = "timm:resnet18"
 
 
 @dataclass(frozen=True)
 class Maker:
-    """Makes one member's network, wherever it is called."""
+    """Makes the network of one member, on whatever device is torch's default where it is called."""
 
     name: str
     options: Key
@@ -53,8 +53,8 @@ class Maker:
 
 
 def _of_task(design: Design, task: Task) -> dict[str, Any]:
-    wanted = {"num_classes": task.classes, "in_chans": task.channels, "img_size": task.image_size}
-    return {name: value for name, value in wanted.items() if name in design.arguments}
+    decided = zip(TASK_ARGUMENTS, (task.classes, task.channels, task.image_size), strict=True)
+    return {name: value for name, value in decided if name in design.arguments}
 
 
 @functools.cache
@@ -81,12 +81,11 @@ def part(name: str) -> Family:
 
 
 def _options(design: Design) -> dict[str, OptionValue]:
-    """All arguments of a model that an option can be, but those that its task or its training decides."""
-    decided = ("num_classes", "in_chans", "img_size")
+    """The arguments of a model that a study may set: not those that its task or its training decides."""
     own = {
         name: value
         for name, value in design.arguments.items()
-        if isinstance(value, int | str) and "drop" not in name and name not in decided
+        if isinstance(value, int | str) and "drop" not in name and name not in TASK_ARGUMENTS
     }
     return {**own, MAPPING: "", HEAD_SIZE: 1}
 
@@ -112,7 +111,7 @@ def _fixed(name: str) -> str:
 
 
 def _nearest(name: str) -> str:
-    """A family of a like name whose width is free: one of ours, or of timm's."""
+    """A family with a similar name whose width is free: one of ours, or one of timm's."""
     from timm.models import list_models
 
     if ours := difflib.get_close_matches(name, list(FAMILIES), n=1, cutoff=0.7):
@@ -135,10 +134,10 @@ def _fault(name: str, options: Key) -> str | None:
 
 @functools.cache
 def _step(name: str, options: Key) -> int:
-    """What widths are multiples of: the narrowest that works on images of the size that timm made it for."""
+    """What widths are multiples of: the first of `STEPS` that works on images of timm's own size."""
     task = part(name).smallest
     assert isinstance(task, Task)
-    tried, why = sorted({*TRIED, int(dict(options).get(HEAD_SIZE, 1))}), ""
+    tried, why = sorted({*STEPS, int(dict(options).get(HEAD_SIZE, 1))}), ""
     for step in tried:
         why = _why_not(name, options, step, task)
         if not why and not _why_not(name, options, 2 * step, task):
@@ -151,7 +150,7 @@ def _step(name: str, options: Key) -> int:
 
 @functools.cache
 def _why_not(name: str, options: Key, width: int, task: Task) -> str:
-    """Why a network cannot be made and run on images of a task, found without memory; "" where it can."""
+    """Why a network cannot be made and run on a task's images, tried on the meta device; "" if it can."""
     images = torch.empty(2, task.channels, task.image_size, task.image_size, device="meta")
     values = {**design_of(name).arguments, **dict(options)}
     patch = values.get("patch_size")
@@ -189,23 +188,30 @@ def _between(name: str, options: Key, width: int, error: Exception) -> str:
 
 
 def _unfit(name: str, options: Key, task: Task, why: str) -> str:
-    """Why images are too small, or do not divide into patches, and what would do."""
-    said = dict(options)
-    step, size = _step(name, options), task.image_size
-    cuts = [one for one in range(size // 2, 0, -1) if size % one == 0 and size // one >= 4]
-    remedies = []
-    if isinstance(patch := design_of(name).arguments.get("patch_size"), int):
-        for one in cuts[:2]:
-            if not _why_not(name, _key({**said, "patch_size": one}), step, task):
-                remedies.append(
-                    f"options = {{ patch_size = {one} }} instead of {said.get('patch_size', patch)}"
-                )
-                break
-    sizes_tried = sorted({*(-(-size // unit) * unit for unit in (8, 14, 16, 32)), 2 * size, 4 * size})
-    for larger in (one for one in sizes_tried if one > size):
-        if not _why_not(name, options, step, task._replace(image_size=larger)):
-            remedies.append(f"image_size = {larger}")
-            break
-    remedies = remedies or [f"image_size = {design_of(name).image_size}"]
-    either = " or ".join(remedies)
+    """Why a model cannot take a task's images, and what would help: smaller patches, or larger images."""
+    size = task.image_size
+    remedies = [*_smaller_patches(name, options, task), *_larger_images(name, options, task)]
+    either = " or ".join(remedies or [f"image_size = {design_of(name).image_size}"])
     return f"family 'timm:{name}' cannot take images of {size}x{size} pixels: {why}. Set {either}."
+
+
+def _smaller_patches(name: str, options: Key, task: Task) -> Iterator[str]:
+    """The largest patches that divide the images and work, as a study writes it; nothing if none do."""
+    patch, size, said = design_of(name).arguments.get("patch_size"), task.image_size, dict(options)
+    if not isinstance(patch, int):
+        return
+    dividing = [one for one in range(size // 2, 0, -1) if size % one == 0 and size // one >= 4]
+    for one in dividing[:2]:
+        if not _why_not(name, _key({**said, "patch_size": one}), _step(name, options), task):
+            yield f"options = {{ patch_size = {one} }} instead of {said.get('patch_size', patch)}"
+            return
+
+
+def _larger_images(name: str, options: Key, task: Task) -> Iterator[str]:
+    """The smallest of some larger image sizes that works, as a study writes it; nothing if none does."""
+    size = task.image_size
+    tried = {*(-(-size // unit) * unit for unit in (8, 14, 16, 32)), 2 * size, 4 * size}
+    for larger in sorted(one for one in tried if one > size):
+        if not _why_not(name, options, _step(name, options), task._replace(image_size=larger)):
+            yield f"image_size = {larger}"
+            return

@@ -1,4 +1,4 @@
-"""How timm makes one of its models: the class, and all the arguments it is called with."""
+"""How timm makes one of its models: its class, and the arguments that it is called with."""
 
 import copy
 import dataclasses
@@ -17,14 +17,16 @@ from torch.overrides import TorchFunctionMode
 
 from ..errors import UnknownPartError, did_you_mean, told
 
-# What timm's builder takes for itself; all else goes to the class.
+# Arguments that timm's builder keeps for itself; it passes all others to the class.
 _BUILDERS = (
     "pretrained_cfg", "pretrained_cfg_overlay", "feature_cfg", "pretrained_strict", "pretrained_filter_fn",
     "cache_dir", "kwargs_filter", "pretrained_model_args", "model_cfg", "pruned", "features_only",
     "out_indices",
 )  # fmt: skip
-_FILLING = ("uniform_", "normal_", "erfinv_", "mul_", "add_", "clamp_", "fill_", "zero_", "copy_")  # of inits
-_TURN = threading.Lock()  # timm's builder is exchanged for a moment, by one thread at a time
+# Tensor operations of weight initialisation.
+_FILLING = ("uniform_", "normal_", "erfinv_", "mul_", "add_", "clamp_", "fill_", "zero_", "copy_")
+_TURN = threading.Lock()  # one thread at a time replaces timm's builder
+TASK_ARGUMENTS = ("num_classes", "in_chans", "img_size")  # what a task decides: classes, channels, image size
 
 
 @dataclass(frozen=True)
@@ -32,11 +34,11 @@ class Design:
     """One timm model before it is made.
 
     Attributes:
-        name: timm's.
+        name: The model's name in timm.
         make: The model's class.
-        given: What timm calls it with.
-        arguments: All that it takes, with the values that it has where nobody says otherwise.
-        image_size: Pixels a side of the images that it was designed for.
+        given: The arguments that timm calls it with.
+        arguments: Every argument that it takes, with timm's value or else its default.
+        image_size: Pixels a side of the images that timm made the model for.
     """
 
     name: str
@@ -46,12 +48,12 @@ class Design:
     image_size: int
 
     def made(self, changes: Mapping[str, Any]) -> nn.Module:
-        """The model with other arguments, its dropout and stochastic depth turned off."""
+        """Makes the model with some arguments changed, and dropout and stochastic depth off."""
         off = {name: 0.0 for name, value in self.arguments.items() if _is_drop(name, value)}
-        # A class may write into what it is given.
+        # Copied, for a class may write into its arguments.
         arguments = copy.deepcopy({**self.given, **off, **changes})
         with warnings.catch_warnings(), _Unfilled():
-            warnings.simplefilter("ignore")  # of what a user did not write
+            warnings.simplefilter("ignore")  # about arguments that timm chose, not the user
             model = self.make(**arguments)
         for module in model.modules():
             if isinstance(module, nn.Dropout | nn.Dropout1d | nn.Dropout2d | nn.Dropout3d | nn.AlphaDropout):
@@ -62,7 +64,7 @@ class Design:
 
 
 class _Unfilled(TorchFunctionMode):
-    """Passes over what fills tensors without memory: of a ViT on the meta device that is most of the time."""
+    """Skips initialising tensors on the meta device, which takes most of the time of making a ViT there."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if getattr(func, "__name__", "") in _FILLING and args and isinstance(args[0], Tensor):
@@ -76,7 +78,7 @@ def _is_drop(name: str, value: object) -> bool:
 
 
 class _CalledError(Exception):
-    """Carries what timm's builder was called with out of it."""
+    """Carries the arguments of a call of timm's builder out of that call."""
 
     def __init__(self, make: Callable[..., nn.Module], arguments: dict[str, Any]) -> None:
         super().__init__(make, arguments)
@@ -85,27 +87,19 @@ class _CalledError(Exception):
 
 @functools.cache
 def design_of(name: str) -> Design:
-    """How timm makes a model; no weights are made, and none are read.
+    """How timm makes a model, found without making it or reading weights.
 
     Raises:
-        UnknownPartError: timm has no such model, or none that its own builder makes.
+        UnknownPartError: timm has no such model, or does not make it by its own builder.
 
     Example:
         >>> found = design_of("convnext_atto")
         >>> found.make.__name__, found.arguments["dims"]
         ('ConvNeXt', (40, 80, 160, 320))
     """
-    from timm.models import get_pretrained_cfg, is_model, list_models
+    from timm.models import get_pretrained_cfg
 
-    plain, _, tag = name.partition(".")
-    if tag and is_model(plain):
-        raise UnknownPartError(
-            f"no family {told('timm:' + name)}: {told(tag)} names pretrained weights, and members are trained"
-            f" from scratch. Write 'timm:{plain}'."
-        )
-    if not name or not is_model(name):
-        near = did_you_mean(name, list_models())
-        raise UnknownPartError(f"no family {told('timm:' + name)}: timm has no model {told(name)}.{near}")
+    _check_name(name)
     make, called = _called(name)
     known = get_pretrained_cfg(name)
     facts: Mapping[str, Any] = vars(known) if known else {}
@@ -122,14 +116,29 @@ def design_of(name: str) -> Design:
     return Design(name, make, given, {**taken, **given}, size)
 
 
+def _check_name(name: str) -> None:
+    """Refuses names that are no timm models, and those of pretrained weights."""
+    from timm.models import is_model, list_models
+
+    plain, _, tag = name.partition(".")
+    if tag and is_model(plain):
+        raise UnknownPartError(
+            f"no family {told('timm:' + name)}: {told(tag)} names pretrained weights, and members are trained"
+            f" from scratch. Write 'timm:{plain}'."
+        )
+    if not name or not is_model(name):
+        near = did_you_mean(name, list_models())
+        raise UnknownPartError(f"no family {told('timm:' + name)}: timm has no model {told(name)}.{near}")
+
+
 def _called(name: str) -> tuple[Callable[..., nn.Module], dict[str, Any]]:
-    """The class of a model and what timm calls it with, found by calling timm for it."""
+    """A model's class and its arguments, found by calling timm's entry point with the builder replaced."""
     from timm.models import model_entrypoint
 
     entry = model_entrypoint(name)
     try:
-        with _TURN, _asked(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of names that timm calls deprecated
+        with _TURN, _builder_that_tells(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about names that timm deprecates
             entry(pretrained=False)
     except _CalledError as called:
         return called.make, called.arguments
@@ -140,10 +149,10 @@ def _called(name: str) -> tuple[Callable[..., nn.Module], dict[str, Any]]:
 
 
 @contextmanager
-def _asked() -> Iterator[None]:
-    """For a while, timm's builder says what it was asked for instead of building.
+def _builder_that_tells() -> Iterator[None]:
+    """In this context timm's builder raises `_CalledError` with its arguments instead of building.
 
-    timm has no call for that: an entry point builds, and what it hands to the class is nowhere else.
+    timm has no function for this: only a model's entry point knows what it passes to the class.
     """
 
     def tell(model_cls: Callable[..., nn.Module], variant: str, pretrained: bool, **rest: Any) -> None:
@@ -161,9 +170,9 @@ def _asked() -> Iterator[None]:
 
 
 def _parameters(make: Callable[..., nn.Module]) -> tuple[dict[str, Any], bool]:
-    """The named arguments of a class with their defaults, and whether it takes others.
+    """The named arguments of a class with their defaults, and whether it takes others too.
 
-    A class that hands all on to its parent has the parent's as well.
+    A class that passes `*args` and `**kwargs` on to its parent has the parent's arguments as well.
     """
     found: dict[str, Any] = {}
     classes = inspect.getmro(make) if inspect.isclass(make) else (make,)

@@ -1,8 +1,8 @@
-"""What the width of a timm model is: the arguments that say how many channels it has, and how each scales.
+"""What the width of a timm model is: which of its arguments count channels, and how each scales with k.
 
-The first argument of `LEADERS` that a model has decides what a width of k means: its value is k, or where it
-has one value a stage, the first is k and the others keep their ratios to it. All of `FOLLOWERS` that the
-model has are scaled by the same factor. Names and meanings are timm's own.
+The first of `LEADERS` that a model has defines its width: that argument is set to k, or, where it has one
+value a stage, its first value is k and the others keep their ratios to it. Those of `FOLLOWERS` that the
+model has scale by the same factor. The names are timm's own.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ from typing import Any
 
 from ..errors import PlanError, told
 from ._base import OptionValue
-from ._timm_design import Design
+from ._timm_design import TASK_ARGUMENTS, Design
 
 LEADERS = (
     "channels",  # of each stage: ResNet, ResNetV2, NFNet, DLA, CspNeXt
@@ -27,24 +27,24 @@ LEADERS = (
     "base_dim",  # of the first stage: StarNet
 )
 FOLLOWERS = ("stem_width", "stem_chs", "stem_hidden_dim", "head_hidden_size", "head_widths", "feature_dim")
-ROUNDED = "round_chs_fn"  # EfficientNet, MobileNet: all channels times a factor, rounded as timm rounds them
-# Factors on all channels, and how many the first layer has at a factor of 1.
+ROUNDED = "round_chs_fn"  # EfficientNet, MobileNet: multiplies all channels and rounds them
+# Arguments that multiply all channels, and the channels of the first layer at a factor of 1.
 FACTORS = {"width_mult": 16, "width": 16, "width_factor": 64}  # ReXNet; GhostNet; TResNet
 
-MAPPING = "width_argument"  # the option by which a user says it
-HEAD_SIZE = "head_size"  # the option that scales the number of heads, and not their size
+MAPPING = "width_argument"  # the option that names the arguments of the width
+HEAD_SIZE = "head_size"  # the option that fixes the size of heads, so that their number scales
 
-Rule = Callable[[int], Any]  # a width to the value of an argument
+Rule = Callable[[int], Any]  # from a width to the value of an argument
 
 
 @dataclass(frozen=True)
 class WidthScale:
-    """What a width does to the arguments of a model.
+    """How a model's arguments depend on the width.
 
     Attributes:
-        own: The width that the model has in timm, where that is known.
-        means: What a width of k is, as a message says it.
-        rules: Arguments, and what each is at a width of k.
+        own: The width of timm's own model, where it is known.
+        means: What a width of k is, for messages: "dims = k x (1, 2, 4, 8)".
+        rules: For each argument, its value as a function of the width.
     """
 
     own: int | None
@@ -52,15 +52,15 @@ class WidthScale:
     rules: Mapping[str, Rule]
 
     def arguments(self, width: int) -> dict[str, Any]:
-        """The arguments that a width changes."""
+        """The values of all arguments that depend on the width."""
         return {name: rule(width) for name, rule in self.rules.items()}
 
 
 def scale_of(design: Design, options: Mapping[str, OptionValue]) -> WidthScale | None:
-    """What a width does to a model, as the options say or else by the table; None where nothing scales.
+    """How a model scales, by its option `width_argument` or else by the table; None if nothing is known.
 
     Raises:
-        PlanError: A mapping that cannot be read, or is of an argument that the model does not have.
+        PlanError: The option cannot be read, or names an argument that the model does not have.
 
     Example:
         >>> from ._timm_design import design_of
@@ -71,7 +71,7 @@ def scale_of(design: Design, options: Mapping[str, OptionValue]) -> WidthScale |
         True
     """
     values = {**design.arguments, **options}
-    found = _asked(design, str(options[MAPPING])) if options.get(MAPPING) else _known(values)
+    found = _mapped(design, str(options[MAPPING])) if options.get(MAPPING) else _known(values)
     return _with_heads(found, values) if found else None
 
 
@@ -92,7 +92,7 @@ def _known(values: Mapping[str, Any]) -> WidthScale | None:
 
 
 def _rounded(values: Mapping[str, Any]) -> WidthScale:
-    """The stem's channels before rounding; the last layer, which the class does not round, goes along."""
+    """Scales the stem's channels before rounding, and the last layer, which the class does not scale."""
     from timm.models._efficientnet_builder import round_channels
 
     stem, rounding, features = values["stem_size"], values[ROUNDED], values.get("num_features")
@@ -104,36 +104,47 @@ def _rounded(values: Mapping[str, Any]) -> WidthScale:
     return WidthScale(round(stem * before), f"all channels times k/{stem}, rounded to multiples of 8", rules)
 
 
-def _asked(design: Design, text: str) -> WidthScale:
-    """A user's mapping: `embed_dim`, `dims=1,2,4,8`, `channels=1,2,4,8 stem_width=1/2`."""
+def _mapped(design: Design, text: str) -> WidthScale:
+    """Reads a user's mapping: `embed_dim`, `dims=1,2,4,8`, `channels=1,2,4,8 stem_width=1/2`."""
     rules, meanings, own = dict[str, Rule](), [], None
     for item in text.replace(";", " ").split():
         name, equals, written = item.partition("=")
-        if name not in design.arguments:
-            raise PlanError(
-                f"option {MAPPING} = {told(text)}: 'timm:{design.name}' takes no argument {told(name)}."
-                f" It takes {', '.join(sizes(design)) or 'none that is a number'}."
-            )
-        value = design.arguments[name]
-        multiples = _multiples(text, written) if equals else ()
-        if not equals and not (first := _first(value)):
-            raise PlanError(
-                f"option {MAPPING} = {told(text)}: {name} is {told(value)} and no number of channels. Say how"
-                f" much of it a width of 1 is, as in {name}=1/64."
-            )
-        if not equals:
+        value = _argument(design, text, name)
+        if equals:
+            rules[name] = _written_rule(value, _multiples(text, written))
+            meanings.append(f"{name} = k x {written}")
+        else:
+            first = _channels(text, name, value)
             rules[name] = partial(_in_proportion, value, first)
             meanings.append(f"{name} = {_ratios(value, first)}")
             own = own or first
-            continue
-        several = isinstance(value, tuple | list) or len(multiples) > 1
-        rules[name] = partial(
-            _multiples_of if several else _multiple, multiples, as_real=isinstance(value, float)
-        )
-        meanings.append(f"{name} = k x {written}")
     if not rules:
         raise PlanError(f"option {MAPPING} = {told(text)} names no argument. Write it like dims=1,2,4,8.")
     return WidthScale(own, " and ".join(meanings), rules)
+
+
+def _argument(design: Design, text: str, name: str) -> Any:
+    if name not in design.arguments:
+        raise PlanError(
+            f"option {MAPPING} = {told(text)}: 'timm:{design.name}' takes no argument {told(name)}."
+            f" It takes {', '.join(sizes(design)) or 'none that is a number'}."
+        )
+    return design.arguments[name]
+
+
+def _written_rule(value: Any, multiples: tuple[Fraction, ...]) -> Rule:
+    """The rule for an argument of a value, whose multiples of the width a user wrote."""
+    several = isinstance(value, tuple | list) or len(multiples) > 1
+    return partial(_multiples_of if several else _multiple, multiples, as_real=isinstance(value, float))
+
+
+def _channels(text: str, name: str, value: Any) -> int:
+    if first := _first(value):
+        return first
+    raise PlanError(
+        f"option {MAPPING} = {told(text)}: {name} is {told(value)} and no number of channels. Say how"
+        f" much of it a width of 1 is, as in {name}=1/64."
+    )
 
 
 def _multiples(text: str, written: str) -> tuple[Fraction, ...]:
@@ -150,7 +161,7 @@ def _multiples(text: str, written: str) -> tuple[Fraction, ...]:
 
 
 def _with_heads(scale: WidthScale, values: Mapping[str, Any]) -> WidthScale:
-    """Heads of a fixed size, where an option says so; else their number stays the model's own."""
+    """Fixes the size of heads where the option `head_size` does; else their number stays the model's."""
     size = values.get(HEAD_SIZE)
     if size is None:
         return scale
@@ -172,19 +183,16 @@ def _with_heads(scale: WidthScale, values: Mapping[str, Any]) -> WidthScale:
 
 
 def sizes(design: Design) -> list[str]:
-    """The arguments of a model that are numbers, or lists of them: those that may say how wide it is."""
+    """The arguments of a model that are numbers or lists of them: candidates for its width."""
     return [
         name
         for name, value in design.arguments.items()
-        if (_first(value) or isinstance(value, float)) and "drop" not in name and name not in _TASKS
+        if (_first(value) or isinstance(value, float)) and "drop" not in name and name not in TASK_ARGUMENTS
     ]
 
 
-_TASKS = ("num_classes", "in_chans", "img_size")  # what the task decides
-
-
 def _first(value: object) -> int:
-    """A whole number of channels, or the first of several; 0 where it is neither."""
+    """A positive whole number, or the first of several; 0 where the value is neither."""
     if isinstance(value, tuple | list) and value and all(_first(one) for one in value):
         return _first(value[0])
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
@@ -203,14 +211,14 @@ def _multiples_of(multiples: tuple[Fraction, ...], k: int, *, as_real: bool) -> 
 
 
 def _times(value: Any, factor: Fraction) -> Any:
-    """Every whole number times a factor, rounded to the nearest, at least 1."""
+    """Multiplies every number by a factor, rounds it to the nearest whole one, and keeps it at least 1."""
     if isinstance(value, tuple | list):
         return type(value)(_times(one, factor) for one in value)
     return max(1, int(value * factor + Fraction(1, 2)))
 
 
 def _ratios(value: Any, first: int) -> str:
-    """What each number is at a width of k: `k`, or `k x (1, 2, 4, 8)`."""
+    """The numbers at a width of k, in words: `k`, or `k x (1, 2, 4, 8)`."""
     if not isinstance(value, tuple | list):
         return "k"
     return f"k x ({', '.join(f'{one / first:.3g}' for one in value)})"

@@ -1,19 +1,21 @@
 """The Transformer: model width k, a fixed number of heads, feed-forward 4k, pre-norm, ReLU.
 
-The number of `heads` stays as the width grows, so their size does, and widths are multiples of it. Texts are
-encoded and their unpadded positions averaged before a linear head; language models are causal decoders;
-translation has an encoder and a causal decoder that attends to it, of `layers` layers each. One vocabulary
-serves source and target. Where tokens are predicted, the table that embeds them is also the last layer's
-weight, which has no bias, and counts once. Positions are sinusoids and cost no parameters, so there is no
-longest sequence. A last layer norm follows the layers. Dropout acts on the embedded tokens and on what each
-attention and feed-forward adds, not on attention weights.
+The number of `heads` is fixed: as the width grows each head grows, so widths are multiples of the number of
+heads. `layers` is the depth of each stack. A text classifier is an encoder, whose outputs are averaged over
+the unpadded positions before a linear head. A language model is a causal decoder. A translator is an encoder
+and a causal decoder with cross-attention, and source and target share one vocabulary.
 
-For V tokens and L layers, language models have V k + L (12 k^2 + 13 k) + 2 k parameters, text classifiers of
-C classes C (k + 1) more, and translation V k + L (28 k^2 + 32 k) + 4 k.
+Networks that predict tokens tie the output layer to the embedding: one matrix, counted once, and no output
+bias. Positional encodings are sinusoids, which cost no parameters and set no limit on the length. A final
+layer norm follows each stack. Dropout acts on embeddings and on the output of every attention and
+feed-forward block, but not on attention weights.
 
-Tokens are padded at their end, by token 0. Padding is never attended to: keys are masked in texts and
-sources; in language models and targets only padding comes after padding. A text of padding alone is attended
-to whole, so that no output is NaN, and its head sees zeros.
+For V tokens and L layers, a language model has V k + L (12 k^2 + 13 k) + 2 k parameters, a text classifier of
+C classes has C (k + 1) more, and a translator has V k + L (28 k^2 + 32 k) + 4 k.
+
+Samples are padded at the end with token 0, and padding is never attended to. Texts and sources have a padding
+mask on the keys. Language models and targets need none: the causal mask hides the padding that follows. A
+text of padding alone is attended to whole, so that no output is NaN, and its head receives zeros.
 
 Source: Vaswani et al. 2017, arXiv:1706.03762; pre-norm as in Xiong et al. 2020, arXiv:2002.04745.
 """
@@ -25,10 +27,9 @@ from torch import Tensor, nn
 
 from ..errors import PlanError
 from ..records import TokenTask
+from ..tasks._tokens import PADDING
 from ._attention import Embedding, Projection, Stack, TiedOutput
 from ._base import Family, OptionValue
-
-PADDING = 0
 
 
 def by_member(tokens: Tensor, members: int) -> Tensor:
@@ -38,13 +39,13 @@ def by_member(tokens: Tensor, members: int) -> Tensor:
 
 
 def attended(tokens: Tensor) -> Tensor:
-    """Which tokens are attended to: those that are no padding; all of a sample that is padding alone."""
+    """The padding mask: True at tokens other than padding, and at all of a sample of padding alone."""
     real = tokens != PADDING
     return real | ~real.any(-1, keepdim=True)
 
 
 class Classifier(nn.Module):
-    """(sample, members x position) to (sample, members x class)."""
+    """Classifies texts: (sample, members x position) to logits (sample, members x class)."""
 
     def __init__(self, width: int, task: TokenTask, members: int, layers: int, heads: int) -> None:
         super().__init__()
@@ -54,7 +55,7 @@ class Classifier(nn.Module):
         self.head = Projection(width, task.classes, members=members)
 
     def forward_features(self, x: Tensor) -> Tensor:
-        """Means over unpadded positions, (member, sample, channel)."""
+        """Mean features over unpadded positions, (member, sample, channel)."""
         tokens = by_member(x, self.members)
         real = (tokens != PADDING)[..., None]
         encoded = self.encoder(self.embedding(tokens), attended(tokens))
@@ -70,7 +71,7 @@ class Classifier(nn.Module):
 
 
 class LanguageModel(nn.Module):
-    """(sample, members x position) to (sample, members x position, token): logits of the next token."""
+    """Predicts next tokens: (sample, members x position) to logits (sample, members x position, token)."""
 
     def __init__(self, width: int, task: TokenTask, members: int, layers: int, heads: int) -> None:
         super().__init__()
@@ -93,7 +94,11 @@ class LanguageModel(nn.Module):
 
 
 class Translator(nn.Module):
-    """(sample, members x (source and target position)) to (sample, members x target position, token)."""
+    """Predicts target tokens by teacher forcing.
+
+    (sample, members x position), source and then target, to logits (sample, members x target position,
+    token).
+    """
 
     def __init__(self, width: int, task: TokenTask, members: int, layers: int, heads: int) -> None:
         super().__init__()
@@ -104,12 +109,12 @@ class Translator(nn.Module):
         self.output = TiedOutput()
 
     def encode(self, source: Tensor) -> tuple[Tensor, Tensor]:
-        """Source tokens (member, sample, position) encoded, (..., channel), and which are attended to."""
+        """Encodes sources, (member, sample, position), to (..., channel); also gives their padding mask."""
         seen = attended(source)
         return self.encoder(self.embedding(source), seen), seen
 
     def decode(self, target: Tensor, encoded: Tensor, seen: Tensor) -> Tensor:
-        """Features of every target position, (member, sample, position, channel), from those before it."""
+        """Features of target positions, each from those up to it, (member, sample, position, channel)."""
         features: Tensor = self.decoder(self.embedding(target), seen, causal=True, source=encoded)
         return features
 
@@ -130,10 +135,10 @@ NETWORKS = {"text_classification": Classifier, "language_model": LanguageModel, 
 
 
 def build(width: int, task: TokenTask, members: int, layers: int, heads: int) -> nn.Module:
-    """The network of a task's kind.
+    """The network for a task.
 
     Raises:
-        PlanError: Tokens are predicted, and there are more or fewer classes than tokens.
+        PlanError: The task predicts tokens, and its classes are not its vocabulary.
     """
     if task.kind != "text_classification" and task.classes != task.vocabulary:
         raise PlanError(

@@ -88,7 +88,7 @@ class Site:
         return network
 
     def members(self) -> Iterator[tuple[nn.Module, int]]:
-        """Packed networks of all members as they were trained, to be evaluated, and how many are in each."""
+        """All members as trained, in packed networks in evaluation mode, and how many members each holds."""
         for first in range(0, len(self.states), TOGETHER):
             some = self.states[first : first + TOGETHER]
             network = self._packed(len(some))

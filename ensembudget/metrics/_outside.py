@@ -1,4 +1,4 @@
-"""How well an ensemble's uncertainty tells samples of its classes from samples of none.
+"""AUROC of an ensemble's uncertainty as a detector of out-of-scope samples, those that belong to no class.
 
 Source: Hendrycks & Gimpel 2017, arXiv:1610.02136 (maximum probability, AUROC); mutual information as in
 Smith & Gal 2018, arXiv:1803.08533.
@@ -14,21 +14,21 @@ from scipy.special import entr
 from ..arrays import Array
 
 UNCERTAINTIES = ("max_probability", "entropy", "mutual_information")
-MANY_GROUPS = 8  # from here on the groups themselves show how their scores spread
+MANY_GROUPS = 8  # from this number on, the spread of the groups gives the error; below, a jackknife
 
 Counts = NDArray[np.int64]
 
 
 class Detection(NamedTuple):
-    """AUROC by one uncertainty, of the ensembles of one size.
+    """AUROC by one uncertainty, for ensembles of one size.
 
     Attributes:
-        size: Members of one.
+        size: Members of an ensemble.
         uncertainty: One of `UNCERTAINTIES`.
-        value: The mean over disjoint groups.
-        members: Its standard error over members; None where they show no spread.
-        freedom: The degrees of freedom which that is known with.
-        queries: Its standard error over samples.
+        value: The mean AUROC over disjoint groups of members.
+        members: The standard error of `value` over members; None where a pool of one shows no spread.
+        freedom: The degrees of freedom of `members`.
+        queries: The standard error of `value` over samples.
     """
 
     size: int
@@ -40,14 +40,15 @@ class Detection(NamedTuple):
 
 
 def uncertainties(probabilities: Array) -> dict[str, Array]:
-    """How uncertain one ensemble is of each sample; more is less certain.
+    """How uncertain one ensemble is of each sample.
 
     Args:
         probabilities: (member, sample, class).
 
     Returns:
-        (sample,) each: 1 minus the maximum probability of the members' mean, the entropy of the mean in
-        nats, and of several members the mutual information, which is that minus the members' mean entropy.
+        For each name in `UNCERTAINTIES`, (sample,): 1 minus the largest mean probability, the entropy of the
+        mean probabilities, and their mutual information, which is this entropy minus the members' mean
+        entropy. Entropies are in nats. One member has no mutual information.
 
     Example:
         Two certain members that disagree: all of the entropy is their disagreement.
@@ -60,7 +61,7 @@ def uncertainties(probabilities: Array) -> dict[str, Array]:
 
 
 def _uncertainties(mean: Array, entropies: Array) -> dict[str, Array]:
-    """By the mean probabilities (sample, class) and the members' entropies (member, sample)."""
+    """Uncertainties from mean probabilities, (sample, class), and members' entropies, (member, sample)."""
     entropy = entr(mean).sum(-1)
     found = {"max_probability": 1 - mean.max(-1), "entropy": entropy}
     return found | ({"mutual_information": entropy - entropies.mean(0)} if len(entropies) > 1 else {})
@@ -69,18 +70,20 @@ def _uncertainties(mean: Array, entropies: Array) -> dict[str, Array]:
 def auroc(
     inside: Array, outside: Array, inside_counts: Counts | None = None, outside_counts: Counts | None = None
 ) -> Array:
-    """The share of pairs of a sample of none and a sample of some class in which the former scores higher.
+    """The area under the ROC curve of scores that should be higher for out-of-scope samples.
 
+    It is the share of pairs, one in-scope and one out-of-scope sample, in which the latter scores higher.
     Ties count half.
 
     Args:
-        inside: Scores of samples of some class, (inside,).
-        outside: Scores of samples of none, (outside,).
-        inside_counts: How often each is there, (draw, inside); None for once.
-        outside_counts: Likewise, (draw, outside).
+        inside: Scores of in-scope samples, (inside,).
+        outside: Scores of out-of-scope samples, (outside,).
+        inside_counts: How often each in-scope sample is in each bootstrap draw, (draw, inside); None for one
+            draw with each sample once.
+        outside_counts: The same for out-of-scope samples, (draw, outside).
 
     Returns:
-        (draw,).
+        (draw,), from 0 to 1.
 
     Example:
         >>> auroc(np.array([0.1, 0.2, 0.3]), np.array([0.3, 0.4]))
@@ -97,15 +100,19 @@ def auroc(
 
 
 def detections(inside: Array, outside: Array, counts: tuple[Counts, Counts]) -> Iterator[Detection]:
-    """AUROC of every ensemble size by every uncertainty, over all disjoint groups of a pool.
+    """AUROC at every ensemble size and by every uncertainty, as the mean over disjoint groups of a pool.
 
-    The error over members is the spread of single members or of many groups; of fewer groups it is their
-    members' jackknife. That over samples is the spread over bootstrap draws, shared by all groups.
+    The error over members is the spread of the groups where these are single members or 8 and more, and else
+    a jackknife over the members of each group. The error over samples is the spread over bootstrap draws, the
+    same draws for all groups.
 
     Args:
-        inside: Members' probabilities of samples of some class, (member, inside, class).
-        outside: Of samples of none, (member, outside, class).
+        inside: Members' probabilities on in-scope samples, (member, inside, class).
+        outside: Members' probabilities on out-of-scope samples, (member, outside, class).
         counts: How often each sample is in each draw, (draw, inside) and (draw, outside).
+
+    Yields:
+        Detections in order of size.
     """
     both, split = np.concatenate([inside, outside], 1), inside.shape[1]
     entropies = entr(both).sum(-1)
@@ -117,9 +124,8 @@ def detections(inside: Array, outside: Array, counts: tuple[Counts, Counts]) -> 
     for size in range(1, len(both) + 1):
         groups = [list(range(first, first + size)) for first in range(0, len(both) - size + 1, size)]
         whole = [scores(group) for group in groups]
-        # Where there are many groups, or single members, nobody asks.
-        asks = 1 < size and len(groups) < MANY_GROUPS
-        lacking = [[scores([m for m in group if m != one]) for one in group] for group in groups if asks]
+        jackknife = 1 < size and len(groups) < MANY_GROUPS
+        lacking = [[scores([m for m in group if m != one]) for one in group] for group in groups if jackknife]
         for name in whole[0]:
             values = np.array([auroc(*each[name])[0] for each in whole])
             left = [[auroc(*each[name])[0] for each in some if name in each] for some in lacking]
@@ -130,11 +136,11 @@ def detections(inside: Array, outside: Array, counts: tuple[Counts, Counts]) -> 
 
 
 def _over_members(values: Array, left: list[list[float]]) -> tuple[float | None, float | None]:
-    """The standard error of a mean over groups, and its degrees of freedom.
+    """The standard error over members of a mean over groups, and its degrees of freedom.
 
     Args:
-        values: One a group.
-        left: For each group the values without one of its members each; empty where nobody asked.
+        values: AUROC of each group, (group,).
+        left: For each group, its AUROC without each of its members in turn; empty without a jackknife.
     """
     count = len(values)
     if left and left[0]:

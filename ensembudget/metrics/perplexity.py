@@ -1,15 +1,15 @@
-"""Of predicted tokens: exp of the NLL, which is how many equally likely tokens have that NLL."""
+"""Perplexity of predicted tokens: exp(NLL), the number of equally likely tokens with that NLL."""
 
 import math
 
 from ._base import Ensemble, Metric
 from .nll import label_losses
 
-LARGEST = 700.0  # nats: exp of much more is no float
+LARGEST = 700.0  # nats: exp of about 709.8 and more overflows a float
 
 
 def perplexity(nll: float) -> float | None:
-    """How many equally likely tokens have this NLL; None where no float is as large.
+    """The number of equally likely tokens that have this NLL; None if it overflows a float.
 
     Args:
         nll: Nats per token.

@@ -1,8 +1,8 @@
-"""AdamW: steps by the mean gradient over the root of the mean squared one, and weight decay beside them.
+"""AdamW: steps by the mean gradient over the root of the mean squared one, with decoupled weight decay.
 
 Every operation is elementwise, so each member of a packed network takes the step it would take alone. The
-recipe's `momentum` is Adam's beta1, and epsilon is 1e-8. Weight decay acts on parameters of two or more
-dimensions: matrices, convolutions and embeddings, and no bias, no scale of a norm.
+recipe's `momentum` is Adam's beta1; epsilon is 1e-8. Weight decay acts on parameters of two or more
+dimensions (matrices, convolutions, embeddings), not on biases or on the scales of norms.
 
 Source: Loshchilov & Hutter 2019, arXiv:1711.05101, algorithm 2. Decay of matrices alone: the code of Brown
 et al. 2020, arXiv:2005.14165, as nanoGPT and big_vision have it.
@@ -17,7 +17,7 @@ from ._base import Mode, not_of_spheres
 
 
 def optimizer(network: nn.Module, recipe: Recipe, invariant: Invariant) -> Optimizer:
-    """Invariant weights come first, which are matrices or convolutions all."""
+    """Two groups: decayed parameters, the invariant weights first among them, and the rest."""
     inside = {id(tensor) for tensor in invariant.tensors}
     others = [p for p in network.parameters() if p.requires_grad and id(p) not in inside]
     matrices = [*invariant.tensors, *(p for p in others if p.ndim > 1)]
@@ -37,7 +37,7 @@ def optimizer(network: nn.Module, recipe: Recipe, invariant: Invariant) -> Optim
 
 
 def effective(rate: float, squared: Tensor) -> Tensor:
-    """A step has about the same length whatever the gradient's, so the norm divides it once."""
+    """The rate over the norm: the length of an Adam step hardly depends on that of the gradient."""
     return rate / squared.sqrt()
 
 

@@ -12,13 +12,13 @@ from .network import COMPUTE_DTYPES
 
 
 def feed_of(recipe: Recipe, task: AnyTask, inputs: Tensor, device: torch.device | str = "cpu") -> Feed:
-    """How a cell's samples reach its networks, by its training inputs.
+    """The feed of a cell.
 
     Args:
-        recipe: The cell's.
-        task: Of its dataset.
-        inputs: On the CPU, (sample, ...).
-        device: Where the networks are.
+        recipe: The recipe of the cell.
+        task: The task of its dataset.
+        inputs: Its training inputs, (sample, ...), on the CPU.
+        device: The device of its networks.
     """
     feed: Feed = TASKS[task.kind].feed(recipe, task, inputs)
     return feed.to(torch.device(device), COMPUTE_DTYPES[recipe.precision])
@@ -40,7 +40,7 @@ def epoch_batches(
         draws: One a member.
         batch_size: Samples of each member in a step. The last batch may be smaller; a last batch of one
             sample is left out, since batch norm has no statistics of one.
-        feed: Augments the samples and makes them the network's input.
+        feed: Augments the samples and turns them into the network's input.
 
     Yields:
         Inputs of the packed network, and labels (member, sample) or (member, sample, position).
@@ -61,7 +61,7 @@ def epoch_batches(
 
 
 def for_all(inputs: Tensor, members: int, feed: Feed) -> Tensor:
-    """The same samples, (sample, ...), for every member of a packed network, as its input."""
+    """The input of a packed network that gives every member the same samples, (sample, ...)."""
     return feed(inputs.to(feed.device).expand(members, *inputs.shape))
 
 

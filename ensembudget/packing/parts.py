@@ -1,4 +1,4 @@
-"""A cell's share of a dataset."""
+"""The samples and labels that a cell trains, validates and tests on."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -15,15 +15,15 @@ from ..tasks._base import IGNORED
 
 
 class Asked(NamedTuple):
-    """Samples on which logits are wanted, and the right answers.
+    """Samples to be scored, and the labels of the answers that are wanted on them.
 
     Attributes:
-        inputs: (sample, ...), as the dataset has them.
+        inputs: (sample, ...), as stored in the dataset.
         labels: (answer,), int64: one a sample, or one a chosen position.
-        samples: The sample of the dataset's part that each answer is of, (answer,), ascending: answers of
-            one sample are not independent.
-        places: The row of `inputs` and the position that each answer is at, (answer, 2); None where every
-            sample has one answer.
+        samples: The sample that each answer belongs to, (answer,), counted within the dataset's part and
+            ascending: answers of one sample are not independent.
+        places: The row of `inputs` and the position of each answer, (answer, 2); None where every sample has
+            one answer.
     """
 
     inputs: Tensor
@@ -32,14 +32,14 @@ class Asked(NamedTuple):
     places: Tensor | None = None
 
     def some(self, count: int) -> "Asked":
-        """The first answers of a fixed random order: `count` of them, or all; samples in that order too."""
+        """The first `count` answers of a fixed random order; all of them if there are fewer."""
         chosen = torch.from_numpy(permutation(len(self.labels))[:count])
         if self.places is None:
             return Asked(self.inputs[chosen], self.labels[chosen], self.samples[chosen])
         return self._at(chosen.sort().values)
 
     def _at(self, chosen: Tensor) -> "Asked":
-        """Some answers at positions, and the inputs that hold them alone."""
+        """The answers at chosen positions, with only the inputs that hold them."""
         assert self.places is not None
         held, rows = self.places[chosen, 0].unique(return_inverse=True)
         places = torch.stack([rows, self.places[chosen, 1]], 1)
@@ -53,7 +53,7 @@ class Parts:
     Attributes:
         inputs: Training samples, (sample, ...).
         labels: (sample,) or (sample, position), int64.
-        fitted: Training samples on which the training loss is told.
+        fitted: Training samples on which the training loss is measured.
         validation: Held-out samples.
         test: Test samples.
     """
@@ -72,8 +72,8 @@ def parts_of(cell: Cell, arrays: Arrays) -> Parts:
     `train_size` of a fixed random order of the others: subset 0 the first, subset 1 the next. So subsets are
     disjoint, and the first of a smaller size nests in the first of a larger.
 
-    Where every position has a label, logits of at most `cell.scored` positions are wanted of each part, the
-    first of a fixed random order of those that have one.
+    Where every position is predicted, at most `cell.scored` positions of each part are scored: the first of a
+    fixed random order of those that have a label.
     """
     kept = len(arrays.train_inputs) - cell.validation_size
     first = cell.subset * cell.train_size
@@ -89,7 +89,7 @@ def parts_of(cell: Cell, arrays: Arrays) -> Parts:
 
 
 def asked_of(inputs: NDArray[np.generic], labels: NDArray[np.int64], scored: int | None) -> Asked:
-    """The answers of one part: every sample's, or of `scored` positions that have a label, or all of these.
+    """The answers of one part: one a sample, or `scored` of the positions with a label; None takes all.
 
     Example:
         >>> labels = np.array([[5, 6, -100], [7, -100, -100]])

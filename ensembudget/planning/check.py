@@ -82,9 +82,9 @@ def _arm_checks(study: Study) -> Iterator[Check]:
 
 
 def _initialised(study: Study) -> None:
-    """The family's narrowest network gets initial weights: it shows whether everything can be initialised."""
+    """Initialises the family's narrowest network, to find out whether everything in it can be."""
     options = study.options if _fit(study.family, study.options) else {}
-    if _fit(study.family, options):  # else as the check of the options says
+    if _fit(study.family, options):  # else the check of the options reports it
         materialise(narrowest(study.family, options), [Generator()])
 
 

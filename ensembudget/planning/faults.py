@@ -21,7 +21,7 @@ def cell_faults(cells: Sequence[Cell], task: AnyTask, study: Study, variant: Var
 
 
 def dropout_faults(family: str, recipe: Recipe) -> list[str]:
-    """Why this family cannot have the recipe's dropout."""
+    """Why this family cannot be trained with the recipe's dropout."""
     if FAMILIES[family].dropout or not recipe.dropout:
         return []
     return [
@@ -37,7 +37,7 @@ def method_faults(method: str, options: MethodOptions, recipe: Recipe) -> list[s
 
 
 def _warmup_faults(cells: Sequence[Cell]) -> list[str]:
-    """Why some of these cells would end before their warm-up does: the sentence of the shortest."""
+    """Why some of these cells would end before their warm-up does, one sentence on the shortest."""
     ended = [cell for cell in cells if cell.recipe.warmup_steps >= cell.steps]
     if not ended:
         return []
@@ -45,8 +45,8 @@ def _warmup_faults(cells: Sequence[Cell]) -> list[str]:
     epochs = cell.recipe.epochs
     return [
         f"recipe.warmup_steps {cell.recipe.warmup_steps:,} is not below the {cell.steps:,} steps of a run"
-        f" ({epochs:,} epochs of {cell.steps // epochs:,}): the learning rate never gets to its height. Set"
-        f" at most {cell.steps - 1:,}, a tenth of all being usual, or more epochs."
+        f" ({epochs:,} epochs of {cell.steps // epochs:,}): the learning rate never reaches its maximum. Set"
+        f" at most {cell.steps - 1:,} (a tenth of all steps is usual), or more epochs."
     ]
 
 
@@ -62,14 +62,14 @@ def _crop_faults(cells: Sequence[Cell], task: AnyTask) -> list[str]:
 
 
 def _foreign_faults(cells: Sequence[Cell], task: AnyTask, by_hand: Collection[str]) -> list[str]:
-    """Fields that the study itself sets, and that only samples of another kind have.
+    """Faults of fields that the study itself sets and that belong to another kind of samples.
 
-    What the recipe that it starts from says of such samples goes unused.
+    Such fields of the published recipe that it starts from are ignored instead.
     """
     kinds = TASKS.usable()
     own = kinds[task.kind]
     return [
-        f"recipe.{' and recipe.'.join(foreign)}: that is of {kind.samples}, and the samples of"
+        f"recipe.{' and recipe.'.join(foreign)}: only {kind.samples} have that, and the samples of"
         f" {cells[0].dataset!r} are {own.samples}. Leave it out."
         for kind in kinds.values()
         if cells and (foreign := sorted({*by_hand} & (kind.augmented - own.augmented)))

@@ -1,4 +1,4 @@
-"""Whether members train long enough, and are enough, to be compared, as far as a plan tells."""
+"""Warnings of a plan: members that train for too few steps, or are too few, to be compared."""
 
 from collections.abc import Sequence
 
@@ -11,8 +11,8 @@ FEW = 5  # members of a pool below which the rule of its intervals is told
 def few_steps(plan: Plan) -> list[str]:
     """A sentence on the cells whose members make too few steps, if there are any.
 
-    Too few are fewer than there are classes; or, where every position of a sample is predicted, than it takes
-    one sample a step to have had a position for every token.
+    Members should make one step a class at least. Where every position is predicted, classes are tokens, and
+    one sample a step should reach as many predicted positions as there are tokens.
     """
     if plan.task is None:
         return []
@@ -34,15 +34,15 @@ def few_steps(plan: Plan) -> list[str]:
 
 def _least(task: AnyTask) -> int:
     if isinstance(task, TokenTask) and TASKS[task.kind].positions:
-        return -(-task.classes // (task.length - task.source))
+        return -(-task.classes // task.predicted)
     return task.classes
 
 
 def few_members(plan: Plan, trained: Sequence[int] | None = None) -> list[str]:
-    """A sentence on the pools of fewer than 5 members that splits are compared by, if there are any.
+    """A sentence on the pools of fewer than 5 members, among those of the splits, if there are any.
 
     Args:
-        plan: A study's.
+        plan: The plan of a study.
         trained: How many members of each cell there are, in the plan's order; by default those planned.
     """
     compared = {(split.setting, split.width) for split in plan.splits}

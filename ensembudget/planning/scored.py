@@ -1,4 +1,4 @@
-"""How many positions logits are kept of, where a task predicts every position."""
+"""How many positions are scored, with their logits kept, where a task predicts every position."""
 
 from collections.abc import Iterator
 
@@ -14,12 +14,12 @@ SCORED = 4_000  # positions of each part, where a study does not say
 
 
 def scored_positions(study: Study, task: AnyTask) -> int | None:
-    """What enters the cells of a study: None where every sample has one answer."""
+    """The `scored` of a study's cells: positions of each part, or None where every sample has one answer."""
     return (study.scored_positions or SCORED) if TASKS[task.kind].positions else None
 
 
 def scored_faults(study: Study, task: AnyTask, dataset: str) -> Iterator[str]:
-    """Why there is no such choice: one sentence, or none."""
+    """Why a study cannot choose `scored_positions`: one sentence, or none."""
     if study.scored_positions is not None and not TASKS[task.kind].positions:
         yield (
             f"scored_positions {study.scored_positions:,}: each of the {TASKS[task.kind].samples} of"
@@ -28,7 +28,7 @@ def scored_faults(study: Study, task: AnyTask, dataset: str) -> Iterator[str]:
 
 
 def scored_notes(study: Study, task: AnyTask, arrays: Arrays) -> list[str]:
-    """A sentence on the positions that scores are of, where a task predicts every position."""
+    """A sentence on the positions that are scored, where a task predicts every position; else none."""
     scored = scored_positions(study, task)
     if scored is None:
         return []

@@ -1,4 +1,4 @@
-"""How many samples of a dataset are trained on, and why some numbers of them cannot be."""
+"""How many samples of a dataset are trained on, and which sizes are impossible."""
 
 from typing import NamedTuple
 
@@ -12,8 +12,8 @@ class DatasetFacts(NamedTuple):
     """What a plan needs to know of a dataset.
 
     Attributes:
-        task: What is predicted of what.
-        digest: Of the decoded samples.
+        task: The dataset's task.
+        digest: The digest of the decoded samples.
         name: What tables call it.
         train_samples: How many training samples it has.
     """
@@ -29,12 +29,12 @@ class DatasetFacts(NamedTuple):
 
     @property
     def least(self) -> int:
-        """The fewest training samples that can be asked for: where each has a class, one a class."""
+        """The fewest training samples: one a class, or a batch of 2 where every position is predicted."""
         return 2 if self.kind.positions else self.task.classes
 
 
 def train_size(study: Study, size: int | None, data: DatasetFacts) -> int:
-    """How many samples are trained on: the size that is asked for, or all that are not held out."""
+    """How many samples are trained on: `size`, or where it is None all that are not held out."""
     return size or data.train_samples - study.validation_size
 
 

@@ -1,20 +1,22 @@
-"""What a vocabulary costs, and how large a budget allows it to be."""
+"""What a vocabulary costs, and the largest that a budget allows."""
 
 from collections.abc import Callable
 
 from ..records import AnyTask, Task
-
-FEWEST = 4  # tokens: padding, the start and the end of a sentence, and one for all else
+from ..tasks._tokens import FEWEST
 
 
 def vocabulary_fault(task: AnyTask, embeddings: int, most: float, cost_with: Callable[[AnyTask], int]) -> str:
-    """A sentence on the embeddings of members that a budget cannot hold, "" where none have any.
+    """Says how much of members too large for a budget is embeddings, and which vocabulary would fit.
 
     Args:
-        task: Of the dataset.
-        embeddings: Parameters of a member at its narrowest that are tables of tokens.
-        most: What one member may cost.
-        cost_with: What one costs at its narrowest, for another task.
+        task: The dataset's task.
+        embeddings: Embedding parameters of a member at its narrowest.
+        most: The most that one member may cost.
+        cost_with: `cost_with(task)` is what a member at its narrowest costs for another task.
+
+    Returns:
+        A sentence with a leading space; "" where members have no embeddings.
     """
     if isinstance(task, Task) or not embeddings:
         return ""

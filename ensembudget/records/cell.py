@@ -59,8 +59,8 @@ class Cell(KeyedRecord):
     A member is a unit of its method: one network, or several predictors whose probabilities are averaged,
     from one training run. `method_options` are all of the method's.
 
-    Where every position of a sample is predicted, logits are kept of `scored` positions of each part of the
-    dataset; None keeps them of all.
+    Where every position of a sample is predicted, `scored` positions of each part of the dataset are scored
+    and have their logits kept; None means all.
 
     Subsets are disjoint draws of `train_size` images. `training_abi` says which rules of training it means;
     this version trains by the newest alone, and reads and scores members of all.

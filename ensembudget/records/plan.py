@@ -17,8 +17,8 @@ class Split(Placed):
     """One way to spend a budget: `members` units of networks of one `width`, and what they cost.
 
     A unit is what its method trains as one member: one network, or several whose predictions are averaged.
-    `parameters_per_member` are a unit's, as it is stored, and `embeddings_per_member` those of them that are
-    tables of tokens; totals are of all units.
+    `parameters_per_member` counts one unit, as it is stored, and `embeddings_per_member` the embedding
+    parameters among them; totals are over all units.
     """
 
     budget: PositiveInt

@@ -38,47 +38,47 @@ class Recipe(KeyedRecord):
     Example: `effective_learning_rate = 1e-2`
     """
     weight_decay: Annotated[float, Field(ge=0)]
-    """Each step takes it times the learning rate. Acts on all parameters; in mode `adamw` on those of two or
-    more dimensions, and so on no bias and no norm.
+    """Each step subtracts this times the learning rate times the weights. It acts on all parameters; in mode
+    `adamw` only on those of two or more dimensions, so not on biases or norms.
 
     Example: `weight_decay = 1e-3`
     """
     momentum: Fraction = 0.9
-    """Of stochastic gradient descent; in mode `adamw`, how much of the mean gradient every step keeps, which
-    Adam calls beta1.
+    """The momentum of stochastic gradient descent; in mode `adamw`, Adam's beta1, the decay of the mean
+    gradient.
 
     Example: `momentum = 0.9`
     """
     beta2: Fraction = 0.999
-    """In mode `adamw`, how much of the mean squared gradient every step keeps. Example: `beta2 = 0.98`"""
+    """In mode `adamw`, Adam's beta2, the decay of the mean squared gradient. Example: `beta2 = 0.98`"""
     clip: Positive | None = None
-    """The largest norm of a member's gradient: a longer one is scaled down to it before the step. Of all
-    parameters of the member together.
+    """The largest norm of a member's gradient, over all its parameters: a larger gradient is scaled down
+    before the step.
 
     Example: `clip = 1.0`
     """
     dropout: Fraction = 0.0
     """The share of activations that is dropped, in families that have dropout. Example: `dropout = 0.3`"""
     label_smoothing: Fraction = 0.0
-    """The share of every label that is spread evenly over all classes. Members train by it, and every loss
-    that is told is without it.
+    """The share of every label that is spread evenly over all classes in training. Reported losses are
+    without it.
 
     Example: `label_smoothing = 0.1`
     """
     schedule: Schedule = "plateau_linear"
     """How the learning rate changes over the epochs: `plateau_linear` holds it for half of them and then
-    lowers it to a hundredth; `two_stage` drops it once; `inverse_sqrt` falls by the root of the steps from
-    the end of the warm-up on.
+    lowers it to a hundredth; `two_stage` drops it once; `inverse_sqrt` falls with the
+    square root of the steps after the warm-up.
 
     Example: `schedule = "cosine"`
     """
     schedule_by: Literal["epoch", "step"] = "epoch"
-    """Whether the schedule moves once an epoch or at every step, then over the steps after the warm-up.
+    """Whether the learning rate changes once an epoch, or at every step after the warm-up.
 
     Example: `schedule_by = "step"`
     """
     warmup_steps: NonNegativeInt = 0
-    """Steps over which the learning rate rises linearly from nothing to what the schedule says.
+    """Steps over which the learning rate rises linearly from zero to that of the schedule.
 
     Example: `warmup_steps = 400`
     """
@@ -140,8 +140,8 @@ class RecipeChoice(Record):
     model_config = DOCUMENTED
 
     base: str | None = None
-    """The published recipe to start from (`ensembudget ls recipes`). Where none is named it is `transformer`
-    for family `transformer`, and `default` for all others.
+    """The published recipe to start from (`ensembudget ls recipes`). The default is `transformer` for family
+    `transformer`, and `default` for all others.
 
     Example: `base = "lobacheva2020"`
     """

@@ -103,14 +103,13 @@ class Study(Record):
     skip_corrupt: bool = False
     """Whether files that cannot be decoded are left out and counted. Example: `skip_corrupt = true`"""
     vocabulary: PositiveInt | None = None
-    """Tokens that texts are made of: byte-pair pieces, and the few that stand for no text. 1,000 where it is
-    left out.
+    """The size of the vocabulary of texts: byte-pair tokens and a few reserved ones. The default is 1,000.
 
     Example: `vocabulary = 2000`
     """
     length: PositiveInt | None = None
-    """Tokens of a text, of a block of characters, or of each sentence of a pair; 32, 64 or 64 where it is
-    left out. What is longer is cut, or left out where it is a training pair, and counted.
+    """Tokens of a text (default 32), of a block of characters (64), or of each sentence of a pair (64).
+    Longer samples are cut, or left out if they are training pairs; a note counts them.
 
     Example: `length = 48`
     """
@@ -127,8 +126,8 @@ class Study(Record):
     Example: `validation_size = 200`
     """
     scored_positions: Annotated[int, Field(ge=2)] | None = None
-    """Of tasks that predict every position: how many predicted tokens of the test data, and of the validation
-    data, logits are kept of, drawn at random; left out, 4,000. Other tasks keep logits of all samples.
+    """For tasks that predict every position: how many tokens of the test data, and of the validation data,
+    are scored and have their logits kept, drawn at random. The default is 4,000. Others score all samples.
 
     Example: `scored_positions = 10000`
     """

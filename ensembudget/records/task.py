@@ -17,14 +17,14 @@ class Task(NamedTuple):
 
 
 class TokenTask(NamedTuple):
-    """Sequences of tokens, which are whole numbers from 0; token 0 pads them.
+    """Sequences of tokens: whole numbers from 0, where 0 is padding.
 
     Attributes:
         kind: The part of `ensembudget/tasks` that trains it, as `text_classification`.
-        classes: What a prediction chooses among: classes, or tokens.
-        vocabulary: How many tokens there are, the padding among them.
-        length: Tokens of one input; of a translation, of the source and of what precedes the predictions.
-        source: How many of these are the source of a translation; 0 elsewhere.
+        classes: How many classes, or tokens, a prediction chooses among.
+        vocabulary: How many different tokens there are, padding included.
+        length: Positions of one input; in a translation, of source and target together.
+        source: In a translation, how many of them hold the source; 0 elsewhere.
     """
 
     kind: str
@@ -32,6 +32,11 @@ class TokenTask(NamedTuple):
     vocabulary: int
     length: int
     source: int = 0
+
+    @property
+    def predicted(self) -> int:
+        """Positions of a sample that are predicted, where its task predicts every position."""
+        return self.length - self.source
 
 
 AnyTask = Task | TokenTask

@@ -59,10 +59,13 @@ def halvings(
     """Random halves of the samples, both ways: 2 x `repeats` folds that depend on the seed alone.
 
     Args:
-        answers: How many, one a sample.
-        repeats: Of the halving.
-        seed: Of the draws.
-        clusters: Which answers are of one sample, where some are: these are on one side of a fold.
+        answers: The number of answers.
+        repeats: The number of random halvings.
+        seed: Seeds the halvings.
+        clusters: Which answers share a sample; these stay on one side of a fold. None if none do.
+
+    Returns:
+        Folds of the indices of answers.
     """
     folds, samples = [], count_of(answers, clusters)
     for repeat in range(repeats):
@@ -137,8 +140,9 @@ def calibrated_nll(
         before: Whether members are tempered before they are averaged.
         repeats: Random halvings, at least 1; `2 * repeats` fits.
         seed: Of the random halvings.
-        samples: Which sample each label is of, (sample,), integers, where some are of one, as the tokens of a
-            text are: a halving then halves these.
+        samples: The sample of each label, integers, where several labels share one, as the tokens of a text
+            do: (answer,), where `sample` above means an answer. Halvings are then of samples. None if none
+            share.
 
     Returns:
         `nll` in nats per sample, and `temperature`, dimensionless.

@@ -1,9 +1,9 @@
-"""Answers of one sample are not independent: what is summed by sample, and how means vary over samples.
+"""Standard errors where several answers share a sample, and so are not independent.
 
-A sample is a test image, or a text of which several tokens are predicted. A mean over answers of C samples
-errs by (sum over samples of what its answers are above the mean) / answers, so that its variance is
-C / (C - 1) times the sum of squares of these sums over the squared number of answers: the linearised variance
-of a ratio under cluster sampling (Cochran 1977, Sampling Techniques, chapter 9A).
+A sample is a test image with one answer, or a text of which several tokens are predicted. For answers x_i of
+C samples with mean m, let s_c be the sum of x_i - m over the answers of sample c. The variance of m is then C
+/ (C - 1) times the sum of s_c^2, over the squared number of answers: the linearised variance of a ratio under
+cluster sampling (Cochran 1977, Sampling Techniques, chapter 9A).
 """
 
 from typing import NamedTuple
@@ -16,33 +16,33 @@ from .given import Numbers, tensor_of
 
 
 class Clusters(NamedTuple):
-    """Which answers are of one sample.
+    """Which answers share a sample.
 
     Attributes:
-        of: The sample of each answer, (answer,), numbered from 0 in the order of their first answers.
-        number: How many samples.
+        of: The sample of each answer, (answer,), numbered from 0 in order of first appearance.
+        number: The number of samples.
     """
 
     of: Integers
     number: int
 
     def sums(self, values: Array) -> Array:
-        """Sums by sample, (row, answer) to (row, sample)."""
+        """Sums the answers of each sample: (row, answer) to (row, sample)."""
         return np.stack([np.bincount(self.of, weights=row, minlength=self.number) for row in values])
 
 
 def clusters_of(samples: Numbers | None, answers: int) -> Clusters | None:
-    """The clusters of answers.
+    """Groups answers by sample.
 
     Args:
-        samples: Which sample each answer is of, (answer,), any integers; None where each is of its own.
-        answers: How many.
+        samples: The sample of each answer, (answer,), any integers; None if every answer has its own sample.
+        answers: The number of answers.
 
     Returns:
-        None where no two answers are of one sample: nothing is summed then.
+        The clusters, or None if no two answers share a sample.
 
     Raises:
-        ScoreError: They are not that many integers; or all answers are of one sample.
+        ScoreError: `samples` is not one integer an answer, or all answers share one sample.
 
     Example:
         >>> clusters_of([7, 7, 3, 7], 4).of, clusters_of([7, 3], 2)
@@ -70,21 +70,21 @@ def clusters_of(samples: Numbers | None, answers: int) -> Clusters | None:
 
 
 def equal_or_none(one: Integers | None, other: Integers | None) -> bool:
-    """Whether two sets of answers are of the same samples: both None, or equal, (answer,)."""
+    """Whether two sets of answers have the same samples, (answer,): both are None, or they are equal."""
     return one is other if one is None or other is None else np.array_equal(one, other)
 
 
 def count_of(answers: int, clusters: Clusters | None) -> int:
-    """How many samples there are."""
+    """The number of samples."""
     return answers if clusters is None else clusters.number
 
 
 def covariance_of_means(centred: Array, clusters: Clusters | None = None) -> Array:
-    """Covariance over samples of the means of several rows.
+    """The covariance, over the sampling of samples, of the means of several rows.
 
     Args:
-        centred: Rows with their means taken off, (row, answer).
-        clusters: Which answers are of one sample; None where each is of its own.
+        centred: Rows minus their means, (row, answer).
+        clusters: Which answers share a sample; None if none do.
 
     Returns:
         (row, row).
@@ -99,7 +99,7 @@ def covariance_of_means(centred: Array, clusters: Clusters | None = None) -> Arr
 
 
 def variances_of_means(rows: Array, clusters: Clusters | None = None) -> Array:
-    """The variance over samples of the mean of each row, (row, answer) to (row,)."""
+    """The variance, over the sampling of samples, of each row's mean: (row, answer) to (row,)."""
     answers = rows.shape[1]
     if clusters is None:
         found: Array = rows.var(1, ddof=1) / answers

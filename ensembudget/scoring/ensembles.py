@@ -68,10 +68,11 @@ def score_pool(
         labels: (sample,), integers in [0, class), likewise.
         cell: Key of the pool's cell, kept in the scores.
         seed: Of the halvings on which temperatures are cross-fitted.
-        samples: Which sample each label is of, (sample,), integers, where some are of one, as the tokens of a
-            text are; then `sample` above is an answer. Such answers are not independent, so halvings are of
-            samples, and so is what is known of errors over them.
-        kind: Of the task, as `language_model`: it decides which metrics there are. "" for those of all tasks.
+        samples: The sample of each label, integers, where several labels share one, as the tokens of a text
+            do: (answer,), where `sample` above means an answer. Such answers are not independent, so halvings
+            and errors are over samples. None if none share.
+        kind: The kind of task, such as `language_model`, which decides what metrics there are; "" takes those
+            that apply to all tasks.
         on_share: Called with the share that is done, as the work goes on.
 
     Returns:

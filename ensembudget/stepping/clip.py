@@ -1,4 +1,4 @@
-"""Gradients of bounded norm, each member's by itself."""
+"""Gradient clipping by norm, for each member by itself."""
 
 from collections.abc import Iterable
 
@@ -10,14 +10,15 @@ TINY = 1e-6  # added to a norm, as torch's `clip_grad_norm_` does
 
 @torch.no_grad()
 def clip_(parameters: Iterable[Tensor], members: int, largest: float) -> None:
-    """Scales each member's gradient down to a norm, in place, where it is longer.
+    """Scales each member's gradient down, in place, where its norm is above `largest`.
 
-    Nothing waits for the device. A member whose gradient is not finite changes no other.
+    The call does not synchronise with the device. A gradient that is not finite affects its own member only.
 
     Args:
-        parameters: Of a packed network, members stacked along dimension 0; those without gradients are left.
-        members: How many.
-        largest: Norm of all of a member's gradients together.
+        parameters: The parameters of a packed network, members stacked along dimension 0; those without
+            gradients are skipped.
+        members: The number of members.
+        largest: The largest norm that a member's gradient, over all its parameters, may have.
 
     Source:
         Pascanu et al. 2013, arXiv:1211.5063, algorithm 1.

@@ -25,7 +25,7 @@ from .ways._base import Forward
 class Observer(Protocol):
     """Watches steps: each member's loss and the gradients before the update, the weights after it.
 
-    The loss is told without smoothing; the gradients are of what is trained, before any clipping.
+    The loss is the one without label smoothing; gradients are those of training, before clipping.
     """
 
     def before_step(self, losses: Tensor, rate: float) -> None: ...
@@ -64,9 +64,9 @@ def batch_losses(forward: Forward, inputs: Tensor, labels: Tensor) -> Tensor:
 def told_and_trained(
     forward: Forward, inputs: Tensor, labels: Tensor, smoothing: float
 ) -> tuple[Tensor, Tensor]:
-    """Each member's mean cross-entropy on its own batch, and that against smoothed labels, which trains it.
+    """Each member's mean cross-entropy on its own batch, to report, and with smoothed labels, to train by.
 
-    Both are (member,), in nats; arguments as of `train_batch`.
+    Both are (member,), in nats; the arguments are those of `train_batch`.
 
     Source:
         Szegedy et al. 2016, arXiv:1512.00567, section 7.
@@ -106,11 +106,11 @@ def train_batch(
     Args:
         forward: A packed network in training mode, or another way through it.
         optimizer: Steps it.
-        inputs: As the packed network takes them.
+        inputs: The input of the packed network.
         labels: int64, (member, sample) or (member, sample, position).
         observer: Sees the gradients before the step and the weights after it.
-        clip: Bounds the gradients, in place.
-        smoothing: Of the labels that they are trained by.
+        clip: Clips the gradients, in place.
+        smoothing: The label smoothing of training, from 0 to 1.
 
     Returns:
         Each member's mean loss before the step, (member,), nats, without smoothing.

@@ -1,4 +1,4 @@
-"""Logits in 2 bytes a number, where no score moves: members that answer at many positions have millions."""
+"""Keeps logits in float16 where that changes no score: token tasks have millions of them a member."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,23 +7,24 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-MOVED = 1e-4  # nats, or a share of answers: what moves NLL or accuracy by as much is not rounded
+MOVED = 1e-4  # the change of NLL, in nats, or of accuracy from which on logits are not rounded
 
 Logits = NDArray[np.floating[Any]]
 Part = tuple[Logits, NDArray[np.int64]]  # (answer, class), and the right classes (answer,)
 
 
 def as_kept(parts: Sequence[Part]) -> list[Logits]:
-    """The logits of a member's parts as they are kept: float16 where that is close enough in all of them.
+    """A member's logits as the store keeps them: in float16 where no score of any part changes.
 
-    Ensembles move by as little as their members, but for an answer whose likeliest classes are as good as
-    equal in their average.
+    Scores of ensembles then change as little, except for answers on which the ensemble's likeliest classes
+    all but tie.
 
     Args:
-        parts: Validation and test, say; a part may be empty.
+        parts: Logits and labels of each part, such as validation and test; a part may be empty.
 
     Returns:
-        All in float16 where neither the NLL nor the accuracy of any part moves by 1e-4; else all as they are.
+        The logits of each part, in order: all in float16 where NLL and accuracy of every part change by less
+        than 1e-4, or else all as given.
 
     Example:
         >>> logits, labels = np.array([[0.1, 3.3], [5.0, 2.0]], np.float32), np.array([1, 0])
@@ -36,10 +37,10 @@ def as_kept(parts: Sequence[Part]) -> list[Logits]:
 
 
 def in_half(logits: Logits) -> NDArray[np.float16]:
-    """Logarithms of the same probabilities, (answer, class), in float16; not finite where they were not.
+    """Log-probabilities in float16, (answer, class); rows that were not finite stay so.
 
-    The likely classes, which decide a loss, then have numbers near zero, where float16 is finest. Where
-    others become equal to the likeliest class, that is raised by one step, so that it stays the likeliest.
+    Likely classes, which decide the loss, have log-probabilities near zero, where float16 is most precise.
+    Where rounding makes another class tie with the likeliest, the likeliest is raised by one float16 step.
     """
     wide = logits.astype(np.float64)
     with np.errstate(invalid="ignore", over="ignore"):  # of members that diverged
@@ -60,7 +61,7 @@ def _alike(logits: Logits, half: Logits, labels: NDArray[np.int64]) -> bool:
 
 
 def _scores(logits: Logits, labels: NDArray[np.int64]) -> tuple[float, float]:
-    """NLL in nats, and accuracy."""
+    """NLL, in nats, and accuracy of logits, (answer, class)."""
     wide = logits.astype(np.float64)
     own = wide[np.arange(len(labels)), labels]
     return float((logsumexp(wide, axis=-1) - own).mean()), float((wide.argmax(-1) == labels).mean())

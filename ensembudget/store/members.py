@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 DESCRIPTION, LOGITS, WEIGHTS = "member.json", "logits.safetensors", "weights.safetensors"
 
-# Of the logits' file. Members that answer at several positions of a sample have the second, too.
+# The arrays of the logits' file; members with several answers a sample have those of the second line too.
 ARRAYS = ("validation_logits", "validation_labels", "test_logits", "test_labels", "train_loss")
 SAMPLES = ("validation_samples", "test_samples")
 
@@ -40,10 +40,10 @@ class Stored:
         test_labels: (sample,).
         train_loss: (epoch,), nats.
         digest: Of everything published.
-        validation_samples: The sample that each answer is of, where a sample has several: then `sample` above
-            is an answer, and answers of one sample are not independent. Else None.
-        test_samples: Likewise.
-        kept_in: The dtype that the logits lie in; here they are float32.
+        validation_samples: The sample of each answer, (answer,), where samples have several answers; the
+            arrays above then have one row an answer, not a sample. None where every sample has one answer.
+        test_samples: As `validation_samples`.
+        kept_in: The dtype of the logits on disk; here they are float32.
     """
 
     member: Member
@@ -59,7 +59,7 @@ class Stored:
 
     @property
     def samples(self) -> Labels | None:
-        """Of validation and of test; None where every sample has one answer."""
+        """The samples of validation and test answers; None where every sample has one answer."""
         if self.validation_samples is None or self.test_samples is None:
             return None
         return self.validation_samples, self.test_samples
@@ -72,9 +72,9 @@ def files_of(
 
     Args:
         trained: What training gave.
-        labels: Of validation and of test.
+        labels: Labels of validation and test.
         environment: Where it was trained.
-        samples: Which samples these are of, where one has several; then logits may be kept in float16.
+        samples: The samples of these labels, if samples have several; logits may then be kept in float16.
     """
     member = Member(
         run=trained.run,
@@ -108,7 +108,7 @@ def logits_file(
     train_loss: NDArray[np.float32],
     samples: Labels | None,
 ) -> bytes:
-    """A member's file of logits in the dtype they are kept in; pairs are of validation and of test."""
+    """A member's file of logits, in the dtype given; each pair is validation and test."""
     whole: list[NDArray[Any]] = [logits[0], labels[0], logits[1], labels[1], train_loss, *(samples or ())]
     names = ARRAYS if samples is None else ARRAYS + SAMPLES
     return serialise(dict(zip(names, whole, strict=True)))

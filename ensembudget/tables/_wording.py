@@ -1,4 +1,4 @@
-"""Tables speak of images; those of another task call its samples by their own name."""
+"""Tables are written for images; for other tasks their texts are reworded to texts, blocks or pairs."""
 
 import re
 from collections.abc import Callable
@@ -13,16 +13,16 @@ IMAGES = "images"
 
 
 def samples_of(plan: Plan) -> str:
-    """What the samples of a plan's task are called, in the plural."""
+    """The word for the samples of a plan's task, in the plural."""
     return IMAGES if plan.task is None else TASKS[plan.task.kind].samples
 
 
 def worded(text: str, samples: str) -> str:
-    """A text about images, said of other samples.
+    """A text about images, reworded to other samples.
 
     Args:
-        text: Of a table or a figure.
-        samples: What the samples are called, in the plural.
+        text: A text of a table or a figure.
+        samples: The word for the samples, in the plural.
 
     Example:
         >>> worded("Each image of the training images", "sentence pairs")
@@ -34,7 +34,7 @@ def worded(text: str, samples: str) -> str:
 
 
 def worded_table(table: Table, samples: str) -> Table:
-    """A table with its title, headings, rules and notes worded so; the very table where these are images."""
+    """A table with its title, headings, rules and notes reworded; the same table for images."""
     if samples == IMAGES:
         return table
     return replace(
@@ -49,7 +49,7 @@ def worded_table(table: Table, samples: str) -> Table:
 
 def _column(column: Column, samples: str) -> Column:
     found = replace(column, heading=worded(column.heading, samples))
-    # What a recipe was tuned on is said in its cells; other cells have names that people gave.
+    # Cells of hyperparameters say what a recipe was tuned on. Other cells hold names, which must stay.
     return replace(found, get=_said(column, samples)) if column.name == "hyperparameters" else found
 
 

@@ -1,4 +1,4 @@
-"""What a kind of task is: how samples are drawn, augmented and made a network's input, and what they cost."""
+"""The contract of a kind of task: how its samples are drawn, augmented, and fed to a network."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -9,15 +9,15 @@ from torch import Generator, Tensor
 
 from ..records import AnyTask, Recipe
 
-IGNORED = -100  # the label of a position that nothing predicts, as torch's cross-entropy has it
+IGNORED = -100  # the label of a position without a prediction: the `ignore_index` of torch's cross-entropy
 
 
 class Draws(NamedTuple):
     """One member's random choices for one epoch.
 
     Attributes:
-        order: Of the samples, (sample,), int64.
-        changes: What augmentation does to each, by names of the task's own: (sample, ...).
+        order: The order of the samples, (sample,), int64.
+        changes: What augmentation does to each sample, (sample, ...), under names that the task chooses.
     """
 
     order: Tensor
@@ -25,29 +25,29 @@ class Draws(NamedTuple):
 
 
 class Feed(Protocol):
-    """How the samples of one cell reach a packed network."""
+    """Turns the samples of one cell into inputs of a packed network."""
 
     @property
     def device(self) -> torch.device:
-        """Where inputs must lie, and where the network takes them."""
+        """The device of the network, on which inputs must lie."""
 
     @property
     def size(self) -> int:
-        """About how many numbers of one layer a sample takes: evaluation takes so many samples at a time."""
+        """About how many activations one layer has for one sample: it sets the batch size of evaluation."""
 
     def to(self, device: torch.device, dtype: torch.dtype) -> Self:
-        """The same, for a network on a device that computes in a dtype."""
+        """This feed for a network on `device` that computes in `dtype`."""
 
     def draw(self, count: int, generator: Generator) -> Draws:
-        """The order of one epoch's samples, and what augmentation does to them."""
+        """Draws the order of `count` samples for one epoch, and how each is augmented."""
 
     def augment(self, inputs: Tensor, changes: Mapping[str, Tensor]) -> Tensor:
-        """Samples as they were drawn to be changed, (sample, ...); all are of one row of `changes` each."""
+        """Augments samples, (sample, ...): row i of every tensor in `changes` belongs to sample i."""
 
     def __call__(self, inputs: Tensor) -> Tensor:
-        """Samples as they are stored, (member, sample, ...), to a packed network's input.
+        """Turns stored samples, (member, sample, ...), into the input of a packed network.
 
-        Dimension 0 of the input is the sample, dimension 1 has the members side by side.
+        The input is (sample, members x ..., ...): dimension 1 holds the members side by side.
         """
 
 
@@ -55,20 +55,21 @@ class Feed(Protocol):
 class Kind:
     """One kind of task.
 
-    A network maps inputs (sample, members x ..., ...) to logits: (sample, members x class), or where every
-    position of a sample is predicted (sample, members x position, class). The loss is cross-entropy, averaged
-    over samples or over the positions that have a label.
+    A network maps inputs, (sample, members x ..., ...), to logits: (sample, members x class), or, where
+    every position of a sample is predicted, (sample, members x position, class). The loss is cross-entropy,
+    averaged over samples or over the positions that have a label.
 
     Attributes:
-        samples: What one sample is called, in the plural: "images".
-        feed: `feed(recipe, task, inputs)` gives the feed of a cell by its training inputs, (sample, ...), on
-            the CPU.
-        example: `example(task)` is an input of one sample and one member on the meta device: costs are of it.
-        random: `random(task, count, generator)` gives inputs and labels of random samples, as a dataset
-            has them: steps are timed on them.
-        smallest: The smallest task of the kind: whether a family can be built is tried on it.
-        augmented: Fields of a recipe that change its samples; no other task has them.
-        positions: Whether every position of a sample is predicted, and not the sample as a whole.
+        samples: The word for samples, in the plural: "images".
+        feed: `feed(recipe, task, inputs)` makes the feed of a cell from its training inputs, (sample, ...),
+            on the CPU.
+        example: `example(task)` is the input of one sample and one member, on the meta device; costs are
+            measured on it.
+        random: `random(task, count, generator)` makes random inputs and labels in a dataset's shapes and
+            dtypes; steps are timed on them.
+        smallest: The smallest task of the kind, on which a test build of a family is made.
+        augmented: Fields of a recipe that augment these samples; tasks of other kinds refuse them.
+        positions: Whether every position of a sample is predicted, rather than the sample as a whole.
     """
 
     samples: str

@@ -1,4 +1,4 @@
-"""What tasks on tokens share: inputs stay as they are, and nothing is augmented."""
+"""What token tasks share: reserved tokens, and a feed that passes tokens on without augmentation."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -11,18 +11,19 @@ from ..records import Recipe, TokenTask
 from ._base import Draws
 
 CPU = torch.device("cpu")
-PADDING = 0  # the token that fills up a sample
-UNKNOWN = 1  # for text that the vocabulary does not have
-START, END = 2, 3  # around each target of a translation
+PADDING = 0  # fills a sample up to its length
+UNKNOWN = 1  # stands for a character that is not in the vocabulary
+START, END = 2, 3  # the first and the last token of a translation's target
+FEWEST = END + 1  # the smallest vocabulary: the reserved tokens
 
 
 @dataclass(frozen=True)
 class Tokens:
-    """The feed of tokens.
+    """The feed of tokens: members side by side, nothing augmented.
 
     Attributes:
-        size: Numbers of one layer, or of the logits where they are more.
-        device: Where the network is.
+        size: Activations of one sample in a layer, or its logits where those are more.
+        device: The device of the network.
     """
 
     size: int
@@ -44,34 +45,34 @@ class Tokens:
 
 
 def feed_of_samples(recipe: Recipe, task: TokenTask, inputs: Tensor) -> Tokens:
-    """Of tasks with one prediction a sample."""
+    """The feed of tasks with one prediction a sample."""
     return Tokens(16 * task.length)
 
 
 def feed_of_positions(recipe: Recipe, task: TokenTask, inputs: Tensor) -> Tokens:
-    """Of tasks that predict every position."""
-    return Tokens(task.classes * (task.length - task.source) // 4)
+    """The feed of tasks that predict every position."""
+    return Tokens(task.classes * task.predicted // 4)
 
 
 def example(task: TokenTask) -> Tensor:
-    """(1, position), int64."""
+    """One sample of one member, (1, position), int64, on the meta device."""
     return torch.ones(1, task.length, dtype=torch.int64, device="meta")
 
 
 def random_tokens(task: TokenTask, count: int, generator: Generator) -> Tensor:
-    """Samples without padding, (sample, position), int32."""
+    """Random samples without padding, (sample, position), int32."""
     shape = (count, task.length)
-    return torch.randint(1, task.vocabulary, shape, generator=generator, dtype=torch.int32)
+    return torch.randint(PADDING + 1, task.vocabulary, shape, generator=generator, dtype=torch.int32)
 
 
 def random_samples(task: TokenTask, count: int, generator: Generator) -> tuple[Tensor, Tensor]:
-    """With one class each."""
+    """Random tokens, and a class for each sample, (sample,), int64."""
     inputs = random_tokens(task, count, generator)
     return inputs, torch.randint(task.classes, (count,), generator=generator)
 
 
 def random_positions(task: TokenTask, count: int, generator: Generator) -> tuple[Tensor, Tensor]:
-    """With a token for every position that is predicted."""
+    """Random tokens, and a label for every predicted position, (sample, position), int64."""
     inputs = random_tokens(task, count, generator)
-    shape = (count, task.length - task.source)
-    return inputs, torch.randint(1, task.classes, shape, generator=generator)
+    shape = (count, task.predicted)
+    return inputs, torch.randint(PADDING + 1, task.classes, shape, generator=generator)

@@ -1,4 +1,4 @@
-"""Square images in uint8, cut out at random and mirrored; one class for each."""
+"""Square images, one class each; in training they may be cropped at random and mirrored."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -21,13 +21,13 @@ NORMALISATIONS = {
 
 @dataclass(frozen=True)
 class Scale:
-    """Per-channel mean and standard deviation that images are normalised by, each (channel,)."""
+    """The mean and standard deviation that images are normalised by, each (channel,)."""
 
     mean: Tensor
     std: Tensor
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Bytes (..., channel), normalised to zero mean and unit deviation, in the dtype of the mean."""
+        """Normalises bytes, (..., channel), to zero mean and unit deviation, in the dtype of the mean."""
         return (images.to(self.mean.dtype) / 255 - self.mean) / self.std
 
     def to(self, device: torch.device, dtype: torch.dtype = torch.float32) -> "Scale":
@@ -35,7 +35,7 @@ class Scale:
 
 
 def scale_of(normalisation: str, images: Tensor) -> Scale:
-    """The named constants, or for "dataset" the statistics of the training images.
+    """The named constants, or, for "dataset", the statistics of the training images.
 
     Args:
         normalisation: `dataset`, `cifar10` or `imagenet`.
@@ -57,13 +57,13 @@ def scale_of(normalisation: str, images: Tensor) -> Scale:
 
 @dataclass(frozen=True)
 class Pixels:
-    """The feed of images: random crops of the padded image and mirrors, in distribution as torchvision's.
+    """The feed of images: random crops and mirrors with the distribution of torchvision's.
 
     Attributes:
-        scale: Normalises them.
-        padding: Black pixels on every side before an image is cut out; 0 for no crops.
-        flip: Whether half of them are mirrored.
-        size: Pixels of an image.
+        scale: Normalises the images.
+        padding: Black pixels added on every side before an image is cropped; 0 for no crops.
+        flip: Whether half of the images are mirrored.
+        size: Pixels of one image.
     """
 
     scale: Scale
@@ -79,7 +79,7 @@ class Pixels:
         return replace(self, scale=self.scale.to(device, dtype))
 
     def draw(self, count: int, generator: Generator) -> Draws:
-        """Order, `shift` (sample, 2) of the crop, 0 to 2 x padding, and `flip` (sample,)."""
+        """The order, each crop's `shift`, (sample, 2), 0 to 2 x padding, and `flip`, (sample,)."""
         order = torch.randperm(count, generator=generator)
         shift = torch.randint(2 * self.padding + 1, (count, 2), generator=generator)
         if self.flip:
@@ -101,12 +101,12 @@ def feed(recipe: Recipe, task: Task, inputs: Tensor) -> Pixels:
 
 
 def cut(images: Tensor, shift: Tensor, flip: Tensor, padding: int) -> Tensor:
-    """Random crops of zero-padded images, some mirrored: RandomCrop(size, padding) and a flip.
+    """Crops of zero-padded images, some mirrored, as torchvision's RandomCrop(size, padding) and a flip.
 
     Args:
         images: uint8, (sample, row, column, channel).
-        shift: int64, (sample, 2), where the crop starts in the padded image.
-        flip: bool, (sample,), whether its columns run backwards.
+        shift: int64, (sample, 2), the row and column of the padded image at which the crop starts.
+        flip: bool, (sample,), whether the columns are reversed.
         padding: Black pixels on every side, at least 0.
 
     Returns:
@@ -136,7 +136,7 @@ def pack_images(images: Tensor) -> Tensor:
 
 
 def example(task: Task) -> Tensor:
-    """(1, channel, row, column), float32."""
+    """One image of one member, (1, channel, row, column), float32, on the meta device."""
     return torch.empty(1, task.channels, task.image_size, task.image_size, device="meta")
 
 

@@ -1,13 +1,13 @@
-"""Texts as tokens, padded to one length; one class for each."""
+"""Texts as tokens, padded to one length; one class for each text."""
 
 from ..records import TokenTask
 from ._base import Kind
-from ._tokens import example, feed_of_samples, random_samples
+from ._tokens import FEWEST, example, feed_of_samples, random_samples
 
 task = Kind(
     "texts",
     feed_of_samples,
     example,
     random_samples,
-    smallest=TokenTask("text_classification", classes=2, vocabulary=4, length=2),
+    smallest=TokenTask("text_classification", classes=2, vocabulary=FEWEST, length=2),
 )

@@ -1,19 +1,19 @@
-"""Pairs of sentences as tokens: the second is predicted token by token, from the first and those before.
+"""Sentence pairs as tokens: each token of the target is predicted from the source and the tokens before it.
 
-An input holds the source, padded to `task.source` tokens, and then the target from its start token on,
-padded: position i of the logits predicts the target's token i + 1 (teacher forcing).
-While a sentence is decoded its target is as long as what is decoded of it, and so are the predictions.
+An input is the source, padded to `task.source` positions, followed by the target, which begins with the start
+token and is padded too. Training uses teacher forcing: position i of the logits predicts token i + 1 of the
+target. In decoding, the target is as long as the prefix decoded so far.
 """
 
 from ..records import TokenTask
 from ._base import Kind
-from ._tokens import example, feed_of_positions, random_positions
+from ._tokens import FEWEST, example, feed_of_positions, random_positions
 
 task = Kind(
     "sentence pairs",
     feed_of_positions,
     example,
     random_positions,
-    smallest=TokenTask("translation", classes=4, vocabulary=4, length=4, source=2),
+    smallest=TokenTask("translation", classes=FEWEST, vocabulary=FEWEST, length=4, source=2),
     positions=True,
 )

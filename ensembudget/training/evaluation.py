@@ -1,4 +1,4 @@
-"""What a packed network says of samples."""
+"""Logits of a packed network."""
 
 import torch
 from torch import Tensor, nn
@@ -7,7 +7,7 @@ from ..packing.batches import for_all, unpack_logits
 from ..packing.parts import Asked
 from ..tasks._base import Feed
 
-EVALUATED_AT_ONCE = 2**16  # pixels or the like, of all members: more takes longer a sample on a CPU
+EVALUATED_AT_ONCE = 2**16  # feed sizes of all members and samples; larger batches are slower on a CPU
 
 
 @torch.no_grad()
@@ -18,10 +18,10 @@ def evaluate_logits(
 
     Args:
         network: A packed network of `members`.
-        asked: Samples, anywhere, and which of their positions are wanted.
-        feed: Makes samples the network's input, on the device of the network.
-        members: How many are packed.
-        at_once: Evaluated at one time, of all members together, by the feed's size of a sample.
+        asked: Samples, on any device, and which of their positions are wanted.
+        feed: Turns samples into the network's input, on its device.
+        members: How many members are packed.
+        at_once: Batch size: at most so much of `feed.size`, summed over samples and members.
 
     Returns:
         float32 on the CPU, (member, answer, class).

@@ -1,4 +1,4 @@
-"""Learning-rate schedules: a factor for every epoch or step, and warm-up."""
+"""Learning-rate schedules: a factor on the learning rate for every epoch or step, and the warm-up."""
 
 import math
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from ..records import Recipe
 
 
 def plateau_linear(progress: float) -> float:
-    """Constant for half the time, then linear to a hundredth at nine tenths, and constant again.
+    """1 for half of training, then linear to a hundredth at nine tenths, and constant again.
 
     Source: the code of Lobacheva et al. 2020, arXiv:2007.08483, in which epochs run from 1 to E.
 
@@ -35,7 +35,7 @@ def constant(progress: float) -> float:
 
 
 def linear(progress: float) -> float:
-    """From 1 to 0 on a line. Source: Devlin et al. 2019, arXiv:1810.04805, appendix A.2.
+    """A straight line from 1 to 0. Source: Devlin et al. 2019, arXiv:1810.04805, appendix A.2.
 
     >>> [linear(p) for p in (0, 0.25, 1)]
     [1, 0.75, 0]
@@ -44,9 +44,11 @@ def linear(progress: float) -> float:
 
 
 class Schedule(NamedTuple):
-    """A factor as a function of progress, epoch / epochs, and the number of the first epoch.
+    """A schedule as a function of progress, from 0 to 1.
 
-    By step, steps are in place of epochs.
+    Attributes:
+        factor: From progress, epoch / epochs or step / steps, to the factor.
+        first: The number of the first epoch or step, 0 or 1.
     """
 
     factor: Callable[[float], float]
@@ -62,7 +64,7 @@ SCHEDULES = {
 
 
 def warmup(recipe: Recipe, step: int) -> float:
-    """The factor of the warm-up in a step, counted from 0: 1 where it is over.
+    """The warm-up's factor in a step, counted from 0: it rises linearly to 1 over `warmup_steps` steps.
 
     >>> recipe = Recipe(epochs=9, learning_rate=1.0, weight_decay=0.0, warmup_steps=4)
     >>> [warmup(recipe, step) for step in (0, 1, 3, 4, 100)]
@@ -72,21 +74,21 @@ def warmup(recipe: Recipe, step: int) -> float:
 
 
 def factor(recipe: Recipe, epoch: int, step: int, steps: int) -> float:
-    """The factor of a recipe's schedule on its learning rates, without the warm-up's.
+    """The factor of a recipe's schedule on its learning rates; the warm-up's factor comes on top of it.
 
-    Where the schedule moves by the step, it runs over the steps after the warm-up, and is at its start
-    until then. Where it moves by the epoch it is what it would be without a warm-up.
+    A schedule by step starts after the warm-up and stays at its start until then. A schedule by epoch ignores
+    the warm-up.
 
     Args:
         recipe: The recipe.
-        epoch: Counted from 0.
-        step: Of the epoch, counted from 0.
-        steps: Of every epoch.
+        epoch: The epoch, counted from 0.
+        step: The step within the epoch, counted from 0.
+        steps: Steps of one epoch.
 
     Source:
-        `two_stage`, out of the chaotic equilibrium into convergence: Kodryan et al. 2022, arXiv:2209.03695.
-        `inverse_sqrt`: Vaswani et al. 2017, arXiv:1706.03762, equation 3, whose rate is highest at the last
-        step of the warm-up; here the recipe gives that rate.
+        `two_stage`, from the chaotic equilibrium to convergence: Kodryan et al. 2022, arXiv:2209.03695.
+        `inverse_sqrt`: Vaswani et al. 2017, arXiv:1706.03762, equation 3, scaled so that the rate at the end
+        of the warm-up is the recipe's.
 
     Example:
         >>> recipe = Recipe(epochs=9, learning_rate=1.0, weight_decay=0.0, schedule="two_stage",
@@ -109,6 +111,6 @@ def factor(recipe: Recipe, epoch: int, step: int, steps: int) -> float:
     schedule = SCHEDULES[recipe.schedule]
     if not by_step:
         return schedule.factor((epoch + schedule.first) / recipe.epochs)
-    # A run that ends in its warm-up is at the start of its schedule.
+    # At least 1: a run may end within its warm-up.
     left = max(1, recipe.epochs * steps - warm)
     return schedule.factor((max(0, done - warm) + schedule.first) / left)

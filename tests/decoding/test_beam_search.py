@@ -101,8 +101,9 @@ def test_padding_and_start_are_never_chosen_however_probable(width):
     assert (found[:, 0] != PADDING).all()
 
 
-def test_every_length_that_is_done_is_told():
-    lengths = []
-    beam_search(lambda some, prefixes: torch.zeros(len(some), TOKENS), 1, 4, 2, lengths.append)
-    assert lengths == sorted(set(lengths))
-    assert lengths[0] == 1
+@pytest.mark.parametrize(("token", "expected"), [(4, [1, 2, 3, 4]), (END, [1])], ids=["no end", "an end"])
+def test_each_length_is_reported_until_every_sentence_is_done(token, expected):
+    logs, lengths = torch.full((TOKENS,), -9.0), []
+    logs[token] = 0.0
+    beam_search(lambda some, prefixes: logs.expand(len(some), -1), 2, 4, 1, lengths.append)
+    assert lengths == expected

@@ -34,7 +34,7 @@ def tokenizer():
     return made
 
 
-def test_what_was_made_tokens_is_the_same_text_again(tokenizer):
+def test_encoded_texts_are_decoded_to_themselves(tokenizer):
     texts = sentences(2, count=5)
     rows = [[*one.ids, END] for one in tokenizer.encode_batch(texts)]
     longest = max(map(len, rows)) + 2
@@ -85,7 +85,7 @@ def test_a_perfect_translation_scores_a_hundred_whatever_is_drawn():
         assert (score.value, score.reach) == pytest.approx((100, 0))
 
 
-def test_draws_without_a_right_word_are_drawn_like_the_others():
+def test_resamples_without_a_match_count_like_all_others():
     hypotheses, references = ["heaven", "x", "x"], ["heaven", "earth", "void"]
     found = corpus_scores(hypotheses, references)
     assert found["chrf"].value == sacrebleu.corpus_chrf(hypotheses, [references]).score > 0

@@ -152,7 +152,7 @@ def test_an_option_enters_the_key_only_where_it_is_given():
         ("timm:nfnet_f0", {}, ["cannot be made at another width", "timm:resnet18"]),
     ],
 )
-def test_options_that_cannot_be_are_refused_with_what_can(family, options, words):
+def test_impossible_options_are_refused_with_the_possible_ones(family, options, words):
     with pytest.raises(PlanError) as caught:
         resolve_options(family, options)
     assert all(word in str(caught.value) for word in words), str(caught.value)

@@ -224,7 +224,7 @@ def test_a_sample_of_padding_alone_gives_no_nan_and_neither_do_its_gradients(tas
 @every_task
 @examples
 @given(data=st.data())
-def test_what_pads_a_sample_changes_none_of_its_logits(task, data):
+def test_padding_changes_none_of_a_samples_logits(task, data):
     """The same samples with two more tokens of padding: of the source, and at the end."""
     tokens = data.draw(inputs_of(task))[0]
     network = perturbed(make(task))

@@ -146,7 +146,7 @@ LACKING = {
 
 
 @pytest.mark.parametrize("kind", LACKING)
-def test_what_a_dataset_lacks_is_told(kind, request):
+def test_a_probe_says_what_a_dataset_lacks(kind, request):
     name, without, expected = LACKING[kind]
     data = request.getfixturevalue(name)
     assert PROBES[kind].lacks(data.arrays) is None
@@ -160,6 +160,6 @@ def test_translation_without_the_packages_says_what_to_install(pairs, monkeypatc
 
 
 @pytest.mark.parametrize(("option", "value"), [("beam", 1), ("sentences", 1), ("groups", 0)])
-def test_what_cannot_be_translated_is_told(option, value):
+def test_options_too_small_to_translate_by_are_refused(option, value):
     probe = PROBES["translation"]
     assert f"{option} = {value}" in probe.fault({**probe.options, option: value}, 1000)

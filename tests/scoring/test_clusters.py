@@ -76,7 +76,7 @@ def test_the_variance_over_samples_is_that_of_a_bootstrap_of_whole_samples():
     assert found > 2 * alone  # tokens of a text are alike
 
 
-def test_samples_are_numbered_as_they_come_and_none_are_of_single_answers():
+def test_samples_are_numbered_in_order_and_distinct_ones_make_no_clusters():
     found = clusters_of(np.array([5, 2, 5, 9], np.uint8), 4)
     assert found.of.tolist() == [0, 1, 0, 2]
     assert found.number == 3
@@ -93,7 +93,7 @@ def test_samples_are_numbered_as_they_come_and_none_are_of_single_answers():
         ([1, 1, 1], "all 3 answers are of one sample"),
     ],
 )
-def test_samples_that_cannot_be_are_refused(samples, words):
+def test_samples_that_do_not_fit_the_answers_are_refused(samples, words):
     with pytest.raises(ScoreError, match=words):
         clusters_of(np.array(samples), 3)
 
@@ -212,7 +212,7 @@ def test_all_distinct_samples_are_the_same_as_none_to_the_bit():
     assert alone[1] == given[1]
 
 
-def test_members_and_their_order_of_samples_do_not_matter_but_which_are_together_does():
+def test_the_grouping_of_answers_matters_and_the_names_of_samples_do_not():
     samples, labels, [(logits, scores, _), _] = both()
     renamed = score_pool(logits, labels, samples=1000 - samples)
     assert renamed.scores == scores.scores

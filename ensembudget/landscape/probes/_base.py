@@ -1,4 +1,4 @@
-"""What a probe is: a measurement at some members of one pool, or of the loss between them."""
+"""The contract of a probe: a measurement at some members of one pool, or of the loss between them."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ OnShare = Callable[[float], None]  # the share of a measurement that is done, up
 
 @dataclass(frozen=True)
 class Findings:
-    """What one measurement gives.
+    """The result of one measurement.
 
     Attributes:
         points: Networks that were evaluated, in the order of the probe.
@@ -45,11 +45,11 @@ class Probe:
         choices: The values that a text option may take.
         fault: `fault(options, parameters)` says in a sentence why these options cannot be measured on a
             network of so many parameters, or returns None.
-        tasks: The kinds of task that it can be measured on; none named means all.
-        lacks: `lacks(arrays)` says in a sentence what of a dataset, or of this installation, is not there
-            that it takes, or returns None.
-        each_size: Whether its option `members` is how many members a group has, and 0 stands for every
-            ensemble size that the study makes of the pool, each measured by itself.
+        tasks: The kinds of task that it can be measured on; empty means all.
+        lacks: `lacks(arrays)` says in a sentence what the probe needs that the dataset, or this installation,
+            does not have, or returns None.
+        each_size: Whether the probe has an option `members`, the size of its groups, of which 0 means every
+            ensemble size that the study makes of the pool, each measured separately.
     """
 
     measure: Callable[[Site, Values, OnShare], Findings]

@@ -1,6 +1,6 @@
-"""How well an ensemble's uncertainty tells test samples from samples of no class: AUROC at every size.
+"""AUROC of an ensemble's uncertainty as a detector of out-of-scope samples, at every ensemble size.
 
-Source: Larson et al. 2019, arXiv:1909.02027, whose CLINC150 has such queries.
+Source: Larson et al. 2019, arXiv:1909.02027, whose dataset CLINC150 has such queries.
 """
 
 import numpy as np
@@ -18,7 +18,12 @@ from ._base import Findings, OnShare, Probe
 
 
 def measure(site: Site, options: Values, on_share: OnShare) -> Findings:
-    """Facts `UNCERTAINTY_SIZE`, with `_members`, `_freedom` and `_queries`; how many `inside`, `outside`."""
+    """Measures AUROC by every uncertainty, at every size.
+
+    Returns:
+        Facts `UNCERTAINTY_SIZE`, such as `entropy_2`; the same names with `_members`, `_freedom` and
+        `_queries`, the fields of `Detection`; and the numbers of samples, `inside` and `outside`.
+    """
     given = site.data.arrays.outside_inputs
     assert given is not None
     asked = (site.parts.test.inputs, torch.from_numpy(given))
@@ -37,7 +42,7 @@ def measure(site: Site, options: Values, on_share: OnShare) -> Findings:
 
 
 def probabilities(site: Site, inputs: Tensor) -> Array:
-    """What the site's members say of samples, (member, sample, class), float64."""
+    """The members' probabilities, (member, sample, class), float64."""
     some = torch.arange(len(inputs))
     asked = Asked(inputs, torch.zeros_like(some), some)
     logits = [evaluate_logits(network, asked, site.feed, count) for network, count in site.members()]
@@ -46,7 +51,7 @@ def probabilities(site: Site, inputs: Tensor) -> Array:
 
 
 def drawn(draws: int, count: int, generator: Generator) -> Counts:
-    """How often each of so many samples is in each bootstrap draw, (draw, sample).
+    """How often each of `count` samples is in each bootstrap draw, (draw, sample).
 
     Example:
         >>> drawn(2, 5, Generator().manual_seed(0)).sum(1)

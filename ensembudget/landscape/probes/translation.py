@@ -1,6 +1,6 @@
 """BLEU and chrF of an ensemble's translations, by greedy and by beam search.
 
-At every step the members' probabilities are averaged, and the next token is chosen by the mean.
+Both searches choose the next token by the mean of the members' probabilities.
 """
 
 import torch
@@ -10,18 +10,23 @@ from ...datasets._base import Arrays
 from ...datasets._order import permutation
 from ...decoding.corpus import SCORES, corpus_scores, missing_packages, sentences_of
 from ...decoding.ensemble import NextToken, Packed
-from ...decoding.search import beam_search
+from ...decoding.search import SEARCHES, beam_search
 from ...records import TokenTask, Values
 from ..site import Site, finite
 from ._base import Findings, OnShare, Probe
 from ._shared import disjoint, within
 
-EXAMPLES = 3  # sentences that are shown
-SEARCHES = ("greedy", "beam")
+EXAMPLES = 3  # translations shown in a report
 
 
 def measure(site: Site, options: Values, on_share: OnShare) -> Findings:
-    """Facts `greedy_bleu`, `greedy_chrf`, `beam_bleu`, `beam_chrf`, with `_reach`; how many `sentences`."""
+    """Translates test sentences and scores them.
+
+    Returns:
+        Facts `greedy_bleu`, `greedy_chrf`, `beam_bleu` and `beam_chrf`; the same names with `_reach`, half
+        the width of the 95% interval; and `sentences`, how many were translated. Examples have a `source`, a
+        `reference`, and a translation by each search.
+    """
     arrays, task = site.data.arrays, site.task
     assert isinstance(task, TokenTask)
     chosen = permutation(len(arrays.test_inputs))[: int(options["sentences"])]
@@ -41,19 +46,19 @@ def measure(site: Site, options: Values, on_share: OnShare) -> Findings:
 
 
 def translated(site: Site, sources: Tensor, options: Values, on_share: OnShare) -> dict[str, Tensor]:
-    """Tokens of the translations by each search, (sentence, position).
+    """The translations by each search, as tokens, (sentence, position).
 
     Args:
         site: Its members are the ensemble.
-        sources: (sentence, position).
-        options: The probe's.
-        on_share: Called up to 0.9.
+        sources: Source sentences, (sentence, position).
+        options: The options of the probe.
+        on_share: Called with the share that is done, up to 0.9.
     """
     task = site.task
     assert isinstance(task, TokenTask)
     ensemble = [Packed(*each) for each in site.members()]
     step = NextToken(ensemble, sources, task, site.feed)
-    longest = task.length - task.source
+    longest = task.predicted
     shares = (0, 0.2), (0.2, 0.9)  # a beam takes longer
     return {
         search: beam_search(step, len(sources), longest, width, within(on_share, *share, longest))
@@ -62,7 +67,7 @@ def translated(site: Site, sources: Tensor, options: Values, on_share: OnShare) 
 
 
 def _size(options: Values) -> int:
-    """Members of one ensemble; 0 is not asked for at any pool."""
+    """Members of one ensemble. A plan replaces `members = 0`, which means every size, before it measures."""
     return max(1, int(options["members"]))
 
 
