@@ -26,7 +26,7 @@ from ._pieces import (
 
 VOCABULARY = 1000  # tokens, where a study does not say
 LENGTH = {Texts: 32, Pairs: 64, Running: 64}  # tokens of a sample, or of each sentence of a pair
-LONGEST = 2**14  # tokens of a sample
+SHORTEST, LONGEST = 2, 2**14  # tokens of a sample
 
 Tokens = NDArray[np.int32]
 
@@ -47,11 +47,23 @@ def tokens_of(found: Texts | Pairs | Running, spec: str, form: Treatment) -> tup
     """
     length = form.length or LENGTH[type(found)]
     vocabulary = form.vocabulary or VOCABULARY
-    if isinstance(found, Texts):
-        return _texts(found, spec, vocabulary, length)
-    if isinstance(found, Pairs):
-        return _pairs(found, spec, vocabulary, length)
-    return _running(found, spec, length)
+    if isinstance(found, Running):
+        return _running(found, spec, length)
+    arrays, notes = (
+        _texts(found, spec, vocabulary, length)
+        if isinstance(found, Texts)
+        else _pairs(found, spec, vocabulary, length)
+    )
+    return arrays, (*notes, *_fewer(arrays, form))
+
+
+def _fewer(arrays: Arrays, form: Treatment) -> Iterator[str]:
+    """A note where texts have fewer pieces than are asked for."""
+    if form.vocabulary and isinstance(task := arrays.task, TokenTask) and task.vocabulary < form.vocabulary:
+        yield (
+            f"The vocabulary has {task.vocabulary:,} tokens, not {form.vocabulary:,}: no other pair of pieces"
+            " occurs twice in the training texts."
+        )
 
 
 def _texts(found: Texts, spec: str, vocabulary: int, length: int) -> tuple[Arrays, tuple[str, ...]]:
@@ -133,11 +145,13 @@ def _pairs(found: Pairs, spec: str, vocabulary: int, length: int) -> tuple[Array
 
 def _running(found: Running, spec: str, length: int) -> tuple[Arrays, tuple[str, ...]]:
     """Blocks of characters, one after the other, and as labels the same shifted by one."""
+    most = min(len(found.train), len(found.test)) - 1
+    instead = f"Set length to at most {most:,}, or take" if most >= SHORTEST else "Take"
     for text, part in ((found.train, "training"), (found.test, "test")):
         if len(text) <= length:
             raise DatasetError(
                 f"dataset {spec!r} has {len(text):,} {part} characters, and a block of {length:,} and the"
-                f" character that follows it are needed. Set length to less, or take a longer text."
+                f" character that follows it are needed. {instead} a longer text."
             )
     alphabet = sorted(set(found.train))
     size = len(TEXT_MARKS) + len(alphabet)

@@ -457,6 +457,18 @@ def test_a_text_shorter_than_a_block_is_refused(tmp_path, text):
         load(f"characters:{tmp_path / 'h.txt'}")
 
 
+@pytest.mark.parametrize(
+    ("count", "instead"),
+    [(240, r"Set length to at most 23, or take a longer text\."), (2, r"needed\. Take a longer text\.")],
+)
+def test_a_text_shorter_than_a_block_is_refused_with_the_length_that_works(tmp_path, count, instead):
+    (tmp_path / "h.txt").write_text("ab" * (count // 2))
+    with pytest.raises(DatasetError, match=instead):
+        load(f"characters:{tmp_path / 'h.txt'}")
+    if count > 20:
+        assert len(load(f"characters:{tmp_path / 'h.txt'}", length=23).arrays.test_inputs) == 1
+
+
 # ---- The hub's Parquet.
 
 
@@ -589,6 +601,13 @@ def test_texts_that_are_tested_and_trained_on_are_counted(tmp_path):
     (said,) = shared_note(load(corpus(tmp_path / "p")).arrays)
     assert said.startswith("SHARED SENTENCE PAIRS: 2 of 2 test sentence pairs")
     assert shared_note(load(clinc(tmp_path / "d")).arrays) == []
+
+
+def test_a_note_says_where_there_are_fewer_pieces_than_were_asked_for(tmp_path):
+    data = load(clinc(tmp_path / "c"), vocabulary=5_000)
+    size = data.task.vocabulary
+    assert any(note.startswith(f"The vocabulary has {size:,} tokens, not 5,000") for note in data.notes)
+    assert not any("The vocabulary" in note for note in load(clinc(tmp_path / "d"), vocabulary=size).notes)
 
 
 def test_a_study_says_how_many_tokens_there_are(tmp_path):
