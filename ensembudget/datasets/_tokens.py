@@ -69,7 +69,6 @@ def _fewer(arrays: Arrays, form: Treatment) -> Iterator[str]:
 def _texts(found: Texts, spec: str, vocabulary: int, length: int) -> tuple[Arrays, tuple[str, ...]]:
     """Texts with a class each: one that is longer is cut, and one without a token is left out."""
     trained = len(found.train) - found.held
-    _check_classes(found, trained, spec)
     pieces = byte_pairs(found.train[:trained], vocabulary, TEXT_MARKS, spec)
     notes = list[str]()
 
@@ -84,6 +83,7 @@ def _texts(found: Texts, spec: str, vocabulary: int, length: int) -> tuple[Array
         return padded([rows[i] for i in kept], length), np.array([labels[i] for i in kept], np.int64), held
 
     train, train_labels, held = made(found.train, found.train_labels, "training")
+    _check_classes(found.class_names, train_labels[: len(train_labels) - held], spec)
     test, test_labels, _ = made(found.test, found.test_labels, "test")
     outside = made(found.outside, [0] * len(found.outside), "out-of-scope test")[0]
     classes = len(found.class_names)
@@ -96,10 +96,10 @@ def _texts(found: Texts, spec: str, vocabulary: int, length: int) -> tuple[Array
     return arrays, (*_held(held if found.held else 0, "texts"), *notes)
 
 
-def _check_classes(found: Texts, trained: int, spec: str) -> None:
-    if missing := set(range(len(found.class_names))) - set(found.train_labels[:trained]):
-        name = found.class_names[min(missing)]
-        raise DatasetError(f"dataset {spec!r}: class {quoted(name)} has no training texts.")
+def _check_classes(names: Sequence[str], trained: Labels, spec: str) -> None:
+    if missing := set(range(len(names))) - set(trained.tolist()):
+        name = names[min(missing)]
+        raise DatasetError(f"dataset {spec!r}: class {quoted(name)} has no training texts with a token.")
 
 
 def _pairs(found: Pairs, spec: str, vocabulary: int, length: int) -> tuple[Arrays, tuple[str, ...]]:
