@@ -4,6 +4,10 @@ import json
 
 import pytest
 
+from ensembudget.store import Store
+from ensembudget.studies import load_study
+from ensembudget.verbs.plan import plan_study
+
 PHRASES = '''
     """Two hundred phrases of random tokens: LENGTH tokens, a vocabulary of VOCABULARY."""
 
@@ -93,3 +97,29 @@ def test_a_study_refuses_a_width_that_heads_do_not_divide(run_plan):
 def test_the_narrowest_width_of_a_study_need_be_no_multiple(run_plan):
     said = run_plan('narrowest = 5\nbudgets = ["10k"]\nmembers = [1, 2, 8]\ntolerance = 0.2')
     assert said.code == 0, said.err
+
+
+def test_a_study_whose_family_cannot_do_its_task_is_refused_once(run_plan, folder, command):
+    lines = STUDY.replace('"transformer"', '"vgg"').replace("options = {layers = 1}", "")
+    (folder / "study.toml").write_text(f'{lines}budgets = ["10k", "20k"]\nmembers = [1, 2]')
+    said = command("run", "study.toml", "--dry-run")
+    assert said.code == 2
+    assert said.err.count("asks for text_classification") == 1
+
+
+def test_what_commands_print_of_several_data_sizes_speaks_of_texts(run_plan, command, folder):
+    lines = """train_size = [60, 120]
+validation_size = 50
+widths = [4]
+pool = 1
+stepping = { pack = 1, way = "grouped", compiled = false, threads = 1 }
+tune.values = { weight_decay = [0.0, 0.1] }
+"""
+    said = run_plan(lines)
+    assert said.code == 0, said.err
+    Store(folder / "store").save_plan(plan_study(load_study(folder / "study.toml")))
+    state = command("status", "study.toml")
+    assert state.code == 0, state.err
+    for text in (said.out, state.out):
+        assert "texts" in text
+        assert "images" not in text

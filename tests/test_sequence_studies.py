@@ -1,6 +1,7 @@
 """A study of a task that predicts tokens: trained, scored, reported, bundled, verified and compared."""
 
 import csv
+import dataclasses
 import json
 
 import numpy as np
@@ -12,7 +13,7 @@ from ensembudget.bundling.contents import read_bundle
 from ensembudget.catalog import METRICS, TASKS
 from ensembudget.datasets._cache import digest_of, keep
 from ensembudget.datasets._data import Data
-from ensembudget.errors import BundleError
+from ensembudget.errors import BundleError, ComparisonError, ExportError
 from ensembudget.executors._base import Job
 from ensembudget.executors._worker import work
 from ensembudget.packing.parts import parts_of
@@ -24,6 +25,7 @@ from ensembudget.store.half import as_kept
 from ensembudget.training.loop import train
 from ensembudget.verbs.analyse import analyse
 from ensembudget.verbs.bundle import bundle, results_of_bundle
+from ensembudget.verbs.choose import choose_export
 from ensembudget.verbs.compare import compare_results
 from ensembudget.verbs.evaluate import evaluate
 from ensembudget.verbs.predictions import read_logits
@@ -149,6 +151,34 @@ def test_logits_of_tokens_from_elsewhere_are_scored_by_their_samples(trained, tm
     said = command("evaluate", "--logits", path)
     assert said.code == 2
     assert "needed are integers, (150,)" in said.err
+
+
+def test_no_split_of_a_study_of_tokens_is_asked_for_before_its_export_is_refused(trained):
+    with pytest.raises(ExportError, match=r"do language_model, and only those of images are exported"):
+        choose_export(STUDY, trained[2], "1")  # there is no such budget
+
+
+def test_results_of_other_blocks_are_refused_as_such(trained):
+    _, made, store = trained
+    one = evaluate(made, store)
+    cells = [
+        pool.model_copy(update={"cell": pool.cell.model_copy(update={"dataset_digest": "f" * 64})})
+        for pool in made.cells
+    ]
+    other = dataclasses.replace(one, plan=made.model_copy(update={"cells": cells}))
+    with pytest.raises(ComparisonError, match="their blocks or labels differ"):
+        compare_results(one, other)
+
+
+def test_learning_curves_of_blocks_are_not_said_to_be_of_images(trained, tmp_path):
+    fields = STUDY.model_dump(mode="json", exclude_defaults=True)
+    recipe = fields.pop("recipe")
+    lines = [f"{name} = {json.dumps(value)}" for name, value in fields.items()]
+    lines += ["[recipe]", *(f"{name} = {json.dumps(value)}" for name, value in recipe.items() if value)]
+    (tmp_path / "tokens.toml").write_text("\n".join([*lines, "weight_decay = 0.0"]))
+    said = command("curves", tmp_path / "tokens.toml", "--store", trained[2].root)
+    assert said.code == 2
+    assert "at least 2 numbers of training blocks to fit" in said.err
 
 
 def test_perplexity_is_of_every_task_that_predicts_tokens_and_of_no_other():

@@ -5,13 +5,15 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..errors import ArgumentError
+from ..errors import ArgumentError, FitError
 from .parser import Command, Parser, add_format, add_store
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from ..analysis.learning_curves import LearningCurves
+    from ..records import Plan
+    from ..store import Store
     from ..tables._base import Row, Table
 
 
@@ -40,6 +42,8 @@ def add_arguments(parser: Parser) -> None:
 
 def act(args: argparse.Namespace) -> int:
     from ..rendering.write import open_folder
+    from ..tables._wording import samples_of, worded
+    from ..verbs.curves import missing_of, study_curves
     from .show import print_lines, print_rows
     from .values import image_count
 
@@ -50,9 +54,18 @@ def act(args: argparse.Namespace) -> int:
         )
     at = None if args.at is None else image_count(args.at, "--at")
     limit = None if args.from_at_most is None else image_count(args.from_at_most, "--from-at-most")
-    curves, partial = _curves(args)
-    folder = open_folder(args.out) if args.out else None
-    shown = _judged(curves, limit, folder, partial) if at is None else _forecast(curves, at, folder, partial)
+    plans, store = _plans(args)
+    samples = samples_of(plans[0])
+    try:
+        curves, partial = study_curves(plans, store, args.metric), missing_of(plans, store)
+        folder = open_folder(args.out) if args.out else None
+        shown = (
+            _judged(curves, limit, folder, partial, samples)
+            if at is None
+            else _forecast(curves, at, folder, partial, samples)
+        )
+    except FitError as error:
+        raise FitError(worded(str(error), samples)) from None
     if args.format == "json":
         print(json.dumps({table.name: rows for table, rows in shown.tables}, indent=1))
         return 0
@@ -66,38 +79,47 @@ def act(args: argparse.Namespace) -> int:
     return 0
 
 
-def _curves(args: argparse.Namespace) -> "tuple[LearningCurves, list[str]]":
-    """The curves of the studies, and what is missing of them."""
+def _plans(args: argparse.Namespace) -> "tuple[list[Plan], Store]":
+    """The plans of the studies, and where their members are."""
     from ..studies import load_study
-    from ..verbs.curves import missing_of, study_curves
     from ..verbs.plan import stored_plan
     from .values import existing_store
 
     found, store = [load_study(one) for one in dict.fromkeys(args.studies)], existing_store(args)
-    plans = [stored_plan(study, store) for study in found]
-    return study_curves(plans, store, args.metric), missing_of(plans, store)
+    return [stored_plan(study, store) for study in found], store
 
 
 def _judged(
-    curves: "LearningCurves", limit: int | None, folder: "Path | None", partial: Sequence[str]
+    curves: "LearningCurves", limit: int | None, folder: "Path | None", partial: Sequence[str], samples: str
 ) -> Shown:
-    """What few images say of the largest size; `partial` says which studies lack members."""
+    """What few samples say of the largest size.
+
+    Args:
+        curves: Of the studies.
+        limit: The largest size that is fitted.
+        folder: Where to write, if anywhere.
+        partial: Which studies lack members.
+        samples: What samples are called.
+    """
     from ..analysis.curve_ranks import judged_ranks
     from ..figures._style import styled, watermark
     from ..figures.learning_curves import figure
     from ..rendering.write import write_figure, write_table
     from ..tables import curve_ranking, learning_curves
     from ..tables._base import PARTIAL, marked_partial
+    from ..tables._wording import worded_table
     from ..verbs.curves import JudgedStudies
+    from ..verbs.report import word_figure
 
     subject = JudgedStudies((judged_ranks(curves, limit),))
-    tables = [learning_curves.table, curve_ranking.table]
+    tables = [worded_table(one, samples) for one in (learning_curves.table, curve_ranking.table)]
     if partial:
         tables = [marked_partial(table) for table in tables]
     if folder:
         for table in tables:
             write_table(folder, table, subject, partial)
         if drawn := styled(figure, subject):
+            word_figure(drawn, samples)
             if partial:
                 watermark(drawn, PARTIAL)
             write_figure(folder, "learning_curves", drawn)
@@ -105,15 +127,19 @@ def _judged(
     return Shown([(table, table.rows(subject)) for table in tables], said)
 
 
-def _forecast(curves: "LearningCurves", at: int, folder: "Path | None", partial: Sequence[str]) -> Shown:
-    """What is expected at more images than were measured; `partial` as in `_judged`."""
+def _forecast(
+    curves: "LearningCurves", at: int, folder: "Path | None", partial: Sequence[str], samples: str
+) -> Shown:
+    """What is expected at more samples than were measured; arguments as of `_judged`."""
     from ..analysis.curve_forecasts import forecast
     from ..rendering.write import write_rows
     from ..tables._base import marked_partial
+    from ..tables._wording import worded, worded_table
     from ..tables.curve_forecasts import table, verdicts
 
-    found, shown = forecast(curves, at), marked_partial(table) if partial else table
-    rows, said = shown.rows([found]), verdicts(found)
+    found, shown = forecast(curves, at), worded_table(table, samples)
+    shown = marked_partial(shown) if partial else shown
+    rows, said = shown.rows([found]), [worded(line, samples) for line in verdicts(found)]
     if folder:
         write_rows(folder, shown, rows, [*said, *partial])
     return Shown([(shown, rows)], said)

@@ -19,7 +19,7 @@ STORED = Table(
         Column("family", "family", get="cell.family"),
         Column("width", "width", "d", get="cell.width"),
         Column("mode", "mode", get="cell.mode"),
-        Column("train_size", "images", ",d", get="cell.train_size"),
+        Column("train_size", "training samples", ",d", get="cell.train_size"),
         Column("epochs", "epochs", "d", get="cell.recipe.epochs"),
         Column("done", "done", "d"),
         Column("diverged", "diverged", "d"),

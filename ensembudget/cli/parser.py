@@ -106,7 +106,7 @@ def add_study(parser: Parser) -> None:
     )
     about = "train for N epochs"
     look.add_argument("--epochs", type=int, metavar="N", help=about)
-    about = "train on N images"
+    about = "train on N samples"
     look.add_argument("--train-size", type=int, metavar="N", help=about)
     about = "train N members of each width at most"
     look.add_argument("--limit", type=int, metavar="N", help=about)

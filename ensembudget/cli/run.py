@@ -55,6 +55,7 @@ def show(
     """What would be trained, how, and at what cost; kind and columns as in `print_rows`."""
     from ..planning.length import few_members, few_steps
     from ..rendering import steppings
+    from ..tables._wording import samples_of, worded_table
     from ..verbs.estimate import estimate
     from .layouts import SPLITS, WORK, timed
     from .show import print_rows, print_tables
@@ -69,14 +70,16 @@ def show(
         stepping=how["stepping"],
         on_trial=trials_said(planned.study.name),
     )
-    splits = timed(found.splits) if found else SPLITS
+    samples = samples_of(planned)
+    splits = worded_table(timed(found.splits) if found else SPLITS, samples)
+    stepped = worded_table(steppings.table, samples)
     if kind != "table":
         rows, work = steppings.rows(planned.trained.cells, arrangement), work_of(planned, store, found)
-        print_tables([(splits, splits.rows(planned.splits)), (steppings.table, rows), (WORK, [work])], kind)
+        print_tables([(splits, splits.rows(planned.splits)), (stepped, rows), (WORK, [work])], kind)
         return
     print_rows(splits, splits.rows(planned.splits), columns=columns)
     if arrangement.chosen:
-        print_rows(steppings.table, steppings.rows(planned.trained.cells, arrangement), columns=columns)
+        print_rows(stepped, steppings.rows(planned.trained.cells, arrangement), columns=columns)
     if planned.tuning:
         print_tuning(planned, store, columns=columns)
     for line in [*planned.notes, *few_members(planned), *few_steps(planned)]:

@@ -16,6 +16,7 @@ def add_arguments(parser: Parser) -> None:
 
 
 def act(args: argparse.Namespace) -> int:
+    from ..tables._wording import samples_of, worded_table
     from ..verbs.missing import training_plan
     from ..verbs.plan import plan_study
     from ..verbs.status import seconds_left, status
@@ -32,15 +33,16 @@ def act(args: argparse.Namespace) -> int:
         raise
     planned = store.saved_plan(study) or plan_study(study_of(args), store)
     rows = status(planned, store)
+    members = worded_table(STATUS, samples_of(planned))
     if args.format != "table":
         tuning = []
         if planned.tuning:  # only then: it imports torch, as probes do
             from ..verbs.tuning_status import tuning_status
 
             tuning = tuning_status(planned, store)
-        print_tables([(STATUS, STATUS.rows(rows)), (TUNING, TUNING.rows(tuning))], args.format)
+        print_tables([(members, members.rows(rows)), (TUNING, TUNING.rows(tuning))], args.format)
         return 0
-    print_rows(STATUS, STATUS.rows(rows), columns=args.columns)
+    print_rows(members, members.rows(rows), columns=args.columns)
     if planned.tuning:
         print_tuning(planned, store, columns=args.columns)
     logs = {reason: log for row in rows for reason, log in row.logs.items()}

@@ -46,7 +46,7 @@ def act(args: argparse.Namespace) -> int:
 
 
 command = Command(
-    "choose the recipe fields that a study tunes, on validation images (a part of run)",
+    "choose the recipe fields that a study tunes, on validation samples (a part of run)",
     add_arguments,
     act,
     ("digits_tuned", "digits_tuned --dry-run"),

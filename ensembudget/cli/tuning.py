@@ -13,12 +13,13 @@ if TYPE_CHECKING:
 def print_tuning(planned: "Plan", store: "Store", kind: str = "table", columns: str = "fit") -> None:
     """What tuning takes, and what of it is there; kind and columns as in `print_rows`."""
     from ..planning.tuning import following
+    from ..tables._wording import samples_of, worded_table
     from ..verbs.tuning_status import tuning_status
     from .layouts import TUNING
     from .show import print_rows
 
     rows = tuning_status(planned, store)
-    print_rows(TUNING, TUNING.rows(rows), kind, columns)
+    print_rows(worded_table(TUNING, samples_of(planned)), TUNING.rows(rows), kind, columns)
     if kind != "table":
         return
     print(

@@ -21,7 +21,7 @@ from ._check import check
 from ._data import Data
 from ._form import CHANNELS, LARGEST
 from ._made import check_form, made
-from ._tokens import LONGEST
+from ._tokens import LONGEST, SHORTEST
 
 ENDINGS = re.compile(r"(\.(json|txt))?(\.gz)?$")  # of a file, which tables leave out
 LARGEST_VOCABULARY = 2**17
@@ -172,7 +172,7 @@ def _check_numbers(form: Treatment) -> None:
             f"image_size {form.image_size:,} is not between {SMALLEST_IMAGE} and {LARGEST:,} pixels, the"
             " smallest and largest images that are trained on."
         )
-    for name, least, most in (("vocabulary", FEWEST, LARGEST_VOCABULARY), ("length", 2, LONGEST)):
+    for name, least, most in (("vocabulary", FEWEST, LARGEST_VOCABULARY), ("length", SHORTEST, LONGEST)):
         number = getattr(form, name)
         if number is not None and not least <= number <= most:
             raise DatasetError(f"{name} {number:,} is not between {least} and {most:,} tokens.")

@@ -15,7 +15,7 @@ from ._pieces import NAMES, PAIR_MARKS, TEXT_MARKS, byte_pairs, characters, enco
 
 VOCABULARY = 1000  # tokens, unless a study says otherwise
 LENGTH = {Texts: 32, Pairs: 64, Running: 64}  # tokens of a sample, or of each sentence; likewise
-LONGEST = 2**14  # tokens, the most that a study may ask for
+SHORTEST, LONGEST = 2, 2**14  # tokens of a sample that a study may ask for
 
 Tokens = NDArray[np.int32]
 
@@ -36,17 +36,28 @@ def tokens_of(found: Texts | Pairs | Running, spec: str, form: Treatment) -> tup
     """
     length = form.length or LENGTH[type(found)]
     vocabulary = form.vocabulary or VOCABULARY
-    if isinstance(found, Texts):
-        return _texts(found, spec, vocabulary, length)
-    if isinstance(found, Pairs):
-        return _pairs(found, spec, vocabulary, length)
-    return _running(found, spec, length)
+    if isinstance(found, Running):
+        return _running(found, spec, length)
+    arrays, notes = (
+        _texts(found, spec, vocabulary, length)
+        if isinstance(found, Texts)
+        else _pairs(found, spec, vocabulary, length)
+    )
+    return arrays, (*notes, *_fewer(arrays, form))
+
+
+def _fewer(arrays: Arrays, form: Treatment) -> Iterator[str]:
+    """A note where texts have fewer pieces than are asked for."""
+    if form.vocabulary and isinstance(task := arrays.task, TokenTask) and task.vocabulary < form.vocabulary:
+        yield (
+            f"The vocabulary has {task.vocabulary:,} tokens, not {form.vocabulary:,}: no other pair of pieces"
+            " occurs twice in the training texts."
+        )
 
 
 def _texts(found: Texts, spec: str, vocabulary: int, length: int) -> tuple[Arrays, tuple[str, ...]]:
     """Texts with a class each. Texts that are too long are cut; those without a token are left out."""
     trained = len(found.train) - found.held
-    _check_classes(found, trained, spec)
     pieces = byte_pairs(found.train[:trained], vocabulary, TEXT_MARKS, spec)
     notes = list[str]()
 
@@ -61,6 +72,7 @@ def _texts(found: Texts, spec: str, vocabulary: int, length: int) -> tuple[Array
         return padded([rows[i] for i in kept], length), np.array([labels[i] for i in kept], np.int64), held
 
     train, train_labels, held = made(found.train, found.train_labels, "training")
+    _check_classes(found.class_names, train_labels[: len(train_labels) - held], spec)
     test, test_labels, _ = made(found.test, found.test_labels, "test")
     outside = made(found.outside, [0] * len(found.outside), "out-of-scope test")[0]
     classes = len(found.class_names)
@@ -73,10 +85,10 @@ def _texts(found: Texts, spec: str, vocabulary: int, length: int) -> tuple[Array
     return arrays, (*_held(held if found.held else 0, "texts"), *notes)
 
 
-def _check_classes(found: Texts, trained: int, spec: str) -> None:
-    if missing := set(range(len(found.class_names))) - set(found.train_labels[:trained]):
-        name = found.class_names[min(missing)]
-        raise DatasetError(f"dataset {spec!r}: class {told(name)} has no training texts.")
+def _check_classes(names: Sequence[str], trained: Labels, spec: str) -> None:
+    if missing := set(range(len(names))) - set(trained.tolist()):
+        name = names[min(missing)]
+        raise DatasetError(f"dataset {spec!r}: class {told(name)} has no training texts with a token.")
 
 
 def _pairs(found: Pairs, spec: str, vocabulary: int, length: int) -> tuple[Arrays, tuple[str, ...]]:
@@ -122,11 +134,13 @@ def _pairs(found: Pairs, spec: str, vocabulary: int, length: int) -> tuple[Array
 
 def _running(found: Running, spec: str, length: int) -> tuple[Arrays, tuple[str, ...]]:
     """Consecutive blocks of characters; the label of each position is the character after it."""
+    most = min(len(found.train), len(found.test)) - 1
+    instead = f"Set length to at most {most:,}, or take" if most >= SHORTEST else "Take"
     for text, part in ((found.train, "training"), (found.test, "test")):
         if len(text) <= length:
             raise DatasetError(
                 f"dataset {spec!r} has {len(text):,} {part} characters, and a block of {length:,} and the"
-                f" character that follows it are needed. Set length to less, or take a longer text."
+                f" character that follows it are needed. {instead} a longer text."
             )
     alphabet = sorted(set(found.train))
     size = len(TEXT_MARKS) + len(alphabet)

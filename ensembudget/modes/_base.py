@@ -54,5 +54,5 @@ def not_of_adam(recipe: Recipe, mode: str) -> list[str]:
         return []
     return [
         f"recipe.beta2 = {recipe.beta2:g} belongs to mode 'adamw', and mode {mode!r} has no mean of squared"
-        f' gradients. Set mode = "adamw", or leave it out (beta2 = {usual:g}).'
+        f' gradients. Set mode = "adamw", or recipe.beta2 = {usual:g}.'
     ]

@@ -78,7 +78,8 @@ def faults(recipe: Recipe, invariant: Invariant) -> list[str]:
     if not invariant.names:
         found.append(
             "a sphere needs scale-invariant weights, and this network has none: batch norm follows no layer."
-            " Choose options with batch norm (for vgg, batch_norm = true), or use mode 'bn_wd'."
+            " Choose options or a family with batch norm (for vgg, batch_norm = true), or use mode 'bn_wd' or"
+            " 'adamw'."
         )
     if recipe.effective_learning_rate is None:
         found.append("a sphere needs recipe.effective_learning_rate, say 1e-3, and none is given.")

@@ -62,6 +62,9 @@ def plan(
     faults = [*size_faults(study, data), *validation_faults(study, task, validation_classes)]
     faults += scored_faults(study, task, dataset)
     for variant in variants_of(study):
+        if unfit := _unfit(study, variant, task):
+            faults += [unfit] if unfit not in faults else []
+            continue
         found, wrong = _splits(study, variant, task)
         pools = _pools(study, found)
         splits += found
@@ -85,6 +88,18 @@ def plan(
     made = Plan(study=study, splits=splits, cells=cells, task=task, tuning=list(tuning.values()))
     refuse(study, list(dict.fromkeys(unfit_probes(made, task))))
     return made
+
+
+def _unfit(study: Study, variant: Variant, task: AnyTask) -> str:
+    """Why no network of this family can be for the task; "" where the narrowest can.
+
+    It is said once, for every split and width would say it again.
+    """
+    try:
+        cost(study.family, step_of(study.family, variant.options), task, options=variant.options)
+    except PlanError as error:
+        return f"family: {error}"
+    return ""
 
 
 def _splits(study: Study, variant: Variant, task: AnyTask) -> tuple[list[Split], list[str]]:

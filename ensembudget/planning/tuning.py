@@ -259,7 +259,7 @@ def validation_faults(study: Study, task: AnyTask, present: int | None) -> list[
         return [
             f"tune: the {study.validation_size:,} validation {kind.samples}, the last of the training"
             f" {kind.samples}, are of {present} of {task.classes} classes: the dataset seems to be sorted by"
-            " class. Shuffle it."
+            " class. Shuffle it, or hold out more."
         ]
     return [
         f"tune: {study.validation_size} validation {kind.samples} for {task.classes} classes are fewer than"

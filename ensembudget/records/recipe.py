@@ -27,9 +27,9 @@ class Recipe(KeyedRecord):
     )
 
     epochs: Epochs
-    """How often every training image is seen. Example: `epochs = 20`"""
+    """How often every training sample is seen. Example: `epochs = 20`"""
     batch_size: BatchSize = 128
-    """Images in one step of a member. Example: `batch_size = 64`"""
+    """Samples in one step of a member. Example: `batch_size = 64`"""
     learning_rate: Positive
     """The largest learning rate of the schedule. Example: `learning_rate = 0.05`"""
     effective_learning_rate: Positive | None = None

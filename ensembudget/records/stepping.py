@@ -17,7 +17,7 @@ class Stepping(Record):
     pack: PositiveInt = 1
     """How many members share a step. Example: `pack = 8`"""
     way: str = "grouped"
-    """How the images of a pack go through its network (`ensembudget ls ways`). Example: `way = "grouped"`"""
+    """How the samples of a pack go through its network (`ensembudget ls ways`). Example: `way = "grouped"`"""
     layout: MemoryLayout = "channels_last"
     """How images lie in memory. Example: `layout = "contiguous"`"""
     compiled: bool = False

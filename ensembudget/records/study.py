@@ -114,14 +114,14 @@ class Study(Record):
     Example: `length = 48`
     """
     train_size: OneOrMore | None = None
-    """Training images; left out, all that are not held out. With a list, all is done at each of these sizes.
+    """Training samples; left out, all that are not held out. With a list, all is done at each of these sizes.
 
     Example: `train_size = [500, 2000]`
     """
     subsets: PositiveInt = 1
-    """How many disjoint draws of training images each train size has. Example: `subsets = 3`"""
+    """How many disjoint draws of training samples each train size has. Example: `subsets = 3`"""
     validation_size: NonNegativeInt = 0
-    """Training images that are held out, to tune on; at least 50 where the study has `tune`.
+    """Training samples that are held out, to tune on; at least 50 where the study has `tune`.
 
     Example: `validation_size = 200`
     """
@@ -218,7 +218,7 @@ class Study(Record):
     Example: `first_look = "epochs 3"`
     """
     tune: Tune | None = None
-    """Recipe fields that are chosen on validation images; left out, none. A table, see below.
+    """Recipe fields that are chosen on validation samples; left out, none. A table, see below.
 
     Example: `tune = { values = { weight_decay = [1e-4, 1e-3] } }`
     """

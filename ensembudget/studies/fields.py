@@ -63,7 +63,7 @@ ABOUT = {
     " for its own families and widths. `recipe_at` and the `recipe` of an arm have the same fields.",
     "arms": "One `[[arms]]` table for each way to train.",
     "tune": "Recipe fields that are chosen for each arm, train size and width. The choice is the combination"
-    " with the lowest calibrated NLL on the validation images.",
+    " with the lowest calibrated NLL on the validation samples.",
     "record": "What is recorded while members train. Gradients and training loss are means over an epoch.",
     "probes": "One `[[probes]]` table for each measurement of the loss landscape. Probes need weights: set"
     " `keep_weights = true`.",

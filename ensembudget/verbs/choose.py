@@ -83,13 +83,13 @@ def choose_export(
         IncompleteError: Members are missing.
     """
     planned = stored_plan(study, store)
+    _refuse_tokens(planned)
     of_budget = _of_budget(planned, budget)
     asked = {"arm": arm, "tuned": tuned, "train_size": train_size, "subset": subset, "dtype": dtype}
     splits = _of_setting(
         of_budget, {name: value for name, value in asked.items() if value is not None}, study
     )
     _refuse_units(planned, splits[0])
-    _refuse_tokens(planned)
     widths = {split.width for split in splits}
     pools = [one for one in planned.cells if one.setting == splits[0].setting and one.cell.width in widths]
     part = planned.model_copy(update={"splits": splits, "cells": pools, "tuning": []})

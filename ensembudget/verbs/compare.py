@@ -9,6 +9,7 @@ from ..analysis.two_results import CellPlace, Comparison, compared_cells, places
 from ..errors import ComparisonError, told
 from ..scoring.clusters import equal_or_none
 from ..scoring.pools import Pool, Results
+from ..tables._wording import samples_of, worded
 
 
 def compare_results(a: Results, b: Results) -> Comparison:
@@ -26,7 +27,8 @@ def compare_results(a: Results, b: Results) -> Comparison:
             member whose difference nothing can judge.
     """
     if wrong := list(_contradictions(a, b)):
-        raise ComparisonError(f"A and B cannot be compared: {'; '.join(wrong)}.")
+        said = worded("; ".join(wrong), samples_of(a.plan))
+        raise ComparisonError(f"A and B cannot be compared: {said}.")
     cells, unmatched = compared_cells(a, b)
     if not cells:
         raise ComparisonError(

@@ -68,11 +68,11 @@ def drawn(analysis: Analysis) -> Iterator[tuple[str, Figure]]:
     """Every figure that is about an analysis and has something to show, by name."""
     for name, one in FIGURES.usable().items():
         if one.about == "analysis" and (figure := styled(one, analysis)):
-            _word(figure, samples_of(analysis.results.plan))
+            word_figure(figure, samples_of(analysis.results.plan))
             yield name, figure
 
 
-def _word(figure: Figure, samples: str) -> None:
+def word_figure(figure: Figure, samples: str) -> None:
     """Calls samples by their name in every text of a figure."""
     for text in figure.findobj(Text):
         said = text.get_text()

@@ -57,6 +57,18 @@ def test_a_text_shorter_than_a_block_is_refused(tmp_path, text):
         load(f"characters:{tmp_path / 'h.txt'}")
 
 
+@pytest.mark.parametrize(
+    ("count", "instead"),
+    [(240, r"Set length to at most 23, or take a longer text\."), (2, r"needed\. Take a longer text\.")],
+)
+def test_a_text_shorter_than_a_block_is_refused_with_the_length_that_works(tmp_path, count, instead):
+    (tmp_path / "h.txt").write_text("ab" * (count // 2))
+    with pytest.raises(DatasetError, match=instead):
+        load(f"characters:{tmp_path / 'h.txt'}")
+    if count > 20:
+        assert len(load(f"characters:{tmp_path / 'h.txt'}", length=23).arrays.test_inputs) == 1
+
+
 def test_characters_have_no_vocabulary_to_choose(tmp_path):
     (tmp_path / "h.txt").write_text("abc" * 300)
     with pytest.raises(

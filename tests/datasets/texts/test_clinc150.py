@@ -99,6 +99,7 @@ def test_a_file_a_folder_and_gzip_hold_the_same_dataset(tmp_path):
         ({"val": [["good day", "greeting"]]}, "class 'greeting' has no training texts"),
         ({"train": [["", "a"]], "val": [], "test": [["", "a"]]}, "has no training texts"),
         ({"train": [["b", "a"]], "val": [], "test": [["b", "a"]]}, "has texts of 1 class"),
+        ({"train": [*QUERIES["train"], ["", "blank"]]}, "class 'blank' has no training texts with a token"),
     ],
 )
 def test_queries_that_cannot_be_trained_on_are_refused(tmp_path, changes, message):

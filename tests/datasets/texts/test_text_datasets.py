@@ -65,6 +65,13 @@ def test_texts_that_are_tested_and_trained_on_are_counted(tmp_path):
     assert shared_note(load(clinc(tmp_path / "d")).arrays) == []
 
 
+def test_a_note_says_where_there_are_fewer_pieces_than_were_asked_for(tmp_path):
+    data = load(clinc(tmp_path / "c"), vocabulary=5_000)
+    size = data.task.vocabulary
+    assert any(note.startswith(f"The vocabulary has {size:,} tokens, not 5,000") for note in data.notes)
+    assert not any("The vocabulary" in note for note in load(clinc(tmp_path / "d"), vocabulary=size).notes)
+
+
 def test_a_study_says_how_many_tokens_there_are(tmp_path):
     given_ = {"name": "x", "description": "x", "family": "vgg", "budgets": [1]}
     study = Study(dataset=clinc(tmp_path / "c"), vocabulary=40, length=7, **given_)
