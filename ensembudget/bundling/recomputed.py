@@ -84,7 +84,8 @@ def _manifest(published: Mapping[str, Any], computed: dict[str, Any], checked: C
     # Tables that could not be computed have been told; the others have their notes.
     kept["notes"] = {name: value for name, value in kept["notes"].items() if name in wanted["notes"]}
     wanted["notes"] = {name: value for name, value in wanted["notes"].items() if name in kept["notes"]}
-    kept["cells"] = [_with_newer_fields(cell) for cell in kept["cells"]]
+    for one in (kept, wanted):
+        one["cells"] = [_with_newer_fields(cell) for cell in one["cells"]]
     checked.differences.extend(value_differences(MANIFEST, kept, wanted))
     checked.unchecked.append(
         Unchecked(f"{MANIFEST}: {', '.join(TOLD)}", "who computed a report, where and how, does not follow")
