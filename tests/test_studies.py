@@ -7,6 +7,7 @@ from ensembudget.datasets._load import task_of
 from ensembudget.errors import StudyError
 from ensembudget.planning.plan import plan
 from ensembudget.records import Study
+from helpers import ROOT
 
 GOOD = """
 name = "mine"
@@ -254,3 +255,12 @@ def test_studies_with_published_tables_leave_nothing_to_a_trial(name):
     assert set(studies.load_study(name).stepping.model_dump(exclude_none=True)) >= {
         "pack", "layout", "compiled", "threads"
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted([*ROOT.glob("tables/*/study.toml"), *ROOT.glob("benchmarks/declared/*.toml")]),
+    ids=lambda path: path.relative_to(ROOT).as_posix(),
+)
+def test_every_study_of_a_table_and_every_declared_one_has_no_faults(path):
+    assert studies.parse(path.read_text(), path.name).name
