@@ -8,7 +8,7 @@ import numpy as np
 
 from ..arrays import Array
 from ..records import Interval, Setting
-from ..scoring.comparison import Verdict, verdict
+from ..scoring.comparison import Verdict, lowest_difference, verdict
 from ..scoring.covariance import PoolNoise
 from ..scoring.drawing import Ensembles, drawn_errors
 from ..scoring.turning import advantages
@@ -92,23 +92,11 @@ def _advantage(budget: BudgetResult) -> Advantage | None:
     gaps = {n: one.score.compared.difference for n, one in scored.items() if one.score}
     known = {n: gap for n, gap in gaps.items() if gap is not None}
     best = min(known, key=lambda n: known[n].value)
-    value = _lowest(list(known.values()))
+    value = lowest_difference(list(known.values()))
     losses = [
         float(np.mean([m.train_loss[-1] for m in one.pool.trained])) for one in (wide, *scored.values())
     ]
     return Advantage(budget, wide, scored[best], value, verdict(value), min(losses), max(losses))
-
-
-def _lowest(gaps: Sequence[Interval]) -> Interval:
-    """The lowest of differences whose intervals hold at once; without ends where one of them has none."""
-    lows = [gap.low for gap in gaps if gap.low is not None]
-    highs = [gap.high for gap in gaps if gap.high is not None]
-    whole = len(lows) == len(highs) == len(gaps)
-    return Interval(
-        value=min(gap.value for gap in gaps),
-        low=min(lows) if whole else None,
-        high=min(highs) if whole else None,
-    )
 
 
 def drawn_advantages(

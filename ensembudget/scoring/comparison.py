@@ -179,6 +179,26 @@ def _shares(joint: Joint) -> list[float]:
     return [float((lowest == i).mean()) for i in range(len(joint.means))]
 
 
+def lowest_difference(differences: Sequence[Interval]) -> Interval:
+    """The lowest of differences whose intervals hold at once.
+
+    Its interval reaches from the lowest of the lower ends to the lowest of the upper ends, so it holds the
+    lowest true difference, whichever was measured lowest. It has none where one of them has none.
+
+    >>> some = Interval(value=-0.2, low=-0.3, high=-0.1), Interval(value=-0.1, low=-0.4, high=0.2)
+    >>> lowest_difference(some)
+    Interval(value=-0.2, low=-0.4, high=-0.1)
+    """
+    lows = [one.low for one in differences if one.low is not None]
+    highs = [one.high for one in differences if one.high is not None]
+    whole = len(lows) == len(highs) == len(differences)
+    return Interval(
+        value=min(one.value for one in differences),
+        low=min(lows) if whole else None,
+        high=min(highs) if whole else None,
+    )
+
+
 def verdict(difference: Interval) -> Verdict:
     """What the interval of a difference in loss says.
 

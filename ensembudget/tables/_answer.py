@@ -1,10 +1,14 @@
-"""The answer of a report in one sentence, read off the rows of its `memory_split` table."""
+"""The answer of a report in one sentence, read off the rows of its `memory_split` table.
+
+A budget's differences hold at once, so their lowest has an interval that allows for the choice of n: the
+table `map` has the same.
+"""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ..records import Setting
-from ..scoring.comparison import Verdict
+from ..records import Interval, Setting
+from ..scoring.comparison import Verdict, lowest_difference, verdict
 from ._base import Row
 from ._setting import NAMES, TUNED
 
@@ -38,10 +42,11 @@ def answer(rows: Sequence[Row]) -> str:
         One sentence; "" without rows.
 
     Example:
-        >>> wide = {"budget": 9000, "budget_kind": "parameters", "members": 1, "cnll": 0.5, "best": "worse"}
-        >>> thin = wide | {"members": 2, "cnll": 0.4, "difference": -0.1, "verdict": "better", "best": "best"}
-        >>> answer([wide, thin])
-        'Several thinner networks win at 1 of 1 budgets: at 9,000 parameters n = 2 by 0.1000 nats of CNLL.'
+        >>> wide = {"budget": 9000, "budget_kind": "parameters", "members": 1, "cnll": 0.5}
+        >>> thin = wide | {"members": 2, "cnll": 0.4, "difference": -0.1}
+        >>> thin |= {"difference_low": -0.2, "difference_high": -0.05}
+        >>> answer([wide, thin]).partition(": ")[2]
+        'at 9,000 parameters n = 2 by 0.1000 [0.0500, 0.2000] nats of CNLL.'
     """
     found = findings(rows)
     if not found:
@@ -89,16 +94,16 @@ def _finding(rows: list[Row]) -> Finding:
     if wide is None or not rivals:
         best = min(scored, key=_cnll)
         return Finding(place, "", f"{_split(best)} has CNLL {_cnll(best):.4f}, with nothing to compare")
-    thin = min(rivals, key=_cnll)
-    value, size = _number(thin, "difference"), _size(thin)
-    if thin.get("verdict") == Verdict.BETTER:
-        return Finding(place, SPLIT, f"{_split(thin)} by {size} nats of CNLL", -value)
-    if thin.get("verdict") == Verdict.WORSE:
-        return Finding(place, WIDE, f"{_split(wide)} by {size} nats of CNLL over {_split(thin)}", value)
-    tie = thin.get("verdict") == Verdict.TIE
-    side = "below" if value < 0 else "above"
+    thin, gap = min(rivals, key=_cnll), lowest_difference([_difference(row) for row in rivals])
+    size, judged = _size(gap), verdict(gap)
+    if judged == Verdict.BETTER:
+        return Finding(place, SPLIT, f"{_split(thin)} by {size} nats of CNLL", -gap.value)
+    if judged == Verdict.WORSE:
+        return Finding(place, WIDE, f"{_split(wide)} by {size} nats of CNLL over {_split(thin)}", gap.value)
+    tie = judged == Verdict.TIE
+    side = "below" if gap.value < 0 else "above"
     said = f"{_split(thin)} is {size} nats {side} n = 1, {'a tie' if tie else 'not judged'}"
-    return Finding(place, TIE if tie else "", said, abs(value))
+    return Finding(place, TIE if tie else "", said, abs(gap.value))
 
 
 def _place(row: Row) -> str:
@@ -109,13 +114,23 @@ def _place(row: Row) -> str:
     return f"{row['budget']:,} {row['budget_kind']}{f' ({label})' if label else ''}"
 
 
-def _size(row: Row) -> str:
+def _difference(row: Row) -> Interval:
+    """Of a split's CNLL from the wide network's."""
+    ends = [
+        _number(row, f"difference_{end}")
+        for end in ("low", "high")
+        if row.get(f"difference_{end}") is not None
+    ]
+    low, high = ends if len(ends) == 2 else (None, None)
+    return Interval(value=_number(row, "difference"), low=low, high=high)
+
+
+def _size(gap: Interval) -> str:
     """How far a split is from the wide network, with its interval turned to the same side."""
-    value = _number(row, "difference")
-    text, sign = f"{abs(value):.4f}", -1 if value < 0 else 1
-    if row.get("difference_low") is None:
+    text, sign = f"{abs(gap.value):.4f}", -1 if gap.value < 0 else 1
+    if gap.low is None or gap.high is None:
         return text
-    low, high = sorted(sign * _number(row, f"difference_{end}") for end in ("low", "high"))
+    low, high = sorted(sign * end for end in (gap.low, gap.high))
     return f"{text} [{low:.4f}, {high:.4f}]"
 
 

@@ -16,6 +16,7 @@ def against(value, low, high, verdict):
 BETTER = split(2, 0.4, **against(-0.1, -0.15, -0.05, "better"))
 WORSE = split(2, 0.6, **against(0.1, 0.05, 0.15, "worse"))
 TIE = split(4, 0.49, **against(-0.01, -0.05, 0.03, "tie"))
+LOOSE = split(8, 0.45, **against(-0.05, -0.3, 0.2, "tie"))
 WIDE = split(1, 0.5)
 
 
@@ -24,6 +25,13 @@ def test_a_split_that_is_better_wins_by_its_difference_turned_positive():
         "Several thinner networks win at 1 of 1 budgets:"
         " at 9,000 parameters n = 2 (width 8) by 0.1000 [0.0500, 0.1500] nats of CNLL."
     )
+
+
+def test_the_interval_allows_for_the_choice_of_n_as_that_of_the_map_does():
+    assert "n = 2 (width 8) by 0.1000 [0.0500, 0.3000] nats of CNLL." in answer([WIDE, BETTER, LOOSE])
+    shaky = split(2, 0.4, **against(-0.1, -0.25, 0.05, "tie"))
+    sure = split(4, 0.45, **against(-0.05, -0.08, -0.02, "better"))
+    assert "n = 2 (width 8) by 0.1000 [0.0200, 0.2500] nats of CNLL." in answer([WIDE, shaky, sure])
 
 
 def test_the_wide_network_wins_over_the_best_of_the_others():
