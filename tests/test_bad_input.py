@@ -222,7 +222,7 @@ def test_a_search_on_a_gpu_that_is_not_there_is_refused_before_anything_is_plann
     said = command("search", "digits", "--budget", "31k", "--spend", "25%", "--device", "cuda", "--dry-run")
     assert (said.code, said.out) == (2, "")
     assert said.err == (
-        "ensembudget: device 'cuda' cannot be used here: this machine has none that torch can reach."
+        "ensembudget: device 'cuda' cannot be used here: torch finds none on this machine."
         " Use --device cpu.\n"
     )
 

@@ -49,7 +49,7 @@ def test_every_make_target_exists():
 
 
 def test_every_folder_at_the_top_is_explained():
-    """No more, no less. The folders of the package are in docs/architecture.md: tests/test_architecture.py."""
+    """No more, no less. tests/test_architecture.py does the same for the folders of the package."""
     block = README.split("## Where things are")[1].split("```")[1]
     explained = sorted(line.split()[0] for line in block.splitlines() if line.strip())
     ignored = {line.strip("/\n") for line in (ROOT / ".gitignore").read_text().splitlines()}

@@ -31,9 +31,9 @@ def add_arguments(parser: Parser) -> None:
         "studies", metavar="STUDY", nargs="+", help="studies of one dataset, at several train sizes"
     )
     add_store(parser)
-    about = "forecast: which model will be best at so many training images, like 50k"
+    about = "forecast which model will be best with N training images, like 50k"
     parser.add_argument("--at", metavar="N", help=about)
-    about = "fit sizes up to this one, and judge at the largest (default: an eighth of the largest)"
+    about = "fit sizes up to N, and check at the largest (default: an eighth of the largest)"
     parser.add_argument("--from-at-most", metavar="N", help=about)
     parser.add_argument("--metric", choices=tuple(HEADINGS), default="cnll", help="default: cnll")
     parser.add_argument("--out", help="a folder for the tables in every format and the figure")

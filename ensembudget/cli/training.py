@@ -31,9 +31,9 @@ def add_arguments(
     parser: Parser, dry_run: str = "show what would be trained and how, and train nothing"
 ) -> None:
     add_study(parser)
-    about = "see ls executors; with options as in ray:gpus=0.25 (default: processes)"
+    about = "see ls executors; options as in ray:gpus=0.25 (default: processes)"
     parser.add_argument("--executor", metavar="NAME[:OPTION=VALUE,...]", default="processes", help=about)
-    about = "of a running cluster, for executor ray: as ray:address=HOST:PORT"
+    about = "a running Ray cluster, for executor ray; short for ray:address=HOST:PORT"
     parser.add_argument("--address", metavar="HOST:PORT", help=about)
     parser.add_argument("--workers", type=int, help="jobs that run at once (default: the executor's)")
     parser.add_argument("--threads", type=int, help="threads of each job (default: autotuned)")

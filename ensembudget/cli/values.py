@@ -70,7 +70,7 @@ def image_count(text: str, flag: str) -> int:
     number = float(re.sub("[,_]", "", match[1])) * _UNITS[match[2].lower()] if match else 0.0
     if not 1 <= number <= MOST_IMAGES or number != int(number):
         raise ArgumentError(
-            f"{flag} {told(text)} is no number of training images. Write it like 8000 or 50k."
+            f"{flag} {told(text)} is not a number of training images. Write it like 8000 or 50k."
         )
     return int(number)
 
@@ -83,7 +83,7 @@ def seconds_of(text: str, flag: str) -> float:
     """
     match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*(s|min|h|d)", text.strip())
     if not match or not 0 < float(match[1]) <= MOST_TIME:
-        raise ArgumentError(f"{flag} {told(text)} is no length of time. Write it like 90s, 10min or 2h.")
+        raise ArgumentError(f"{flag} {told(text)} is not a duration. Write it like 90s, 10min or 2h.")
     return float(match[1]) * _LENGTHS[match[2]]
 
 
@@ -135,7 +135,7 @@ def csv_columns(path: str, x: str, y: str, stderr: str | None = None) -> list[np
     for flag, column in asked:
         if column not in frame:
             raise FitError(
-                f"{flag} {column!r} is no column of {path!r}.{did_you_mean(column, frame.columns)}"
+                f"{flag} {column!r} is not a column of {path!r}.{did_you_mean(column, frame.columns)}"
                 f" It has {', '.join(map(str, frame.columns))}."
             )
         if not pd.api.types.is_numeric_dtype(frame[column]):

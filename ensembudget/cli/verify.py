@@ -76,7 +76,7 @@ def _together(found: Sequence["Verification"], *, as_printed: bool) -> str:
 
 
 command = Command(
-    "compute a published report again from its logits, and say what differs",
+    "recompute a published report from its logits, and show what differs",
     add_arguments,
     act,
     ("published", "tables", "published --as-printed"),

@@ -68,8 +68,9 @@ def work_on_node(errand: str, data: list[Any], members: list[Any]) -> Iterator[i
 def _check_source(asked: str) -> None:
     if source_digest() != asked:
         raise StoreError(
-            f"{str(Path(__file__).parents[1])!r} is other source than the driver's. Take it off the node's"
-            " PYTHONPATH; or, where this process had joined the cluster by itself, call ray.shutdown() first."
+            f"{str(Path(__file__).parents[1])!r} is not the same source as the driver's. Remove it from the"
+            " node's PYTHONPATH; or, where this process had joined the cluster by itself, call ray.shutdown()"
+            " first."
         )
 
 

@@ -69,7 +69,7 @@ def _repeated(study: Study) -> Iterator[str]:
             yield f"budgets {told(same[0])} and {told(written)} are the same. Leave one out."
     for name, numbers in (("members", study.members), ("widths", study.widths)):
         for number in sorted({one for one in numbers if numbers.count(one) > 1}):
-            yield f"{name} = {told(numbers)}: {number:,} is there more than once. Leave the others out."
+            yield f"{name} = {told(numbers)}: {number:,} is listed more than once. Leave the others out."
 
 
 def _arm_checks(study: Study) -> Iterator[Check]:

@@ -34,7 +34,7 @@ def first_look(
     asked = {"epochs": epochs, "train-size": train_size, "limit": limit}
     given = {name: number for name, number in asked.items() if number is not None}
     if wrong := [f"--{name} {number}" for name, number in given.items() if number < 1]:
-        raise ArgumentError(f"{', '.join(wrong)}: below 1, the least that can be.")
+        raise ArgumentError(f"{', '.join(wrong)}: it must be at least 1.")
     if not given:
         return study
     said = ", ".join(f"{name} {number:,}" for name, number in given.items())

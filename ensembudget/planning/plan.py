@@ -224,6 +224,6 @@ def _twins(cells: list[PlannedCell]) -> list[str]:
         if (twin := settings.setdefault(one.cell.key, one.setting)) != one.setting:
             return [
                 f"arms {twin.label!r} and {one.setting.label!r} train the same networks of width"
-                f" {one.cell.width}. Let them differ, or leave one out."
+                f" {one.cell.width}. Make them differ, or leave one out."
             ]
     return []

@@ -213,7 +213,7 @@ def tune_faults(study: Study) -> Iterator[str]:
                 f" Known: {', '.join(known)}."
             )
         if repeated := [value for i, value in enumerate(values) if value in values[:i]]:
-            yield f"tune: {field} = {repeated[0]!r} is there twice. Leave one out."
+            yield f"tune: {field} = {repeated[0]!r} is listed twice. Leave one out."
         if field in study.sweep:
             yield (
                 f"tune: {field} is swept as well, and cannot be both compared and chosen. Leave it out of"

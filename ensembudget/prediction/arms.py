@@ -25,7 +25,7 @@ def chosen_arm(known: Sequence[str], arm: str | None, name: str) -> str:
         raise ArmError(f"--arm {arm!r} is not an arm of {name}.{did_you_mean(arm, known)} {there}")
     if arm is None and len(known) > 1:
         raise ArmError(
-            f"{name} has {len(known)} arms, each with a law of its own. Name one with --arm:"
+            f"{name} has {len(known)} arms, and each has its own law. Name one with --arm:"
             f" {', '.join(map(repr, known))}."
         )
     return arm or (known[0] if known else "")

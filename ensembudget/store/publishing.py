@@ -77,7 +77,7 @@ def set_aside(paths: Paths, folder: Path, damage: str, remedy: str) -> str:
         sync(place.parent)
     except OSError as refused:
         return (
-            f"{damage} and cannot be moved to {str(place)!r}: {reason(refused)}. Mend the disk, and rerun the"
+            f"{damage} and cannot be moved to {str(place)!r}: {reason(refused)}. Fix the disk, and rerun the"
             " same command."
         )
     return f"{damage} and was moved to {str(place)!r}. {remedy} Its files stay there to be looked at."

@@ -129,8 +129,8 @@ def _of_setting(splits: list[Split], asked: dict[str, Any], study: Study) -> lis
     if found:
         several = [flag for name, flag in FLAGS.items() if len({getattr(one, name) for one in found}) > 1]
         raise ArgumentError(
-            f"study {study.name!r} has {len(found)} settings at this budget: {_labels(found)}. Say which with"
-            f" {' and '.join(several)}."
+            f"study {study.name!r} has {len(found)} settings at this budget: {_labels(found)}. Choose one"
+            f" with {' and '.join(several)}."
         )
     said = ", ".join(f"{FLAGS[name]} {_word(value)}" for name, value in asked.items())
     raise ArgumentError(

@@ -37,8 +37,8 @@ def compare_results(a: Results, b: Results) -> Comparison:
         )
     if not any(one.is_judged for one in cells):
         raise ComparisonError(
-            "A and B cannot be told apart or together: every cell is of pools of one member, which do not"
-            " show how members vary. Train at least 2 members of each width (`pool = 2`)."
+            "A and B cannot be compared: every pool has one member, so nothing shows how members vary."
+            " Train at least 2 members of each width (`pool = 2`)."
         )
     return Comparison(a, b, cells, unmatched, tuple(differing_fields(a, b)))
 

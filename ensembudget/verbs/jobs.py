@@ -34,8 +34,8 @@ def checkpoint_seconds() -> float:
         found = math.nan
     if not 0 <= found < math.inf:
         raise ArgumentError(
-            f"{CHECKPOINTS} = {told(text)} is not seconds from one checkpoint to the next: a number from 0,"
-            f" which keeps one after every epoch. Without it they are {CHECKPOINT_SECONDS:g}."
+            f"{CHECKPOINTS} = {told(text)} is not a number of seconds between checkpoints. Set"
+            f" 0 to keep one after every epoch, or more; the default is {CHECKPOINT_SECONDS:g}."
         )
     return found
 

@@ -124,8 +124,8 @@ def _logarithms(values: Tensor, path: str | Path) -> Tensor:
         low, sums = wide.amin(), wide.sum(-1)
         worst = sums.flatten()[(sums - 1).abs().argmax()]
         raise ScoreError(
-            f"probabilities {told(str(path))} are none: the lowest is {low:g}, and of the sums over classes"
-            f" {worst:g} is furthest from 1. Give logits with --logits."
+            f"probabilities {told(str(path))} are not probabilities: the lowest is {low:g}, and the sum over"
+            f" classes that is furthest from 1 is {worst:g}. Give logits with --logits."
         )
     facts = torch.finfo(values.dtype)
     return values.double().clamp_min(facts.tiny * facts.eps).log()
@@ -225,7 +225,7 @@ def _pt(path: Path, file: IO[bytes], name: str) -> Tensors:
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
-        _refuse(path, name, kind, "it holds Python objects, and those are not run")
+        _refuse(path, name, kind, "it holds Python objects, which are not loaded")
     except (RuntimeError, ValueError, TypeError, EOFError, KeyError, AttributeError) as error:
         _refuse(path, name, kind, reason(error))
     if not isinstance(found, dict):

@@ -46,7 +46,7 @@ def check_pickle(file: IO[bytes]) -> int:
             raise ValueError("it has no pickle of tensors alone")
         for code, argument, _ in pickletools.genops(archive.read(pickles[0])):
             if code.name == "GLOBAL" and not PICKLED.fullmatch(str(argument)):
-                raise ValueError("it holds Python objects, and those are not run")
+                raise ValueError("it holds Python objects, which are not loaded")
             if code.name in ("STACK_GLOBAL", "INST", "OBJ", "NEWOBJ", "EXT1", "EXT2", "EXT4"):
-                raise ValueError("it holds Python objects, and those are not run")
+                raise ValueError("it holds Python objects, which are not loaded")
     return sum(one.file_size for one in parts)

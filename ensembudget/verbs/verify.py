@@ -93,7 +93,9 @@ def verify_all(folder: str | Path) -> list[Verification]:
     """
     root = Path(folder)
     if not root.is_dir():
-        raise BundleError(f"{str(folder)!r} is no folder. Name a report's, or one of reports.")
+        raise BundleError(
+            f"{str(folder)!r} is not a folder. Name the folder of a report, or a folder of reports."
+        )
     inner = folders_of(root)
     if not inner:
         return [verify(root)]
