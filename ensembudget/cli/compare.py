@@ -54,7 +54,7 @@ def act(args: argparse.Namespace) -> int:
 
 
 def results_of(word: str, store: str | None, *, allow_partial: bool) -> "Results":
-    """The results that a word names: those of a study in a store, or of a bundle that somebody sent.
+    """The results behind A or B: a study's, from a store, or a bundle's.
 
     Args:
         word: A preset, the path of a TOML file, or the folder of a bundle.

@@ -61,7 +61,7 @@ def act(args: argparse.Namespace) -> int:
 
 
 def _refuse(out: Path) -> None:
-    """Refuses a file that is there: it may have been edited."""
+    """Refuses to overwrite a file: it may have been edited."""
     try:
         if out.exists():
             raise OutputError(f"--out {str(out)!r} already exists. Remove it, or name another file.")
@@ -70,7 +70,7 @@ def _refuse(out: Path) -> None:
 
 
 def described(found: "Look") -> Iterator[str]:
-    """What a dataset holds, a line a fact."""
+    """What a dataset holds, one fact per line."""
     train, test = found.counts["train"], found.counts["test"]
     yield (
         f"{found.spec}: {found.files:,} images, {sum(train):,} to train on and {sum(test):,} to test on, of"
@@ -86,7 +86,7 @@ def described(found: "Look") -> Iterator[str]:
 
 
 def _counted(numbers: dict[str, int], most: int = 4) -> str:
-    """The commonest, with how many images are so."""
+    """The most common value, and the number of images that have it."""
     ranked = sorted(numbers.items(), key=lambda item: -item[1])
     said = ", ".join(f"{name} ({count:,})" for name, count in ranked[:most])
     return f"{said} and {len(ranked) - most:,} others" if len(ranked) > most else said

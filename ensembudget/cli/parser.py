@@ -41,7 +41,7 @@ class Parser(argparse.ArgumentParser):
     """A parser that answers a wrong word with one line, and the word that may have been meant."""
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """As argparse does, but a command refuses what it does not know by itself: it knows its own flags."""
+        """As argparse does, but each command refuses unknown arguments itself, as it knows its own flags."""
         found, unknown = super().parse_known_args(args, namespace)
         if unknown:
             flags = [flag for action in self._actions for flag in action.option_strings]

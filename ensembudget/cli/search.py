@@ -1,4 +1,4 @@
-"""`ensembudget search`: the best split of a budget, training only what is needed to know it."""
+"""`ensembudget search`: finds the best split of a budget, training only what that needs."""
 
 import argparse
 import json

@@ -1,4 +1,4 @@
-"""`ensembudget store`: what lies in a store, what takes space in it, and the union of several."""
+"""`ensembudget store`: lists, measures, tidies and merges stores."""
 
 import argparse
 from collections import Counter

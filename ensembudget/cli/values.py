@@ -1,4 +1,4 @@
-"""What arguments mean: whole numbers, stores, columns of a CSV, costs."""
+"""Parses arguments: whole numbers, stores, columns of a CSV, costs."""
 
 import argparse
 import os
@@ -25,7 +25,7 @@ _UNITS = {"": 1, "k": 10**3, "m": 10**6}
 
 
 def whole_numbers(text: str, flag: str) -> list[int]:
-    """Whole numbers of at least 1 with commas between.
+    """Whole numbers of at least 1, separated by commas.
 
     >>> whole_numbers("1,2,4e1", "--members")
     [1, 2, 40]
@@ -88,7 +88,7 @@ def seconds_of(text: str, flag: str) -> float:
 
 
 def study_of(args: argparse.Namespace, *, checked: bool = True) -> "Study":
-    """The study of a command, cut short where a first look is asked for; checked as by `load_study`."""
+    """The study of a command, cut short by --epochs and the like; checked as by `load_study`."""
     from ..planning.first_look import first_look
     from ..studies import load_study
 
@@ -127,7 +127,7 @@ def existing_store(args: argparse.Namespace) -> "Store":
 
 
 def csv_columns(path: str, x: str, y: str, stderr: str | None = None) -> list[np.ndarray]:
-    """Columns of numbers out of a CSV, each (row,): x, y and, where asked for, stderr."""
+    """Columns of numbers from a CSV, each (row,): x, y and, if named, stderr."""
     import pandas as pd
 
     frame = read_csv(path, "points")

@@ -9,7 +9,7 @@ from ..records import RecipeChoice, Study
 def first_look(
     study: Study, *, epochs: int | None = None, train_size: int | None = None, limit: int | None = None
 ) -> Study:
-    """The study with some of it replaced: a study of its own, whose name and every table say so.
+    """The study cut short: another study, whose name and tables say what was replaced.
 
     Its members lie in the same store beside those of the whole study, and neither stands in for the other.
 

@@ -43,7 +43,7 @@ def plan(
     validation_classes: int | None = None,
     choice_of: Callable[[Contest], Choice | None] = lambda contest: None,
 ) -> Plan:
-    """A study's splits, and one pool of members a width and variant, from which every split is served.
+    """A study's splits, and one pool of members per width and variant, which serves every split.
 
     Args:
         study: The study.

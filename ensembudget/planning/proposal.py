@@ -217,7 +217,7 @@ def _placed(spec: str, out: Path) -> str:
 
 
 def concerns(look: Look) -> list[str]:
-    """What somebody should know of the images before training on them, a sentence each."""
+    """What one should know about the images before training on them, a sentence each."""
     tests, least = sum(look.counts["test"]), min(look.counts["train"])
     found = []
     if look.corrupt:

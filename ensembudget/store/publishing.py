@@ -15,7 +15,7 @@ Files = Mapping[str, bytes | Path]
 
 @contextlib.contextmanager
 def staging(paths: Paths) -> Iterator[Path]:
-    """A folder of one's own on the store's disk, gone afterwards."""
+    """A private folder on the store's disk, removed afterwards."""
     folder = paths.tmp / staging_name()
     make_folder(folder)
     try:
@@ -56,7 +56,7 @@ def publish_folder(paths: Paths, folder: Path, files: Files) -> bool:
 
 
 def forget_failure(paths: Paths, key: str) -> None:
-    """Removes why a run failed that has succeeded since; where the disk refuses, `store gc` does it later."""
+    """Removes the failure of a run that has succeeded since; if the disk refuses, `store gc` does it later."""
     with contextlib.suppress(OSError):
         remove(paths.failure(key))
 

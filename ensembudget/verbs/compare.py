@@ -50,7 +50,7 @@ def _listed(some: list[CellPlace]) -> str:
 
 
 def _contradictions(a: Results, b: Results) -> Iterator[str]:
-    """Why two result sets are not of the same test images, as parts of one sentence."""
+    """Why two result sets were not tested on the same images, as parts of one sentence."""
     datasets = [results.plan.cells[0].cell for results in (a, b)]
     if datasets[0].dataset_digest != datasets[1].dataset_digest:
         yield "their images or labels differ: " + ", ".join(

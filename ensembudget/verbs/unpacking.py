@@ -1,4 +1,4 @@
-"""What an archive says it holds, before memory is taken for it, and what its pickle would call."""
+"""Checks what an archive claims to hold, before memory is allocated, and what its pickle would call."""
 
 import pickletools
 import re
@@ -18,7 +18,7 @@ PICKLED = re.compile(
 
 
 def check_packed(one: zipfile.ZipInfo) -> None:
-    """Refuses a part of an archive that says it holds more than its bytes can unpack to.
+    """Refuses a part of an archive that claims more than its bytes can unpack to.
 
     Raises:
         ValueError: It does.
