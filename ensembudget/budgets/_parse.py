@@ -71,7 +71,7 @@ def parse_budget(text: str | int, kind: str | None = None) -> tuple[int, str]:
 
 
 def has_unit(text: object) -> bool:
-    """Whether a budget has letters that a kind of budget must know; told without importing any.
+    """Whether a budget has a unit, which a kind of budget must know; checked without importing any.
 
     Example:
         >>> has_unit("36.8M"), has_unit(5178), has_unit("40MB")

@@ -1,4 +1,4 @@
-"""What runs on a node of a Ray cluster: one job, its inputs at hand, with the driver's code or not at all.
+"""Runs one job on a node of a Ray cluster, with its inputs made available and only with the driver's code.
 
 Nothing of ours is pickled: jobs and outcomes are JSON, datasets and members are bytes by name.
 """
@@ -26,7 +26,7 @@ REPORT_SECONDS = 1.0  # between two reports of a job's epochs
 
 
 class Errand(Record):
-    """A job, and what its node must know of the driver.
+    """A job, and what its node must know about the driver.
 
     Attributes:
         job: What is to be done.

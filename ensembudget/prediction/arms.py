@@ -6,7 +6,7 @@ from ..errors import ArmError, did_you_mean
 
 
 def chosen_arm(known: Sequence[str], arm: str | None, name: str) -> str:
-    """The arm that is asked for, or the only one; "" where there are no arms.
+    """The chosen arm, or the only one; "" if there are no arms.
 
     Args:
         known: Labels of the arms; [""] or empty where there are none.

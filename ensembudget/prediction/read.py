@@ -123,7 +123,7 @@ def _curves(frame: pd.DataFrame, path: str) -> Iterator[WidthCurve]:
 
 
 def _as_stated(curve: WidthCurve, stderr: float, path: str) -> WidthCurve:
-    """A curve without errors, with the one that is stated for all cells."""
+    """A curve without errors, given the one stated for all cells."""
     if not 0 < stderr < np.inf:
         raise ArgumentError(f"--stderr {stderr:g} must be a number above 0: nats, like 0.005.")
     if curve.covariance.any():

@@ -56,7 +56,7 @@ def publish_folder(paths: Paths, folder: Path, files: Files) -> bool:
 
 
 def forget_failure(paths: Paths, key: str) -> None:
-    """Removes the failure of a run that has succeeded since; if the disk refuses, `store gc` does it later."""
+    """Removes the failure of a run that has since succeeded; if the disk refuses, `store gc` does it."""
     with contextlib.suppress(OSError):
         remove(paths.failure(key))
 
