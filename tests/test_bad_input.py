@@ -84,7 +84,7 @@ STUDIES = {
     "a name of an arm that is a number": (
         "[recipe]",
         "[[arms]]\nname = '1'\n\n[recipe]",
-        ("arms.0.name = '1'", "a letter first"),
+        ("arms.0.name = '1'", "begin with a letter"),
     ),
     "a name of 5,000 letters": ('"tiny"', f'"{"a/" * 2500}"', ("name = 'a/", " ... ")),
 }

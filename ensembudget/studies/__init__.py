@@ -16,8 +16,8 @@ from ..records import Study
 from ..records.study import ARM_NAME, STUDY_NAME
 
 PATTERNS = {
-    STUDY_NAME: "it may have letters, digits and _ . - only, and begins with a letter or digit",
-    ARM_NAME: "it may have letters, digits, spaces and _ . = , - only, and begins with a letter",
+    STUDY_NAME: "it must begin with a letter or digit and hold only letters, digits and _ . -",
+    ARM_NAME: "it must begin with a letter and hold only letters, digits, spaces and _ . = , -",
 }
 # Alternatives of a field, which pydantic puts into places.
 UNIONS = ("str", "int", "bool", "float", "one", "list")
