@@ -554,7 +554,7 @@ def test_arms_that_share_a_cell_at_one_width_only_are_refused_with_the_width():
 
 
 def test_two_arms_of_one_name_are_refused():
-    with pytest.raises(StudyError, match="'bn' stands for more than one arm"):
+    with pytest.raises(StudyError, match="'bn' is that of more than one arm"):
         variants_of(make_study(arms=[BN, SPHERE, Arm(name="bn", mode="sphere")]))
     faults = faults_of(TOML.replace('"other"', '"plain"'))
     assert len(faults) == 1

@@ -84,7 +84,7 @@ STUDIES = {
     "a name of an arm that is a number": (
         "[recipe]",
         "[[arms]]\nname = '1'\n\n[recipe]",
-        ("arms.0.name = '1'", "a letter first"),
+        ("arms.0.name = '1'", "begin with a letter"),
     ),
     "a name of 5,000 letters": ('"tiny"', f'"{"a/" * 2500}"', ("name = 'a/", " ... ")),
 }
@@ -222,7 +222,7 @@ def test_a_search_on_a_gpu_that_is_not_there_is_refused_before_anything_is_plann
     said = command("search", "digits", "--budget", "31k", "--spend", "25%", "--device", "cuda", "--dry-run")
     assert (said.code, said.out) == (2, "")
     assert said.err == (
-        "ensembudget: device 'cuda' cannot be used here: this machine has none that torch can reach."
+        "ensembudget: device 'cuda' cannot be used here: torch finds none on this machine."
         " Use --device cpu.\n"
     )
 

@@ -209,6 +209,12 @@ CASES = {
     "label out of range": plan_case("--dataset parquet:{}/out_of_range", "label 7", "image 2", "0..1"),
     "negative label": plan_case("--dataset parquet:{}/negative", "label -3", "image 2"),
     "one label only": plan_case("--dataset parquet:{}/same_label", "same_label", "1 class"),
+    # Words of the command line.
+    "misspelt command": Case("plann", ("unknown command 'plann'", "Did you mean 'plan'?")),
+    "misspelt flag": plan_case(
+        "--batch_norm", "unknown argument '--batch_norm'", "'--batch-norm'?", "plan --help"
+    ),
+    "value that is no choice": plan_case("--format xml", "unknown --format 'xml'", "table, csv, json"),
     # Studies.
     "unknown study": Case("run digts", ("digts", "Did you mean 'digits'?")),
     "study that is a folder": Case("run {}/empty", ("study", "empty")),

@@ -229,7 +229,7 @@ def test_studies_without_a_common_cell_are_refused_with_what_each_has(results):
 
 def test_pools_of_one_member_are_refused_for_they_judge_nothing(results):
     asked = study(members=[1], replicates=1, pool=1)
-    assert "pools of one member" in refused(results(asked), results(asked, first_seed=50))
+    assert "every pool has one member" in refused(results(asked), results(asked, first_seed=50))
     one = results(asked)
     assert compare_results(one, one).is_same  # equal members need no judge
 

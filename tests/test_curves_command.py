@@ -233,7 +233,7 @@ def test_a_partial_study_says_what_is_missing(place, tmp_path):
         (["conv.toml", "--at", "4k", "--from-at-most", "100"], ["--at 4k", "--from-at-most 100"]),
         (["conv.toml", "--from-at-most", "30"], ["at most 30 is 25", "--from-at-most 50"]),
         (["conv.toml", "--from-at-most", "0"], ["--from-at-most '0'"]),
-        (["conv.toml", "--metric", "accuracy"], ["no 'accuracy' here", "cnll, nll, error"]),
+        (["conv.toml", "--metric", "accuracy"], ["unknown --metric 'accuracy'", "cnll, nll, error"]),
         (["one.toml"], ["at least 2 numbers of training images", "there is 100."]),
         (["one.toml", "--at", "1000"], ["at least 3 numbers of training images"]),
         (["conv.toml", "other.toml"], ["at 100 images was trained in two ways"]),

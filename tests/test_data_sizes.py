@@ -109,7 +109,7 @@ def test_subsets_are_disjoint_and_as_large_as_asked(size, subsets):
         ({"train_size": [100, 2000]}, r"train_size 2,000 and validation_size 100 need more than the 1,000"),
         ({"train_size": [9, 100]}, r"train_size 9 is below the 10 classes.*at least 10"),
         ({"subsets": 5}, r"train_size 200 in 5 disjoint subsets.*at most 180, or at most 4 subsets"),
-        ({"train_size": [100, 100]}, r"train_size: 100 is there twice"),
+        ({"train_size": [100, 100]}, r"train_size: 100 is listed twice"),
         (
             {"recipe_at": {"300": RecipeChoice(epochs=1)}},
             r"recipe_at: the study has no train_size '300'. It has 100, 200",

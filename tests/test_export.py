@@ -249,7 +249,7 @@ def test_a_folder_with_files_in_it_is_left_alone(shipped, tmp_path):
 def test_of_several_settings_one_must_be_named(shipped):
     study = ensembudget.load_study(shipped.study).model_copy(update={"train_size": [60, 100]})
     with pytest.raises(
-        ArgumentError, match=r"has 2 settings at this budget: 60 images; 100 images\. Say which"
+        ArgumentError, match=r"has 2 settings at this budget: 60 images; 100 images\. Choose one"
     ):
         ensembudget.choose_export(study, shipped.store, "44kB")
     choice = ensembudget.choose_export(study, shipped.store, "44kB", 2, train_size=100)

@@ -93,5 +93,5 @@ def test_epochs_are_replaced_wherever_a_study_says_them():
 
 @pytest.mark.parametrize("wrong", [0, -1])
 def test_less_than_one_is_refused(wrong, path):
-    with pytest.raises(ArgumentError, match=f"--epochs {wrong}: below 1"):
+    with pytest.raises(ArgumentError, match=f"--epochs {wrong}: it must be at least 1"):
         first_look(studies.load_study(path), epochs=wrong)

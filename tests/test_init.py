@@ -71,7 +71,7 @@ def test_a_file_that_is_there_is_left_as_it_is(command, birds, folder):
     (folder / "mine.toml").write_text("mine")
     said = command("init", "folder:birds", "--budget", "100kB", "--out", "mine.toml")
     assert (said.code, said.out) == (2, "")
-    assert "is there already" in said.err
+    assert "already exists" in said.err
     assert (folder / "mine.toml").read_text() == "mine"
 
 
@@ -157,7 +157,7 @@ def test_names_that_toml_must_escape_are_read_back(folder):
     [
         ({}, "1 of 900 files cannot be decoded"),
         ({"leaked": 12}, "12 test images are training images too"),
-        ({"duplicates": 1200}, "1,200 images are there twice or more"),
+        ({"duplicates": 1200}, "1,200 images occur more than once"),
         (
             {"animated": ("a.gif", "b.gif")},
             '2 files hold several frames; the first is used: "a.gif", "b.gif".',

@@ -368,7 +368,10 @@ BAD = {
     "an arm of a file without any": ("predict plane.csv --budget 2M --arm sgd", ("--arm", "sgd", "no arms")),
     "half a member": ("predict plane.csv --budget 2M --members 1,2.5", ("--members", "2.5")),
     "an error below zero": ("predict plane.csv --budget 2M --stderr -1", ("--stderr", "above 0")),
-    "an error that is known": ("predict plane.csv --budget 2M --stderr 0.01", ("--stderr", "says itself")),
+    "an error that is known": (
+        "predict plane.csv --budget 2M --stderr 0.01",
+        ("--stderr", "already has standard errors"),
+    ),
     "an error of a study": ("predict digits --budget 2M --stderr 0.01", ("--stderr", "members")),
     "no members": ("predict plane.csv --budget 2M --members 0", ("--members", "at least 1")),
     "no budget": ("predict plane.csv", ("--budget",)),

@@ -93,7 +93,7 @@ def test_probabilities_that_are_called_logits_are_refused(dtype, tmp_path):
 
 def test_logits_that_are_called_probabilities_are_refused(tmp_path):
     path = write(tmp_path / "p.npz", LOGITS, "probabilities")
-    with pytest.raises(ScoreError, match=r"are none: the lowest is -\d.*--logits"):
+    with pytest.raises(ScoreError, match=r"are not probabilities: the lowest is -\d.*--logits"):
         read_logits(path, probabilities=True)
 
 
@@ -123,7 +123,7 @@ class Ran:
 
 def test_python_objects_in_a_pt_file_are_not_run(tmp_path):
     torch.save({"logits": torch.from_numpy(LOGITS), "labels": Ran(tmp_path / "made")}, tmp_path / "p.pt")
-    with pytest.raises(ScoreError, match="holds Python objects, and those are not run"):
+    with pytest.raises(ScoreError, match="holds Python objects, which are not loaded"):
         read_logits(tmp_path / "p.pt")
     assert not (tmp_path / "made").exists()
 

@@ -48,26 +48,23 @@ def test_every_make_target_exists():
     assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets)
 
 
-def test_the_map_is_the_tree():
-    """Every folder and module of the package, every folder at the top, every page: no more, no less."""
-    block = README.split("## What is where")[1].split("```")[1]
-    lines = [re.split(r" {2,}", line.strip())[0].split() for line in block.splitlines() if line.strip()]
-    inside = [line.startswith(" ") for line in block.splitlines() if line.strip()]
-    package = sorted(name for names, deep in zip(lines, inside, strict=True) if deep for name in names)
-    top = sorted(name for names, deep in zip(lines, inside, strict=True) if not deep for name in names)
-    assert package == sorted(entries(ROOT / "ensembudget"))
-    pages = {f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")}
+def test_every_folder_at_the_top_is_explained():
+    """No more, no less. tests/test_architecture.py does the same for the folders of the package."""
+    block = README.split("## Where things are")[1].split("```")[1]
+    explained = sorted(line.split()[0] for line in block.splitlines() if line.strip())
     ignored = {line.strip("/\n") for line in (ROOT / ".gitignore").read_text().splitlines()}
-    folders = {name for name in entries(ROOT) if name.endswith("/") and name.rstrip("/") not in ignored}
-    assert top == sorted(folders - {"docs/"} | pages)
+    assert explained == sorted(f"{name}/" for name in folders(ROOT) - ignored)
 
 
-def entries(folder: Path) -> set[str]:
-    """Folders with a slash and modules with their ending, but for hidden and underscored ones.
+def test_every_page_is_linked():
+    pages = {f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")}
+    assert pages <= set(re.findall(r"\]\(([^)#:]+)\)", README))
+
+
+def folders(place: Path) -> set[str]:
+    """Folders that hold a file, but for hidden and underscored ones.
 
     A folder of nothing but compiled files is what a module that moved left behind.
     """
-    sources = (path for path in folder.glob("*/**/*") if path.is_file() and path.suffix != ".pyc")
-    found = {f"{path.relative_to(folder).parts[0]}/" for path in sources}
-    found |= {path.name for path in folder.glob("*.py")}
-    return {name for name in found if name[0] not in "_."}
+    sources = (path for path in place.glob("*/**/*") if path.is_file() and path.suffix != ".pyc")
+    return {name for path in sources if (name := path.relative_to(place).parts[0])[0] not in "_."}

@@ -120,7 +120,7 @@ def test_tuning_chooses_once_for_all_dtypes():
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"dtype": ["int8", "float32", "int8"]}, "dtype: 'int8' is there twice"),
+        ({"dtype": ["int8", "float32", "int8"]}, "dtype: 'int8' is listed twice"),
         ({"dtype": "int8", "record": {"every": 1}}, "record: histories are of training"),
     ],
 )
@@ -327,4 +327,4 @@ def test_rounded_inputs_are_not_shipped(tmp_path, command, folder):
 def test_a_setting_of_several_dtypes_is_asked_for(folder_of_run, command, monkeypatch, tmp_path):
     monkeypatch.chdir(folder_of_run)
     said = command("export", "rounded.toml", "--store", "store", "--budget", "21kB", "--out", tmp_path / "o")
-    assert (said.code, "Say which with --dtype" in said.err) == (2, True), said.err
+    assert (said.code, "Choose one with --dtype" in said.err) == (2, True), said.err

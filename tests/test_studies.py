@@ -140,7 +140,7 @@ def test_several_faults_are_told_in_one_message():
 def test_a_missing_file_is_refused_with_the_presets(tmp_path):
     with pytest.raises(StudyError, match="neither a preset nor a file"):
         studies.load_study(tmp_path / "none.toml")
-    with pytest.raises(StudyError, match=r"Did you mean 'digits'\?.*Presets: "):
+    with pytest.raises(StudyError, match=r"Did you mean 'digits'\?.*lists the presets"):
         studies.load_study("digit")
     with pytest.raises(StudyError, match="neither a preset nor a file"):
         studies.load_study(tmp_path)

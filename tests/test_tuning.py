@@ -544,7 +544,7 @@ FAULTS = {
     "[1e-4, 1e-3]->[]": "tune.values.weight_decay = []",
     "weight_decay = [1e-4, 1e-3]->": "tune.values is empty",
     "[1e-4, 1e-3]->[1e-4]": "tune.values has 1 combination: there is nothing to choose",
-    "[1e-4, 1e-3]->[1e-3, 1e-4, 1e-3]": "weight_decay = 0.001 is there twice",
+    "[1e-4, 1e-3]->[1e-3, 1e-4, 1e-3]": "weight_decay = 0.001 is listed twice",
     "[1e-4, 1e-3]->[1e-3, -1e-4]": "tune: recipe: weight_decay = -0.0001",
     "[1e-4, 1e-3]->[1e-3, 'much']": "tune: recipe: weight_decay = 'much'",
     f"[1e-4, 1e-3]->{[n / 1e4 for n in range(1, 202)]}": "201 combinations; at most 200 are tried",

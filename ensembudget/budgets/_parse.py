@@ -58,8 +58,8 @@ def parse_budget(text: str | int, kind: str | None = None) -> tuple[int, str]:
     if kind not in readings:
         other = next(iter(readings))
         raise PlanError(
-            f"budget {told(text)} is in {BUDGETS[other].unit}, and budgets of kind {kind!r} are asked for."
-            f" Write it in {unit}, or ask for kind {other!r} (budget_kind in a study, --budget-kind in plan)."
+            f"budget {told(text)} is in {BUDGETS[other].unit}, but the kind of budget is {kind!r}."
+            f" Write it in {unit}, or choose kind {other!r} (budget_kind in a study, --budget-kind in plan)."
         )
     exact = number * readings[kind]
     if exact > LARGEST:
@@ -71,7 +71,7 @@ def parse_budget(text: str | int, kind: str | None = None) -> tuple[int, str]:
 
 
 def has_unit(text: object) -> bool:
-    """Whether a budget has letters that a kind of budget must know; told without importing any.
+    """Whether a budget has a unit, which a kind of budget must know; checked without importing any.
 
     Example:
         >>> has_unit("36.8M"), has_unit(5178), has_unit("40MB")

@@ -1,4 +1,4 @@
-"""A report with the logits that it follows from: written whole, read without trust, scored like a store.
+"""Reports with the logits they follow from: written whole, read without trust, scored like a store.
 
     DIR/                              the report: CSV, Markdown, LaTeX, HTML, figures, manifest.json
     DIR/bundle/index.json             names, sizes and digests of all other files, sealed

@@ -46,7 +46,7 @@ def _line(path: Path) -> list[str]:
 
 
 def _facts(folder: GivenFolder) -> tuple[str, str, str]:
-    """What a folder is, its answer, and whether its numbers can be computed again."""
+    """What a folder is, its result, and whether its numbers can be recomputed."""
     if MANIFEST not in folder:
         titles = _titles(folder)
         more = f" and {len(titles) - LISTED} more" if len(titles) > LISTED else ""

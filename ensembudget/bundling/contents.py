@@ -1,4 +1,4 @@
-"""A bundle as it is read: its plan, its members and costs, and what of it is not as it was sealed."""
+"""Reads a bundle: its plan, members and costs, and what has changed since it was sealed."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class GivenCosts(Record):
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle that somebody sent.
+    """A bundle from elsewhere.
 
     Attributes:
         folder: Where it lies, the report around it.
@@ -52,12 +52,12 @@ class Bundle:
 
 
 def has_bundle(folder: GivenFolder) -> bool:
-    """Whether a folder says that it is more than a report."""
+    """Whether a folder has a bundle beside its report."""
     return INDEX in folder
 
 
 def read_bundle(root: str | Path | GivenFolder) -> Bundle:
-    """Reads a bundle without trusting it: nothing of it is run, and no size is believed.
+    """Reads a bundle without trusting it: nothing in it is run, and no size is trusted.
 
     Args:
         root: The report's folder, which has a folder `bundle`.

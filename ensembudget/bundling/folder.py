@@ -1,4 +1,4 @@
-"""The files of a folder that somebody sent: regular files inside it, of bounded size, and nothing else."""
+"""Reads a folder that is not trusted: only regular files inside it, of limited size."""
 
 import itertools
 import json
@@ -20,7 +20,7 @@ JSON_DEPTH = 32
 
 
 class GivenFolder:
-    """A folder that somebody sent.
+    """A folder that is not trusted.
 
     Attributes:
         root: The folder.

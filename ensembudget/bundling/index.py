@@ -1,4 +1,4 @@
-"""What a bundle says of itself: the dtype of its logits, which labels pools have, and every file's digest."""
+"""The index of a bundle: the dtype of its logits, which labels pools have, and every file's digest."""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -29,7 +29,7 @@ def history_file(key: str) -> str:
 
 
 class LabelNames(Record):
-    """Which of the sets of labels a pool was held against, by their digests.
+    """The digests of the sets of labels that a pool was scored on.
 
     Where a sample has several labels, also which samples these are of; such sets lie beside the labels.
     """
@@ -55,7 +55,7 @@ class FileFacts(Record):
 
 
 class BundleIndex(Record):
-    """What a bundle says of itself.
+    """The index of a bundle.
 
     Attributes:
         dtype: Of all logits. Those in float32 are as they were published, which of tasks with several answers
@@ -82,7 +82,7 @@ def sealed_index(
 
 
 def read_index(folder: GivenFolder) -> BundleIndex:
-    """The index of a bundle that somebody sent.
+    """Reads the index of a bundle.
 
     Raises:
         BundleError: There is none, or it cannot be read, or a newer version wrote it.

@@ -31,7 +31,7 @@ LOSS = "train_loss"
 
 @dataclass(frozen=True)
 class BundledMembers:
-    """Members out of a bundle; it reads like a store and writes nothing.
+    """Members from a bundle; read like those of a store, never written.
 
     Attributes:
         root: The folder of the bundle, for messages.
@@ -59,7 +59,7 @@ class BundledMembers:
         return self.members[key]
 
     def briefs(self, runs: Iterable[Run]) -> Iterator[Brief]:
-        """How members ended that are there, in the order of the runs."""
+        """How the stored ones of these members ended, in the order of the runs."""
         for run in runs:
             if run.key in self:
                 member = self.read(run.key).member
@@ -79,7 +79,7 @@ class BundledMembers:
 
 
 def read_members(folder: GivenFolder, index: BundleIndex, plan: Plan) -> tuple[BundledMembers, list[str]]:
-    """The members of a bundle that somebody sent, and what is not as it was published.
+    """The members of a bundle, and what has changed since it was published.
 
     Raises:
         BundleError: They cannot be read.

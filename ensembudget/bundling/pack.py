@@ -1,4 +1,4 @@
-"""What a bundle holds beside the report, out of what was scored and the store it was scored from."""
+"""Makes the files of a bundle beside the report, from the results and the store they came from."""
 
 from collections.abc import Mapping
 from typing import Any

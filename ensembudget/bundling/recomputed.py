@@ -1,4 +1,4 @@
-"""A published report against one that was computed anew from the logits beside it."""
+"""Compares a published report with one that was recomputed from its logits."""
 
 import json
 from collections.abc import Mapping
@@ -65,7 +65,7 @@ def _undigested(plane: Any) -> Any:
 
 
 def _unexpected(bundle: Bundle, name: str, checked: Checked) -> None:
-    """A published file that the logits do not give."""
+    """A published file that does not follow from the logits."""
     stem = name.removesuffix(".csv")
     if "/" in name or not name.endswith((".csv", ".svg")):
         return
@@ -93,7 +93,7 @@ def _manifest(published: Mapping[str, Any], computed: dict[str, Any], checked: C
 
 
 def _with_newer_fields(cell: Any) -> Any:
-    """A cell of a manifest, with the defaults of fields that are newer than it: they mean what was done."""
+    """A cell of a manifest, with the defaults of fields that are newer than it, which mean the same."""
     try:
         described = Cell.from_json(json.dumps(cell["cell"])).model_dump(mode="json")
     except (TypeError, KeyError, ValueError):  # it is compared as it is

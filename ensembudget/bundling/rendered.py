@@ -1,4 +1,4 @@
-"""A report's files for people against its own CSV and manifest, from which they were rendered."""
+"""Checks that a report's Markdown, LaTeX, HTML and page follow from its CSV and manifest."""
 
 import csv
 import io
@@ -27,7 +27,7 @@ class Unchecked(NamedTuple):
 
 
 class Checked(NamedTuple):
-    """What a check came to.
+    """The result of a check.
 
     Attributes:
         files: Those that were compared whole.
@@ -41,7 +41,7 @@ class Checked(NamedTuple):
 
 
 def manifest_of(folder: GivenFolder) -> dict[str, Any]:
-    """The manifest of a report that somebody sent, as far as rendering needs it in order.
+    """The manifest of a report, with what rendering needs checked.
 
     Raises:
         BundleError: It is none.

@@ -1,4 +1,4 @@
-"""Arrays out of a safetensors file that somebody sent, every size checked before anything is allocated."""
+"""Arrays from an untrusted safetensors file; every size is checked before anything is allocated."""
 
 import math
 from typing import Any

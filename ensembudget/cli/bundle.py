@@ -11,9 +11,9 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--out", required=True, help=about)
     about = "keep logits in 2 bytes a number; refused where a printed digit would change"
     parser.add_argument("--float16", action="store_true", help=about)
-    about = "put in what members recorded each epoch, for tables of dynamics"
+    about = "include what members recorded each epoch, for tables of dynamics"
     parser.add_argument("--histories", action="store_true", help=about)
-    about = "bundle the members that are there, marked as partial"
+    about = "bundle an incomplete study, marked as partial"
     parser.add_argument("--allow-partial", action="store_true", help=about)
     parser.add_argument("--costs", help="a CSV of measured costs, as `pytest benchmarks` writes it")
 

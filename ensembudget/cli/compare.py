@@ -21,8 +21,8 @@ def add_arguments(parser: Parser) -> None:
         )
     about = "the folder of trained members (default: $ENSEMBUDGET_STORE, else store)"
     parser.add_argument("--store", help=about)
-    parser.add_argument("--store-b", metavar="STORE", help="that of B, where it is another")
-    about = "compare the members that are there"
+    parser.add_argument("--store-b", metavar="STORE", help="the store of B (default: that of A)")
+    about = "compare incomplete studies, and say so"
     parser.add_argument("--allow-partial", action="store_true", help=about)
     parser.add_argument("--out", help="a folder for the table, in every format")
     add_format(parser, *FORMATS)
@@ -54,7 +54,7 @@ def act(args: argparse.Namespace) -> int:
 
 
 def results_of(word: str, store: str | None, *, allow_partial: bool) -> "Results":
-    """The results that a word names: those of a study in a store, or of a bundle that somebody sent.
+    """The results behind A or B: a study's, from a store, or a bundle's.
 
     Args:
         word: A preset, the path of a TOML file, or the folder of a bundle.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Shown(NamedTuple):
-    """Tables with their rows, and what is said below them."""
+    """Tables with their rows, and the notes below them."""
 
     tables: "list[tuple[Table, list[Row]]]"
     said: list[str]
@@ -31,9 +31,9 @@ def add_arguments(parser: Parser) -> None:
         "studies", metavar="STUDY", nargs="+", help="studies of one dataset, at several train sizes"
     )
     add_store(parser)
-    about = "forecast: which model will be best at so many training images, like 50k"
+    about = "forecast which model will be best with N training images, like 50k"
     parser.add_argument("--at", metavar="N", help=about)
-    about = "fit sizes up to this one, and judge at the largest (default: an eighth of the largest)"
+    about = "fit sizes up to N, and check at the largest (default: an eighth of the largest)"
     parser.add_argument("--from-at-most", metavar="N", help=about)
     parser.add_argument("--metric", choices=tuple(HEADINGS), default="cnll", help="default: cnll")
     parser.add_argument("--out", help="a folder for the tables in every format and the figure")
@@ -80,7 +80,7 @@ def act(args: argparse.Namespace) -> int:
 
 
 def _plans(args: argparse.Namespace) -> "tuple[list[Plan], Store]":
-    """The plans of the studies, and where their members are."""
+    """The plans of the studies, and the store of their members."""
     from ..studies import load_study
     from ..verbs.plan import stored_plan
     from .values import existing_store
@@ -92,7 +92,7 @@ def _plans(args: argparse.Namespace) -> "tuple[list[Plan], Store]":
 def _judged(
     curves: "LearningCurves", limit: int | None, folder: "Path | None", partial: Sequence[str], samples: str
 ) -> Shown:
-    """What few samples say of the largest size.
+    """How well laws from few samples rank the models at the largest size.
 
     Args:
         curves: Of the studies.
@@ -130,7 +130,7 @@ def _judged(
 def _forecast(
     curves: "LearningCurves", at: int, folder: "Path | None", partial: Sequence[str], samples: str
 ) -> Shown:
-    """What is expected at more samples than were measured; arguments as of `_judged`."""
+    """The expected ranking at more samples than were measured; arguments as for `_judged`."""
     from ..analysis.curve_forecasts import forecast
     from ..rendering.write import write_rows
     from ..tables._base import marked_partial

@@ -17,22 +17,22 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--budget", required=True, help="one of the study's, like 36.8M, 250k or 2MB")
     about = "the split of N members (default: the one with the lowest CNLL)"
     parser.add_argument("--members", type=int, metavar="N", help=about)
-    parser.add_argument("--arm", help="which, where the study has several")
-    about = "whether recipes were tuned, where the study has both"
+    parser.add_argument("--arm", help="which arm, if the study has several")
+    about = "the tuned recipe or the study's own, if the study tunes"
     parser.add_argument("--tuned", choices=("yes", "no"), help=about)
-    about = "training images, where the study has several sizes, like 8000 or 50k"
+    about = "number of training images, if the study has several, like 8000 or 50k"
     parser.add_argument("--images", metavar="N", help=about)
-    about = "which draw of training images, where the study has several, from 0"
+    about = "which draw of training images, if the study has several, from 0"
     parser.add_argument("--subset", type=int, metavar="I", help=about)
-    about = "how weights are stored, where the study has several dtypes"
+    about = "how weights are stored, if the study has several dtypes"
     parser.add_argument("--dtype", help=about)
-    about = f"of {', '.join(FORMATS)}; separate several by commas (default: safetensors)"
+    about = f"{', '.join(FORMATS)}; separate several by commas (default: safetensors)"
     parser.add_argument("--format", default="safetensors", metavar="FORMAT,...", help=about)
-    parser.add_argument("--out", required=True, help="the folder, which must be empty or not there")
-    about = "trains weights that were not kept; see ls executors (default: serial)"
+    parser.add_argument("--out", required=True, help="the folder to write, which must be new or empty")
+    about = "how weights that were not kept are trained; see ls executors (default: serial)"
     parser.add_argument("--executor", default="serial", help=about)
     add_device(parser)
-    about = "say what would be exported and trained, and do neither"
+    about = "show what would be exported and trained, and do neither"
     parser.add_argument("--dry-run", action="store_true", help=about)
 
 

@@ -13,14 +13,16 @@ if TYPE_CHECKING:
 MEMBERS = ("members", "n")  # columns along which points are taken to share members
 SHARED = (
     "ensembles of several sizes from one pool share members, and these points do not say how their errors"
-    " covary. Give --independent where each point has members of its own; a study's report has the covariance"
+    " covary. Use --independent if each point has its own members; a study's report has the covariance"
 )
 
 
 def add_arguments(parser: Parser) -> None:
     parser.add_argument("points", metavar="POINTS.csv", help="a CSV with a header")
-    parser.add_argument("--x", required=True, metavar="COLUMN", help="the column that the law runs along")
-    parser.add_argument("--y", required=True, metavar="COLUMN", help="the column that falls")
+    parser.add_argument(
+        "--x", required=True, metavar="COLUMN", help="the column that the law is a function of"
+    )
+    parser.add_argument("--y", required=True, metavar="COLUMN", help="the column that the law predicts")
     parser.add_argument("--law", default="power_law", help="see ls laws (default: power_law)")
     parser.add_argument("--objective", help="what is minimised (default: the law's own)")
     parser.add_argument(
@@ -29,7 +31,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--independent",
         action="store_true",
-        help="points have errors of their own, so that a law along members gets intervals too",
+        help="the points' errors are independent, so a law along members gets intervals too",
     )
     add_format(parser, *FORMATS)
 

@@ -20,10 +20,10 @@ TIME = "7min"  # with a look at the images, a report and an export about ten min
 def add_arguments(parser: Parser) -> None:
     about = "see ls datasets; folder:DIR and parquet:DIR read your own"
     parser.add_argument("dataset", metavar="DATASET", help=about)
-    about = "what all members together may cost, like 2MB, 250k or 5MFLOP"
+    about = "the most that all members together may cost, like 2MB, 250k or 5MFLOP"
     parser.add_argument("--budget", required=True, help=about)
     parser.add_argument("--out", metavar="STUDY.toml", required=True, help="the file to write")
-    about = f"propose what trains within so long on this machine, like 30min or 2h (default: {TIME})"
+    about = f"how long training may take on this machine, like 30min or 2h (default: {TIME})"
     parser.add_argument("--time", default=TIME, metavar="DURATION", help=about)
 
 
@@ -61,16 +61,16 @@ def act(args: argparse.Namespace) -> int:
 
 
 def _refuse(out: Path) -> None:
-    """Refuses a file that is there: it may have been edited."""
+    """Refuses to overwrite a file: it may have been edited."""
     try:
         if out.exists():
-            raise OutputError(f"--out {str(out)!r} is there already. Remove it, or name another file.")
+            raise OutputError(f"--out {str(out)!r} already exists. Remove it, or name another file.")
     except OSError as error:
         raise OutputError(f"--out {str(out)!r} cannot be written: {reason(error)}.") from None
 
 
 def described(found: "Look") -> Iterator[str]:
-    """What a dataset holds, a line a fact."""
+    """What a dataset holds, one fact per line."""
     train, test = found.counts["train"], found.counts["test"]
     yield (
         f"{found.spec}: {found.files:,} images, {sum(train):,} to train on and {sum(test):,} to test on, of"
@@ -86,7 +86,7 @@ def described(found: "Look") -> Iterator[str]:
 
 
 def _counted(numbers: dict[str, int], most: int = 4) -> str:
-    """The commonest, with how many images are so."""
+    """The most common value, and the number of images that have it."""
     ranked = sorted(numbers.items(), key=lambda item: -item[1])
     said = ", ".join(f"{name} ({count:,})" for name, count in ranked[:most])
     return f"{said} and {len(ranked) - most:,} others" if len(ranked) > most else said

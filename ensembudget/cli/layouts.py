@@ -1,4 +1,4 @@
-"""The tables that only the command line prints: a plan's splits, and how far its members are."""
+"""The tables that only the command line prints, such as a plan's splits and how many members are trained."""
 
 from collections.abc import Mapping
 from dataclasses import replace

@@ -9,7 +9,7 @@ KINDS = (*CATALOGS, "studies", "recipes", "fields")
 
 
 def add_arguments(parser: Parser) -> None:
-    parser.add_argument("what", choices=KINDS, metavar="WHAT", help=", ".join(KINDS))
+    parser.add_argument("what", choices=KINDS, metavar="KIND", help=", ".join(KINDS))
     add_format(parser, *FORMATS)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from .. import __version__
-from ..errors import did_you_mean
+from ..errors import did_you_mean, told
 from . import voice
 
 # In the order of the work; `ensembudget/cli/NAME.py` holds `command`.
@@ -40,14 +40,25 @@ FORMATS = ("table", "csv", "json")
 class Parser(argparse.ArgumentParser):
     """A parser that answers a wrong word with one line, and the word that may have been meant."""
 
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse does, but each command refuses unknown arguments itself, as it knows its own flags."""
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            flags = [flag for action in self._actions for flag in action.option_strings]
+            near = did_you_mean(unknown[0].partition("=")[0], flags)
+            self.error(f"unknown argument {told(unknown[0])}.{near}")
+        return found, unknown
+
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is not None and value not in action.choices:
             known = list(action.choices)
             near = did_you_mean(str(value), known)
-            raise argparse.ArgumentError(action, f"no {value!r} here.{near} Known: {', '.join(known)}")
+            called = action.option_strings[-1] if action.option_strings else str(action.metavar).lower()
+            self.error(f"unknown {called} {told(str(value))}.{near} Known: {', '.join(known)}.")
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"ensembudget: {message}. See {self.prog} --help.\n")
+        sentence = message if message.endswith((".", "?")) else f"{message}."
+        self.exit(2, f"ensembudget: {sentence} See {self.prog} --help.\n")
 
 
 @dataclass(frozen=True)
@@ -102,13 +113,13 @@ def add_study(parser: Parser) -> None:
     parser.add_argument("study", metavar="STUDY", help="a preset (see ls studies) or a TOML file")
     add_store(parser)
     look = parser.add_argument_group(
-        "first look", "cut the study short; it becomes a study of its own, and says so"
+        "first look", "cut the study short; it counts as another study, and its reports say so"
     )
     about = "train for N epochs"
     look.add_argument("--epochs", type=int, metavar="N", help=about)
     about = "train on N samples"
     look.add_argument("--train-size", type=int, metavar="N", help=about)
-    about = "train N members of each width at most"
+    about = "train at most N members of each width"
     look.add_argument("--limit", type=int, metavar="N", help=about)
 
 
@@ -124,7 +135,7 @@ def add_format(parser: Parser, *kinds: str) -> None:
 
 
 def add_columns(parser: Parser) -> None:
-    about = "of tables: fit, as many as the screen has place for, the important ones first; or all"
+    about = "of tables: as many as fit on the screen, the important ones first, or all (default: fit)"
     parser.add_argument("--columns", choices=("fit", "all"), default="fit", help=about)
 
 

@@ -2,11 +2,14 @@
 
 import argparse
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import ArgumentError, PlanError, told
 from .parser import Command, Parser, add_format
 from .voice import say
+
+if TYPE_CHECKING:
+    from ..records import Split
 
 
 def add_arguments(parser: Parser) -> None:
@@ -15,27 +18,27 @@ def add_arguments(parser: Parser) -> None:
     about = "see ls datasets; folder:DIR, parquet:DIR and others read your own"
     parser.add_argument("--family", required=True, help="see ls families; timm:NAME is any timm model")
     parser.add_argument("--dataset", required=True, help=about)
-    about = "images are cut to their central square and resized to N pixels a side"
+    about = "cut images to their central square and resize them to N pixels a side"
     parser.add_argument("--image-size", type=int, metavar="N", help=about)
-    about = "make all images so (default: as they are)"
+    about = "convert all images to this (default: leave them as they are)"
     parser.add_argument("--colour", choices=["rgb", "grey"], help=about)
     about = "leave out files that cannot be decoded"
     parser.add_argument("--skip-corrupt", action="store_true", help=about)
-    about = "make texts of N tokens (default: 1,000)"
+    about = "size of the vocabulary of texts (default: 1,000)"
     parser.add_argument("--vocabulary", type=int, metavar="N", help=about)
-    about = "tokens of a text, of a block, or of each sentence of a pair (default: 32, 64 or 64)"
+    about = "tokens in a text, a block, or each sentence of a pair (default: 32, 64 or 64)"
     parser.add_argument("--length", type=int, metavar="N", help=about)
     about = "such as 36.8M, 250k, 40MB or 5.2GFLOP; separate several by commas"
     parser.add_argument("--budget", required=True, help=about)
     parser.add_argument("--members", default="1,2,4,8,16", help="ensemble sizes (default: 1,2,4,8,16)")
-    about = "see ls budgets (default: told by the unit, else parameters)"
+    about = "see ls budgets (default: implied by the unit, else parameters)"
     parser.add_argument("--budget-kind", help=about)
     about = "only widths that are multiples of M"
     parser.add_argument("--multiple-of", type=int, default=1, metavar="M", help=about)
     about = "how weights are stored, for budgets in bytes (default: float32)"
     parser.add_argument("--dtype", choices=list(DTYPES), default="float32", help=about)
     _add_family_options(parser)
-    about = "any other option of the family, as a timm: family has; may be repeated"
+    about = "any other option of the family, such as those of timm: families; may be repeated"
     parser.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help=about)
     add_format(parser, "table", "csv", "json")
 
@@ -60,40 +63,16 @@ def _add_family_options(parser: Parser) -> None:
 
 
 def act(args: argparse.Namespace) -> int:
-    from ..budgets._parse import parse_budget
     from ..catalog import BUDGETS, FAMILIES
-    from ..datasets._load import task_of
     from ..families._build import resolve_options
-    from ..planning.widths import split
-    from ..records import Study
     from .layouts import SPLITS
     from .show import print_rows
-    from .values import family_option, whole_numbers
 
-    options = {
-        name.removeprefix("option_"): value
-        for name, value in vars(args).items()
-        if name.startswith("option_") and value is not None
-    }
-    options |= dict(map(family_option, args.option))
+    options = _family_options(args)
     means = FAMILIES[args.family].width_means(resolve_options(args.family, options))
     if args.budget_kind is not None:
-        BUDGETS[args.budget_kind]
-    members = whole_numbers(args.members, "--members")
-    budgets = [parse_budget(text, args.budget_kind) for text in args.budget.split(",")]
-    if len(set(budgets)) < len(budgets):
-        raise ArgumentError(f"--budget {told(args.budget)} has a budget twice. Give each once.")
-    of_data = ("colour", "skip_corrupt", "vocabulary", "length")
-    task = task_of(args.dataset, args.image_size, **{name: getattr(args, name) for name in of_data})
-    chosen = {"options": options, "multiple_of": args.multiple_of, "dtype": args.dtype}
-    found = []
-    refused: list[PlanError] = []
-    for budget, kind in budgets:
-        for n in members:
-            try:
-                found.append(split(args.family, task, budget, n, kind, **chosen))
-            except PlanError as error:
-                refused.append(error)
+        BUDGETS[args.budget_kind]  # refuses one that does not exist
+    found, refused = _splits(args, options)
     if not found:
         raise refused[0]
     print_rows(SPLITS, SPLITS.rows(found), args.format, args.columns)
@@ -101,8 +80,53 @@ def act(args: argparse.Namespace) -> int:
         print(f"ensembudget: left out: {one}", file=sys.stderr)
     if means and args.format == "table":
         print(f"A width of k is {means}.")
+    _say_what_misses(found, args.format)
+    return 0
+
+
+def _family_options(args: argparse.Namespace) -> dict[str, Any]:
+    """Options of the family, from their own flags and from --option."""
+    from .values import family_option
+
+    flags = {
+        name.removeprefix("option_"): value
+        for name, value in vars(args).items()
+        if name.startswith("option_") and value is not None
+    }
+    return flags | dict(map(family_option, args.option))
+
+
+def _splits(args: argparse.Namespace, options: dict[str, Any]) -> tuple[list["Split"], list[PlanError]]:
+    """The split of every budget and ensemble size, and why some cannot be."""
+    from ..budgets._parse import parse_budget
+    from ..datasets._load import task_of
+    from ..planning.widths import split
+    from .values import whole_numbers
+
+    members = whole_numbers(args.members, "--members")
+    budgets = [parse_budget(text, args.budget_kind) for text in args.budget.split(",")]
+    if len(set(budgets)) < len(budgets):
+        raise ArgumentError(f"--budget {told(args.budget)} has a budget twice. Give each once.")
+    of_data = ("colour", "skip_corrupt", "vocabulary", "length")
+    task = task_of(args.dataset, args.image_size, **{name: getattr(args, name) for name in of_data})
+    chosen = {"options": options, "multiple_of": args.multiple_of, "dtype": args.dtype}
+    found: list[Split] = []
+    refused: list[PlanError] = []
+    for budget, kind in budgets:
+        for n in members:
+            try:
+                found.append(split(args.family, task, budget, n, kind, **chosen))
+            except PlanError as error:
+                refused.append(error)
+    return found, refused
+
+
+def _say_what_misses(found: list["Split"], format: str) -> None:
+    """Which splits miss their budget by 1%, and which by more than a study allows."""
+    from ..records import Study
+
     off = [one for one in found if abs(one.error_percent) > 1]
-    if off and args.format == "table":
+    if off and format == "table":
         print(
             f"{len(off)} of {len(found)} splits are more than 1% off their budget: widths are whole numbers."
         )
@@ -114,7 +138,6 @@ def act(args: argparse.Namespace) -> int:
             f" at most {worst.error_percent:+.1f}% (n = {worst.members} at {worst.budget:,}): a study refuses"
             " them unless its tolerance allows it."
         )
-    return 0
 
 
 command = Command(

@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: Parser) -> None:
-    about = "a study, or members,width,parameters,cnll"
+    about = "a study, or a CSV with columns members,width,parameters,cnll[,stderr]"
     parser.add_argument("source", metavar="STUDY|PLANE.csv", help=about)
-    parser.add_argument("--budget", required=True, help="like 36.8M, 250k; several with commas")
+    parser.add_argument("--budget", required=True, help="like 36.8M or 250k; separate several by commas")
     parser.add_argument("--members", help="ensemble sizes (default: powers of two)")
-    parser.add_argument("--arm", help="which, where there are several")
-    about = "standard error of every cell of a PLANE.csv that has none, nats, like 0.005"
+    parser.add_argument("--arm", help="which arm, if there are several")
+    about = "standard error of every CNLL, in nats, for a PLANE.csv without a column stderr, like 0.005"
     parser.add_argument("--stderr", type=float, help=about)
-    parser.add_argument("--store", help="a study's (default: $ENSEMBUDGET_STORE, else store)")
+    parser.add_argument("--store", help="the study's store (default: $ENSEMBUDGET_STORE, else store)")
     parser.add_argument("--out", help="a folder for the table in every format and the figure")
     add_format(parser, "table", "csv", "json")
 

@@ -1,4 +1,4 @@
-"""How far a long command is: a bar on a terminal, a line now and then elsewhere."""
+"""Progress of a long command: a bar on a terminal, a line now and then elsewhere."""
 
 import contextlib
 import sys
@@ -26,7 +26,7 @@ def shown(name: str, things: str = "members") -> Iterator[Callable[[Progress], N
 
 @contextlib.contextmanager
 def share_shown(name: str) -> Iterator[Callable[[float], None]]:
-    """A function to call with the share that is done; where there is no terminal, short work says nothing."""
+    """A function to call with the share that is done; without a terminal, short work prints nothing."""
     with _shown(name, since=time.monotonic()) as show:
         yield lambda share: show(share, f"{share:.0%}")
 

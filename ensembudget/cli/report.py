@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def add_arguments(parser: Parser) -> None:
     add_study(parser)
     parser.add_argument("--out", help="a folder for tables and figures (default: report/NAME)")
-    about = "report the members that are there, marked as partial"
+    about = "report an incomplete study, marked as partial"
     parser.add_argument("--allow-partial", action="store_true", help=about)
     parser.add_argument("--costs", help="a CSV of measured costs, as `pytest benchmarks` writes it")
     add_format(parser, *FORMATS)
@@ -76,7 +76,7 @@ def print_report(
 
 
 command = Command(
-    "write tables and figures, from the store alone",
+    "write tables and figures of a study from its store",
     add_arguments,
     act,
     ("digits --out report", "digits --allow-partial"),

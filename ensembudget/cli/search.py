@@ -1,4 +1,4 @@
-"""`ensembudget search`: the best split of a budget, training only what is needed to know it."""
+"""`ensembudget search`: finds the best split of a budget, training only what that needs."""
 
 import argparse
 import json
@@ -19,10 +19,12 @@ def add_arguments(parser: Parser) -> None:
     from ..records.search import CONFIDENCE, TOLERANCE
 
     training.add_arguments(parser, dry_run="say what would be trained next, and train nothing")
-    parser.add_argument("--budget", required=True, help="like 36.8M, 250k")
-    about = "training it may cost: a share of the study's full grid for this budget, like 25%%, or 40TFLOP"
+    parser.add_argument("--budget", required=True, help="like 36.8M or 250k")
+    about = (
+        "how much to train at most: a share of the study's full grid for this budget, like 25%%, or 40TFLOP"
+    )
     parser.add_argument("--spend", required=True, help=about)
-    parser.add_argument("--arm", help="which, where there are several")
+    parser.add_argument("--arm", help="which arm, if there are several")
     about = f"a split this fraction above the lowest CNLL is as good as the best (default: {TOLERANCE})"
     parser.add_argument("--tolerance", type=float, default=TOLERANCE, metavar="FRACTION", help=about)
     about = f"probability that the choice is that good (default: {CONFIDENCE})"

@@ -1,4 +1,4 @@
-"""How answers are printed: as wide as the screen, with colour where there is colour."""
+"""Prints results: as wide as the screen, in colour where the terminal has it."""
 
 import json
 import os
@@ -21,7 +21,7 @@ WORDS = {"better": "green", "worse": "red", "tie": "yellow"}
 
 
 def print_rows(table: Table, rows: Sequence[Row], kind: str = "table", columns: str = "fit") -> None:
-    """A table as `--format` and `--columns` ask.
+    """Prints a table in the format and columns chosen by `--format` and `--columns`.
 
     Args:
         table: Its columns.
@@ -38,14 +38,14 @@ def print_rows(table: Table, rows: Sequence[Row], kind: str = "table", columns: 
 
 
 def print_lines(lines: Iterable[str]) -> None:
-    """Sentences, broken into words at the edge of a screen, and whole where there is none."""
+    """Prints sentences, wrapped at the edge of a terminal and unwrapped elsewhere."""
     out = _console()
     for line in lines:
         out.print(Text(visible(line)), soft_wrap=not out.is_terminal)
 
 
 def _console() -> Console:
-    """Standard output. rich knows of its width, its colours, NO_COLOR and COLUMNS."""
+    """Standard output; rich finds out its width and colours, and heeds NO_COLOR and COLUMNS."""
     out = Console(highlight=False)
     return out if out.is_terminal or "COLUMNS" in os.environ else Console(highlight=False, width=PIPED)
 
@@ -80,7 +80,7 @@ def _grid(seen: Seen) -> Grid:
 
 
 def _more(seen: Seen, width: int) -> str:
-    """The columns that had no place, named on one line as far as it goes."""
+    """One line that names the columns that did not fit."""
     text = "More with --columns all: "
     names = [column.heading for column in seen.hidden]
     for count in range(len(names), 0, -1):
@@ -94,7 +94,7 @@ def _more(seen: Seen, width: int) -> str:
 def print_tables(
     tables: Sequence[tuple[Table, Sequence[Row]]], kind: str = "table", columns: str = "fit"
 ) -> None:
-    """Several tables as `--format` asks: in turn, the first alone as csv, or one JSON object by name."""
+    """Prints several tables: all of them, the first alone as csv, or one JSON object by name."""
     if kind == "json":
         print(json.dumps({table.name: list(rows) for table, rows in tables}, indent=1))
         return
@@ -103,7 +103,7 @@ def print_tables(
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people say them.
+    """Seconds in words, such as 3 minutes.
 
     >>> duration(5), duration(75), duration(7300)
     ('5 s', '1 min 15 s', '2 h 01 min')

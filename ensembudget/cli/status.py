@@ -1,13 +1,17 @@
 """`ensembudget status`: planned, done, diverged, failed, and the time left.
 
-It reads what members say of themselves and not their logits, so that it is quick on a large store; `report`
-checks every byte.
+It reads the descriptions of members and not their logits, so it is quick on a large store; `report` checks
+every byte.
 """
 
 import argparse
+from typing import TYPE_CHECKING
 
 from ..errors import StoreError, visible
 from .parser import FORMATS, Command, Parser, add_format, add_study
+
+if TYPE_CHECKING:
+    from ..verbs.status import CellStatus
 
 
 def add_arguments(parser: Parser) -> None:
@@ -45,11 +49,7 @@ def act(args: argparse.Namespace) -> int:
     print_rows(members, members.rows(rows), columns=args.columns)
     if planned.tuning:
         print_tuning(planned, store, columns=args.columns)
-    logs = {reason: log for row in rows for reason, log in row.logs.items()}
-    for reason in sorted({reason for row in rows for reason in row.reasons}):
-        print(f"failed: {visible(reason)}")
-        for line in logs.get(reason, "").splitlines():
-            print(f"    | {visible(line)}")
+    _print_failures(rows)
     training = training_plan(planned, store)
     left = seconds_left(rows if training is planned else status(training, store))
     missing = sum(row.missing for row in rows)
@@ -65,9 +65,18 @@ def act(args: argparse.Namespace) -> int:
     return 0
 
 
+def _print_failures(rows: "list[CellStatus]") -> None:
+    """Every reason once, with the end of its log."""
+    logs = {reason: log for row in rows for reason, log in row.logs.items()}
+    for reason in sorted({reason for row in rows for reason in row.reasons}):
+        print(f"failed: {visible(reason)}")
+        for line in logs.get(reason, "").splitlines():
+            print(f"    | {visible(line)}")
+
+
 command = Command(
-    "count the members that are done, diverged, failed and missing, and estimate the time left; logits are"
-    " not checked against their digests, as `report` does",
+    "count the members that are done, diverged, failed and missing, and estimate the time left (does not"
+    " check stored logits for damage; `report` does)",
     add_arguments,
     act,
     ("digits", "my_study.toml --store results"),

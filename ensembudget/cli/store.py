@@ -1,4 +1,4 @@
-"""`ensembudget store`: what lies in a store, what takes space in it, and the union of several."""
+"""`ensembudget store`: lists, measures, tidies and merges stores."""
 
 import argparse
 from collections import Counter
@@ -13,21 +13,19 @@ if TYPE_CHECKING:
     from ..store import Store
 
 ACTIONS = {
-    "ls": "list its members by what they are",
-    "du": "say what takes space",
-    "gc": "say what it no longer needs; remove it with --yes",
-    "merge": "copy what the stores OTHER have into this one",
+    "ls": "list the members",
+    "du": "show what takes space",
+    "gc": "show what is no longer needed; --yes removes it",
+    "merge": "copy what this store lacks from the stores OTHER",
 }
 
 
 def add_arguments(parser: Parser) -> None:
     about = "; ".join(f"{name}: {what}" for name, what in ACTIONS.items())
     parser.add_argument("action", choices=tuple(ACTIONS), metavar="ACTION", help=about)
-    parser.add_argument(
-        "others", nargs="*", metavar="OTHER", help="stores that are merged into that of --store"
-    )
+    parser.add_argument("others", nargs="*", metavar="OTHER", help="stores to merge into that of --store")
     add_store(parser)
-    parser.add_argument("--yes", action="store_true", help="with gc: remove it")
+    parser.add_argument("--yes", action="store_true", help="with gc: remove what is no longer needed")
     add_format(parser, *FORMATS)
 
 

@@ -1,4 +1,4 @@
-"""How the time of a run is told before it is trained."""
+"""Prints how long a run will take, before it starts."""
 
 import sys
 from functools import partial
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def trials_said(name: str) -> "Report":
-    """Says which width is timed, on standard error."""
+    """Reports on standard error which width is being timed."""
     return partial(_say, name)
 
 
@@ -24,7 +24,7 @@ def _say(name: str, number: int, count: int, request: "Request") -> None:
 
 
 def time_told(found: "Estimate | None", arrangement: "Arrangement") -> str:
-    """How long a run would take, and how that is known."""
+    """How long a run would take, and what the estimate is based on."""
     if found is None:
         return "How long that takes is not known: no step could be timed for the machines that would train."
     place = arrangement.place

@@ -31,9 +31,9 @@ def add_arguments(
     parser: Parser, dry_run: str = "show what would be trained and how, and train nothing"
 ) -> None:
     add_study(parser)
-    about = "see ls executors; with options as in ray:gpus=0.25 (default: processes)"
+    about = "see ls executors; options as in ray:gpus=0.25 (default: processes)"
     parser.add_argument("--executor", metavar="NAME[:OPTION=VALUE,...]", default="processes", help=about)
-    about = "of a running cluster, for executor ray: as ray:address=HOST:PORT"
+    about = "a running Ray cluster, for executor ray; short for ray:address=HOST:PORT"
     parser.add_argument("--address", metavar="HOST:PORT", help=about)
     parser.add_argument("--workers", type=int, help="jobs that run at once (default: the executor's)")
     parser.add_argument("--threads", type=int, help="threads of each job (default: autotuned)")
@@ -56,7 +56,7 @@ def asked(args: argparse.Namespace) -> TrainingOptions:
 
 
 def _executor(args: argparse.Namespace) -> str:
-    """The executor as it was asked for, with the address that was given beside it."""
+    """The executor from the command line, with --address put into its options."""
     name, _, options = args.executor.partition(":")
     if args.address is None:
         return str(args.executor)
@@ -69,7 +69,7 @@ def _executor(args: argparse.Namespace) -> str:
 
 
 def say_outcomes(name: str, outcomes: "Sequence[Outcome]", also: str = "", things: str = "members") -> int:
-    """Says how training ended, or other things that were done, and why some failed; returns the exit code."""
+    """Prints how training (or other jobs) ended and why some failed; returns the exit code."""
     by = {status: [one for one in outcomes if one.status == status] for status in STATUSES}
     diverged, failed, kept, conflicts = (len(by[status]) for status in STATUSES)
     others = sum(one.by_other for one in outcomes)

@@ -1,4 +1,4 @@
-"""How tuning is shown, wherever a command tunes or says what it would take."""
+"""Prints the progress and the cost of tuning, for all commands that tune."""
 
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def print_tuning(planned: "Plan", store: "Store", kind: str = "table", columns: str = "fit") -> None:
-    """What tuning takes, and what of it is there; kind and columns as in `print_rows`."""
+    """What tuning takes, and how much of it is done; kind and columns as in `print_rows`."""
     from ..planning.tuning import following
     from ..tables._wording import samples_of, worded_table
     from ..verbs.tuning_status import tuning_status

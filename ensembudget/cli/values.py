@@ -1,4 +1,4 @@
-"""What arguments mean: whole numbers, stores, columns of a CSV, costs."""
+"""Parses arguments: whole numbers, stores, columns of a CSV, costs."""
 
 import argparse
 import os
@@ -25,7 +25,7 @@ _UNITS = {"": 1, "k": 10**3, "m": 10**6}
 
 
 def whole_numbers(text: str, flag: str) -> list[int]:
-    """Whole numbers of at least 1 with commas between.
+    """Whole numbers of at least 1, separated by commas.
 
     >>> whole_numbers("1,2,4e1", "--members")
     [1, 2, 40]
@@ -70,7 +70,7 @@ def image_count(text: str, flag: str) -> int:
     number = float(re.sub("[,_]", "", match[1])) * _UNITS[match[2].lower()] if match else 0.0
     if not 1 <= number <= MOST_IMAGES or number != int(number):
         raise ArgumentError(
-            f"{flag} {told(text)} is no number of training images. Write it like 8000 or 50k."
+            f"{flag} {told(text)} is not a number of training images. Write it like 8000 or 50k."
         )
     return int(number)
 
@@ -83,12 +83,12 @@ def seconds_of(text: str, flag: str) -> float:
     """
     match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*(s|min|h|d)", text.strip())
     if not match or not 0 < float(match[1]) <= MOST_TIME:
-        raise ArgumentError(f"{flag} {told(text)} is no length of time. Write it like 90s, 10min or 2h.")
+        raise ArgumentError(f"{flag} {told(text)} is not a duration. Write it like 90s, 10min or 2h.")
     return float(match[1]) * _LENGTHS[match[2]]
 
 
 def study_of(args: argparse.Namespace, *, checked: bool = True) -> "Study":
-    """The study of a command, cut short where a first look is asked for; checked as by `load_study`."""
+    """The study of a command, cut short by --epochs and the like; checked as by `load_study`."""
     from ..planning.first_look import first_look
     from ..studies import load_study
 
@@ -127,7 +127,7 @@ def existing_store(args: argparse.Namespace) -> "Store":
 
 
 def csv_columns(path: str, x: str, y: str, stderr: str | None = None) -> list[np.ndarray]:
-    """Columns of numbers out of a CSV, each (row,): x, y and, where asked for, stderr."""
+    """Columns of numbers from a CSV, each (row,): x, y and, if named, stderr."""
     import pandas as pd
 
     frame = read_csv(path, "points")
@@ -135,7 +135,7 @@ def csv_columns(path: str, x: str, y: str, stderr: str | None = None) -> list[np
     for flag, column in asked:
         if column not in frame:
             raise FitError(
-                f"{flag} {column!r} is no column of {path!r}.{did_you_mean(column, frame.columns)}"
+                f"{flag} {column!r} is not a column of {path!r}.{did_you_mean(column, frame.columns)}"
                 f" It has {', '.join(map(str, frame.columns))}."
             )
         if not pd.api.types.is_numeric_dtype(frame[column]):

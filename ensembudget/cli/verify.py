@@ -1,4 +1,4 @@
-"""`ensembudget verify`: computes a published report again from its logits, and says what differs."""
+"""`ensembudget verify`: recomputes a published report from its logits, and shows what differs."""
 
 import argparse
 from collections.abc import Iterable, Sequence
@@ -32,7 +32,7 @@ def act(args: argparse.Namespace) -> int:
 
 
 def exit_code(codes: Sequence[int]) -> int:
-    """Of several folders: 2 or 1 where one has it, 3 where none has logits, else 0.
+    """The exit code for several folders: 2 or 1 if any has it, 3 if none has logits, else 0.
 
     >>> exit_code([0, 3]), exit_code([3, 3]), exit_code([0, 1, 2])
     (0, 3, 2)
@@ -76,7 +76,7 @@ def _together(found: Sequence["Verification"], *, as_printed: bool) -> str:
 
 
 command = Command(
-    "compute a published report again from its logits, and say what differs",
+    "recompute a published report from its logits, and show what differs",
     add_arguments,
     act,
     ("published", "tables", "published --as-printed"),

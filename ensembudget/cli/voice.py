@@ -16,18 +16,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def set_volume(args: argparse.Namespace) -> None:
-    """As the command line asks; each command sets it anew."""
+    """Sets the volume from the command line; every command sets it anew."""
     global quiet, verbose
     quiet, verbose = args.quiet, args.verbose
 
 
 def say(text: str) -> None:
-    """What helps to follow a command, and is no part of its answer."""
+    """Prints what helps to follow a command, but is not part of its answer."""
     if not quiet:
         print(visible(text), file=sys.stderr, flush=True)
 
 
 def detail(text: str) -> None:
-    """What is said only where it is asked for."""
+    """Prints what only --verbose shows."""
     if verbose:
         print(f"ensembudget: {visible(text)}", file=sys.stderr, flush=True)

@@ -44,7 +44,7 @@ def split_name(spec: str) -> tuple[str, str]:
 
 
 def task_of(spec: str, image_size: int | None = None, **treatment: Any) -> AnyTask:
-    """What a dataset asks of a network; it is read only where that is not known.
+    """What a dataset needs of a network; the dataset is read only if that is not known.
 
     Args:
         spec: As in a study: `digits`, `folder:DIR`.
@@ -158,7 +158,7 @@ def _treatment(study: Study) -> dict[str, Any]:
 
 @contextmanager
 def opened(spec: str) -> Iterator[None]:
-    """Around what reads a dataset's folder: what the disk refuses names the dataset."""
+    """Turns errors of the disk while a dataset is read into messages that name the dataset."""
     try:
         yield
     except OSError as error:

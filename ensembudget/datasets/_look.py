@@ -1,4 +1,4 @@
-"""What a dataset holds, before a study says what to make of it."""
+"""Looks at a dataset as it is, before a study says how to convert it."""
 
 from collections import Counter
 from collections.abc import Iterator

@@ -11,7 +11,7 @@ from ._base import AS_THEY_ARE, Arrays, Images, Labels, Picture, Pictures, Treat
 from ._decode import MOST_AT_ONCE, MOST_PIXELS, CorruptImageError, decode_image
 
 MEND = (
-    "Mend or remove it, or set skip_corrupt = true in the study: then what cannot be decoded is left out and"
+    "Fix or remove it, or set skip_corrupt = true in the study: then what cannot be decoded is left out and"
     " counted."
 )
 SHOWN = 3  # names in a note

@@ -22,7 +22,7 @@ def shared_inputs(arrays: Arrays) -> int:
 
 
 def shared_note(arrays: Arrays) -> list[str]:
-    """A sentence on them for whoever reads results; none where there are none."""
+    """A sentence on them for readers of results; none if there are none."""
     count, tests = shared_inputs(arrays), len(arrays.test_inputs)
     if not count:
         return []

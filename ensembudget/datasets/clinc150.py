@@ -18,7 +18,6 @@ from ._place import file_of
 from ._read import read_json
 
 NAMES = ("data_full.json", "data_full.json.gz")
-OUT_OF_SCOPE = "oos"
 
 
 def files(place: str) -> list[Path]:

@@ -1,4 +1,4 @@
-"""The slope of a recorded quantity in log-log, with an interval that knows that noise has a memory.
+"""The slope of a recorded quantity in log-log, with an interval that allows for autocorrelated noise.
 
 Neighbouring records of one run are alike: a step that went wrong is still felt in the next records. Residuals
 about the line are therefore taken as an AR(1) process. Least squares gives the line; the lag-one correlation

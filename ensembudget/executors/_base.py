@@ -1,4 +1,4 @@
-"""What an executor is handed, what it reports, and what it must say of itself."""
+"""The contract of an executor: the jobs it gets, the outcomes it reports, and its properties."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -30,7 +30,7 @@ class Job(Record):
 
     @property
     def keys(self) -> list[str]:
-        """What its outcomes are of: members, or the probe."""
+        """The keys of its outcomes: members, or the probe."""
         return [self.probe.key] if self.probe else [run.key for run in self.runs]
 
     @property
@@ -46,7 +46,7 @@ class Job(Record):
 
 
 class Outcome(Record):
-    """How one member went, or one probe.
+    """How the training of one member ended, or one probe.
 
     Attributes:
         status: `held` where another run has it now: it is asked for again, and never how a run ends. `kept`

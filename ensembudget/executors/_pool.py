@@ -24,7 +24,7 @@ SECONDS = 3.0  # that a process may take to end when it is told to
 
 
 class Call(NamedTuple):
-    """What a worker is asked.
+    """A call to a worker.
 
     Attributes:
         do: Called with this call and with a function that passes a report on; its answer is the task's.
@@ -109,7 +109,7 @@ def pooled(
 
 
 def _free(crew: list[_Worker], workers: int, logs: Path) -> _Worker | None:
-    """A worker that has nothing to do, started where there is room for one more."""
+    """An idle worker; a new one is started if there is room."""
     for worker in crew:
         if worker.task is None:
             return worker
@@ -130,7 +130,7 @@ def _free(crew: list[_Worker], workers: int, logs: Path) -> _Worker | None:
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Ctrl-C waits. A process that starts here never hears it: its parent ends it, without a traceback."""
+    """Delays Ctrl-C. A process started here never receives it: its parent ends it, without a traceback."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -148,7 +148,7 @@ def _ask(worker: _Worker, call: Call) -> None:
 
 
 def _heard(crew: list[_Worker], on_report: Callable[[int, Any], None]) -> Iterator[tuple[_Worker, Any]]:
-    """The answers that have come, and who died; waits a second for them at most."""
+    """The answers that have arrived, and the workers that died; waits at most a second."""
     ready = set(wait([worker.connection for worker in crew], timeout=1.0))
     for worker in list(crew):
         # One that is dead may have left its end of the connection to a process of its own.
@@ -187,7 +187,7 @@ def tail(text: str) -> str:
 
 
 def _end(processes: Sequence[SpawnProcess], patience: float = 0.0) -> None:
-    """Ends processes: those that have not ended by themselves are told to, and killed where they do not."""
+    """Ends processes: first by request, then by force."""
     for name in ("join", "terminate", "kill"):
         until = time.monotonic() + (patience if name == "join" else SECONDS)
         alive = [process for process in processes if process.is_alive()]
@@ -202,7 +202,7 @@ def _end(processes: Sequence[SpawnProcess], patience: float = 0.0) -> None:
 
 
 def _serve(connection: Connection, log: str) -> None:
-    """Answers calls until there is nobody to ask."""
+    """Answers calls until the parent is gone."""
     os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), 2)
     faulthandler.enable()
     threading.Thread(target=_end_with_parent, daemon=True).start()

@@ -147,7 +147,7 @@ def started(cpus: int) -> Iterator[Any]:
 
 
 def nodes_of(ray: Any) -> list[Node]:
-    """What the nodes that are there have."""
+    """The resources of the nodes."""
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 

@@ -1,4 +1,4 @@
-"""What runs on a node of a Ray cluster: one job, its inputs at hand, with the driver's code or not at all.
+"""Runs one job on a node of a Ray cluster, with its inputs made available and only with the driver's code.
 
 Nothing of ours is pickled: jobs and outcomes are JSON, datasets and members are bytes by name.
 """
@@ -26,7 +26,7 @@ REPORT_SECONDS = 1.0  # between two reports of a job's epochs
 
 
 class Errand(Record):
-    """A job, and what its node must know of the driver.
+    """A job, and what its node must know about the driver.
 
     Attributes:
         job: What is to be done.
@@ -68,8 +68,9 @@ def work_on_node(errand: str, data: list[Any], members: list[Any]) -> Iterator[i
 def _check_source(asked: str) -> None:
     if source_digest() != asked:
         raise StoreError(
-            f"{str(Path(__file__).parents[1])!r} is other source than the driver's. Take it off the node's"
-            " PYTHONPATH; or, where this process had joined the cluster by itself, call ray.shutdown() first."
+            f"{str(Path(__file__).parents[1])!r} is not the same source as the driver's. Remove it from the"
+            " node's PYTHONPATH; or, where this process had joined the cluster by itself, call ray.shutdown()"
+            " first."
         )
 
 

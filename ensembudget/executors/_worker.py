@@ -1,4 +1,4 @@
-"""What a worker does: trains members, rounds them or measures a probe at them, and publishes what comes."""
+"""The work of a job: trains members, rounds them or measures a probe at them, and publishes the result."""
 
 import os
 import platform
@@ -61,7 +61,7 @@ def is_done(job: Job, store: Store) -> bool:
 
 
 def outcomes_of(job: Job, store: Store, *, by_other: bool = False) -> list[Outcome]:
-    """How the members of a job went that is done, or its probe.
+    """The outcomes of a job that is done: its members, or its probe.
 
     Raises:
         StoreError: A member is damaged or not there.
@@ -74,7 +74,7 @@ def outcomes_of(job: Job, store: Store, *, by_other: bool = False) -> list[Outco
 
 
 def lost(job: Job, reason: str, log: str = "") -> list[Outcome]:
-    """How a job went whose worker died at every try: what it published before is done."""
+    """The outcomes of a job whose worker died at every try: what it published before is done."""
     store, found = Store(job.store), []
     for failed in job.failed(reason):
         own = {} if job.probe else {"runs": [run for run in job.runs if run.key == failed.key]}
@@ -90,7 +90,7 @@ def lost(job: Job, reason: str, log: str = "") -> list[Outcome]:
 
 
 class Done(NamedTuple):
-    """What is to be told of a job that was done.
+    """What to report of a job that was done.
 
     Attributes:
         told: By key: another one is stored of this member, or weights were refused.
@@ -160,7 +160,7 @@ def _answers(parts: Parts) -> Answered:
 def _publish(
     trained: Trained, answers: Answered, environment: Environment, job: Job, store: Store
 ) -> Outcome | None:
-    """Publishes a member, or weights that the stored one lacks; returns what is to be told."""
+    """Publishes a member, or weights that the stored one lacks; returns what to report."""
     key = trained.run.key
     try:
         if store.publish(trained, answers.labels, environment, answers.samples):

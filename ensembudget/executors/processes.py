@@ -45,7 +45,7 @@ def _work(call: Call, report: Callable[[Any], None]) -> list[Outcome]:
 
 
 def _reason(found: Lost) -> str:
-    """Why a job failed whose process died.
+    """Why the process of a job died.
 
     >>> _reason(Lost(3, -9, ""))
     'its process was killed by SIGKILL, perhaps for memory: run again with fewer --workers. Tried 3 times.'

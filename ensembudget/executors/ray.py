@@ -35,7 +35,7 @@ RESUME = "What was published stays: rerun the same command to resume."
 
 @dataclass(frozen=True)
 class Options:
-    """What may be asked of this executor.
+    """The options of this executor.
 
     Attributes:
         address: Of a running cluster, host:port.
@@ -153,7 +153,7 @@ class _Driver:
         return remote.remote(errand.to_json(), [self._data[cell.dataset_digest]], members)
 
     def _news(self, stream: Any, number: int) -> int | list[Outcome] | None:
-        """The next that a job says: how far it is, or outcomes; none where it is to be redone."""
+        """The next report of a job: progress or outcomes; none if it must be redone."""
         job, errors = self._jobs[number], self._ray.exceptions
         try:
             said = self._ray.get(next(stream))
@@ -185,7 +185,7 @@ class _Driver:
         )
 
     def _published(self, number: int, outcomes: list[Outcome]) -> list[Outcome]:
-        """Publishes what a node sent that does not see the store, and says what was refused of it."""
+        """Publishes what a node without the shared store sent, and reports what was refused."""
         folder = self._staged / str(number)
         if not folder.exists():  # the node published it, or there is nothing
             return outcomes

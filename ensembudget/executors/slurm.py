@@ -125,7 +125,7 @@ def _submitted(executor: Any, jobs: Sequence[Job]) -> list[Any]:
 
 
 def _answer(one: Any) -> list[Outcome] | str:
-    """How a job went that has ended, or why nobody knows."""
+    """The outcome of a job that has ended, or why it is unknown."""
     from submitit.core.utils import FailedJobError, UncompletedJobError
 
     name = f"its Slurm job {one.job_id}"

@@ -1,4 +1,4 @@
-"""What a figure is: a function from what it is about to a matplotlib figure, or to nothing."""
+"""The contract of a figure: a function from its subject to a matplotlib figure, or to None."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

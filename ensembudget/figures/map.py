@@ -66,7 +66,7 @@ def draw(analysis: Analysis) -> Figure | None:
 
 
 def _panel(setting: Setting) -> Setting:
-    """What has a panel of its own: an arm, with or without tuning, and a subset."""
+    """The key of a panel: an arm, with or without tuning, and a subset."""
     return setting._replace(train_size=None)
 
 

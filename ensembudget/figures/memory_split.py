@@ -67,12 +67,12 @@ def draw_panel(axes: Axes, shown: Sequence[BudgetResult]) -> None:
 
 
 def _panel(setting: Setting) -> Setting:
-    """What has a panel of its own: a data size and a subset."""
+    """The key of a panel: a data size and a subset."""
     return setting._replace(arm="", tuned=None, dtype="")
 
 
 def _way(setting: Setting) -> Setting:
-    """What has a kind of line of its own."""
+    """The key of a line style."""
     return setting._replace(train_size=None, subset=None)
 
 

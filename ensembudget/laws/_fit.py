@@ -35,7 +35,7 @@ def fit_points(
     unknown: str = "",
     exact: bool = False,
 ) -> Fit:
-    """Fits a law to anybody's points.
+    """Fits a law to points.
 
     Args:
         m: The variable (members, width, budget), (point,), positive, all different.
@@ -192,7 +192,7 @@ def _least(law: Law, exact: bool) -> str:
 
 
 def _judged(law: Law, points: Points, fit: Fit) -> Fit:
-    """The fit with its status, and how far it may be believed."""
+    """The fit with its status, and how far it can be trusted."""
     if fault := _fault(law, points, fit) or law.refused(points, fit):
         return fit.model_copy(update={"status": fault})
     within = f"good from {fit.smallest:g} to {fit.largest:g}, not beyond"

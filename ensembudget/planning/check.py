@@ -1,4 +1,4 @@
-"""What is wrong with a study, as far as can be told without its data."""
+"""Faults of a study that can be found without its data."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -69,7 +69,7 @@ def _repeated(study: Study) -> Iterator[str]:
             yield f"budgets {told(same[0])} and {told(written)} are the same. Leave one out."
     for name, numbers in (("members", study.members), ("widths", study.widths)):
         for number in sorted({one for one in numbers if numbers.count(one) > 1}):
-            yield f"{name} = {told(numbers)}: {number:,} is there more than once. Leave the others out."
+            yield f"{name} = {told(numbers)}: {number:,} is listed more than once. Leave the others out."
 
 
 def _arm_checks(study: Study) -> Iterator[Check]:
@@ -82,7 +82,7 @@ def _arm_checks(study: Study) -> Iterator[Check]:
 
 
 def _initialised(study: Study) -> None:
-    """Initialises the family's narrowest network, to find out whether everything in it can be."""
+    """Initialises the family's narrowest network, to find out whether all of it can be initialised."""
     options = study.options if _fit(study.family, study.options) else {}
     if _fit(study.family, options):  # else the check of the options reports it
         materialise(narrowest(study.family, options), [Generator()])
@@ -97,7 +97,7 @@ def _fit(family: str, options: Mapping[str, OptionValue]) -> bool:
 
 
 def narrowest(family: str, options: Mapping[str, OptionValue] | None = None) -> nn.Module:
-    """A family's narrowest network for the smallest task that it does, on the meta device."""
+    """A family's narrowest network for the smallest task that it supports, on the meta device."""
     part = FAMILIES[family]
     width = part.multiple_of(resolve_options(family, options or {}))
     return describe(family, width, part.smallest or TASKS[min(part.tasks)].smallest, options=options)

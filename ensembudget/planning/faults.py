@@ -1,4 +1,4 @@
-"""Why cells cannot be trained, though each of their fields is sound."""
+"""Why cells cannot be trained although each of their fields is valid."""
 
 from collections.abc import Collection, Sequence
 
@@ -77,7 +77,7 @@ def _foreign_faults(cells: Sequence[Cell], task: AnyTask, by_hand: Collection[st
 
 
 def refuse(study: Study, faults: list[str]) -> None:
-    """Ends the planning of a study that has faults.
+    """Raises if a study has faults.
 
     Raises:
         StudyError: It lists all of them.

@@ -9,7 +9,7 @@ from ..records import RecipeChoice, Study
 def first_look(
     study: Study, *, epochs: int | None = None, train_size: int | None = None, limit: int | None = None
 ) -> Study:
-    """The study with some of it replaced: a study of its own, whose name and every table say so.
+    """The study cut short: another study, whose name and tables say what was replaced.
 
     Its members lie in the same store beside those of the whole study, and neither stands in for the other.
 
@@ -34,7 +34,7 @@ def first_look(
     asked = {"epochs": epochs, "train-size": train_size, "limit": limit}
     given = {name: number for name, number in asked.items() if number is not None}
     if wrong := [f"--{name} {number}" for name, number in given.items() if number < 1]:
-        raise ArgumentError(f"{', '.join(wrong)}: below 1, the least that can be.")
+        raise ArgumentError(f"{', '.join(wrong)}: it must be at least 1.")
     if not given:
         return study
     said = ", ".join(f"{name} {number:,}" for name, number in given.items())

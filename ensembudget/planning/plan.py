@@ -43,7 +43,7 @@ def plan(
     validation_classes: int | None = None,
     choice_of: Callable[[Contest], Choice | None] = lambda contest: None,
 ) -> Plan:
-    """A study's splits, and one pool of members a width and variant, from which every split is served.
+    """A study's splits, and one pool of members per width and variant, which serves every split.
 
     Args:
         study: The study.
@@ -224,6 +224,6 @@ def _twins(cells: list[PlannedCell]) -> list[str]:
         if (twin := settings.setdefault(one.cell.key, one.setting)) != one.setting:
             return [
                 f"arms {twin.label!r} and {one.setting.label!r} train the same networks of width"
-                f" {one.cell.width}. Let them differ, or leave one out."
+                f" {one.cell.width}. Make them differ, or leave one out."
             ]
     return []

@@ -38,7 +38,7 @@ class PlannedProbe(NamedTuple):
 
 
 def probes_of(plan: Plan) -> list[PlannedProbe]:
-    """Every probe at every pool that it is asked for, in the order of the study."""
+    """Every probe at every pool that it names, in the order of the study."""
     return [
         PlannedProbe(planned, choice.kind, options)
         for choice in plan.study.probes
@@ -86,7 +86,7 @@ def _checked(kind: str, name: str, value: Value) -> Value:
 
 
 def probe_faults(study: Study) -> Iterator[str]:
-    """What is wrong with a study's probes, as far as can be told without its data, a sentence each."""
+    """Faults of a study's probes that can be found without its data, a sentence each."""
     for choice in study.probes:
         try:
             resolve(choice)
@@ -132,7 +132,7 @@ def unfit_probes(plan: Plan, task: AnyTask) -> Iterator[str]:
 
 
 def unserved_probes(study: Study, arrays: Arrays) -> Iterator[str]:
-    """What a study's probes take that its dataset does not have, a sentence each.
+    """What a study's probes need and its dataset lacks, a sentence each.
 
     Args:
         study: Its probes can be measured on the task.

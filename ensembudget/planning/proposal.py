@@ -142,7 +142,7 @@ def _head(sketch: Sketch) -> Iterator[str]:
     name = "".join(c if c.isascii() and (c.isalnum() or c in "_.-") else "-" for c in sketch.out.stem)
     yield f"# Proposed by `ensembudget init` for {sketch.look.files:,} images and {sketch.budget}. Change"
     yield "# what you like: docs/study.md and `ensembudget ls fields` list every field, and `ensembudget run"
-    yield "# FILE --dry-run` tells in seconds what a change costs."
+    yield "# FILE --dry-run` shows in seconds what a change costs."
     yield f"name = {quoted(name.lstrip('_.-') or 'study')}"
     asked = f"{sketch.look.spec} within {sketch.budget}: one network, or several thinner ones?"
     yield f"description = {quoted(asked)}"
@@ -217,7 +217,7 @@ def _placed(spec: str, out: Path) -> str:
 
 
 def concerns(look: Look) -> list[str]:
-    """What somebody should know of the images before training on them, a sentence each."""
+    """What one should know about the images before training on them, a sentence each."""
     tests, least = sum(look.counts["test"]), min(look.counts["train"])
     found = []
     if look.corrupt:
@@ -229,7 +229,7 @@ def concerns(look: Look) -> list[str]:
             f"{len(look.animated):,} files hold several frames; the first is used: {_some(look.animated)}."
         )
     if look.duplicates:
-        found.append(f"{look.duplicates:,} images are there twice or more, pixel for pixel.")
+        found.append(f"{look.duplicates:,} images occur more than once, pixel for pixel.")
     if look.leaked:
         found.append(
             f"{look.leaked:,} test images are training images too: what is measured will look too good. Take"

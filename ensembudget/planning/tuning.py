@@ -39,7 +39,7 @@ TuningPlace = tuple[Setting, int]  # where a choice stands on the study's axes, 
 
 
 def place_of(pool: PlannedCell) -> TuningPlace:
-    """Whose choice a pool follows: all subsets of training samples, and all dtypes, have one."""
+    """Which choice a pool uses: all subsets of training samples, and all dtypes, share one."""
     return _shared(pool.setting), pool.cell.width
 
 
@@ -106,7 +106,7 @@ def with_choice(own: PlannedCell, tuning: Tuning) -> PlannedCell:
 
 
 def choosers(tuning: Tuning, number: int, members: int, before: int = 0) -> PlannedCell:
-    """The members of one combination that choose, without the first `before` of them."""
+    """The members that judge one combination, without the first `before` of them."""
     return PlannedCell(
         **tuning.setting._asdict(),
         cell=tuning.combinations[number].cell,
@@ -201,7 +201,7 @@ def tuned(variant: Variant, values: Values) -> Variant:
 
 
 def tune_faults(study: Study) -> Iterator[str]:
-    """Why a study cannot be tuned, as far as can be told without its data, one sentence a fault."""
+    """Why a study cannot be tuned, as far as its data are not needed to know, one sentence a fault."""
     tune = study.tune
     if tune is None:
         return
@@ -213,7 +213,7 @@ def tune_faults(study: Study) -> Iterator[str]:
                 f" Known: {', '.join(known)}."
             )
         if repeated := [value for i, value in enumerate(values) if value in values[:i]]:
-            yield f"tune: {field} = {repeated[0]!r} is there twice. Leave one out."
+            yield f"tune: {field} = {repeated[0]!r} is listed twice. Leave one out."
         if field in study.sweep:
             yield (
                 f"tune: {field} is swept as well, and cannot be both compared and chosen. Leave it out of"

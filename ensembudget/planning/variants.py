@@ -138,7 +138,9 @@ def variant_faults(study: Study) -> list[str]:
 def _arm_faults(study: Study) -> list[str]:
     names = [arm.name for arm in study.arms]
     repeated = sorted({name for name in names if names.count(name) > 1})
-    return [f"arms: the name {name!r} stands for more than one arm. Name each its own." for name in repeated]
+    return [
+        f"arms: the name {name!r} is that of more than one arm. Give each its own name." for name in repeated
+    ]
 
 
 def _sweep_faults(study: Study) -> list[str]:
@@ -150,7 +152,7 @@ def _sweep_faults(study: Study) -> list[str]:
                 f" Known: {', '.join(known)}."
             )
         if repeated := [value for i, value in enumerate(values) if value in values[:i]]:
-            faults.append(f"sweep: {told(field)[1:-1]} = {told(repeated[0])} is there twice. Leave one out.")
+            faults.append(f"sweep: {told(field)[1:-1]} = {told(repeated[0])} is listed twice. Leave one out.")
     count = prod(map(len, study.sweep.values())) * max(1, len(study.arms))
     count *= len(train_sizes(study)) * study.subsets * len(dtypes(study))
     if count > MOST_VARIANTS:
@@ -164,7 +166,7 @@ def _sweep_faults(study: Study) -> list[str]:
 def _size_faults(study: Study) -> list[str]:
     sizes, faults = train_sizes(study), []
     if repeated := [size for i, size in enumerate(sizes) if size in sizes[:i]]:
-        faults.append(f"train_size: {repeated[0]:,} is there twice. Leave one out.")
+        faults.append(f"train_size: {repeated[0]:,} is listed twice. Leave one out.")
     known = [str(size) for size in sizes if size is not None]
     if unknown := [size for size in study.recipe_at if size not in known]:
         faults.append(
@@ -177,7 +179,7 @@ def _size_faults(study: Study) -> list[str]:
 def _dtype_faults(study: Study) -> list[str]:
     named = dtypes(study)
     faults = [
-        f"dtype: {name!r} is there twice. Leave one out."
+        f"dtype: {name!r} is listed twice. Leave one out."
         for name in dict.fromkeys(name for i, name in enumerate(named) if name in named[:i])
     ]
     if study.record and set(named) != {FLOAT32}:

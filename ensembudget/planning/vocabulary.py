@@ -7,7 +7,7 @@ from ..tasks._tokens import FEWEST
 
 
 def vocabulary_fault(task: AnyTask, embeddings: int, most: float, cost_with: Callable[[AnyTask], int]) -> str:
-    """Says how much of members too large for a budget is embeddings, and which vocabulary would fit.
+    """For members too large for a budget: how much of them is embeddings, and a vocabulary that would fit.
 
     Args:
         task: The dataset's task.

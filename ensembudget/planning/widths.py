@@ -79,7 +79,7 @@ def cost(
 
 
 def step_of(family: str, options: Mapping[str, OptionValue] | None, multiple_of: int = 1) -> int:
-    """What widths are multiples of: a number of the user's, and what the family asks for.
+    """What widths must be multiples of: the user's number, and what the family needs.
 
     Example:
         >>> step_of("vgg", {}, 6), step_of("transformer", {"heads": 4}, 6)

@@ -6,7 +6,7 @@ from ..errors import ArmError, did_you_mean
 
 
 def chosen_arm(known: Sequence[str], arm: str | None, name: str) -> str:
-    """The arm that is asked for, or the only one; "" where there are no arms.
+    """The chosen arm, or the only one; "" if there are no arms.
 
     Args:
         known: Labels of the arms; [""] or empty where there are none.
@@ -25,7 +25,7 @@ def chosen_arm(known: Sequence[str], arm: str | None, name: str) -> str:
         raise ArmError(f"--arm {arm!r} is not an arm of {name}.{did_you_mean(arm, known)} {there}")
     if arm is None and len(known) > 1:
         raise ArmError(
-            f"{name} has {len(known)} arms, each with a law of its own. Name one with --arm:"
+            f"{name} has {len(known)} arms, and each has its own law. Name one with --arm:"
             f" {', '.join(map(repr, known))}."
         )
     return arm or (known[0] if known else "")

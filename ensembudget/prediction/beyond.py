@@ -1,4 +1,4 @@
-"""What may change beyond the widest width measured, and what the widest itself says of it.
+"""How CNLL may drift from the law beyond the widest width, learnt by holding out the widest.
 
 No form knows whether width begins to hurt, or stops helping, one step further on. So beyond the widest width
 CNLL may drift from the law, by so much a step. How much is learnt where it can be: the widest column is held
@@ -57,13 +57,13 @@ def steps_beyond(plane: Plane, members: Array, parameters: Array) -> Steps:
 
 
 def prior_of(plane: Plane) -> Beyond:
-    """What is believed of the drift before a column is held out."""
+    """The prior of the drift, before a column is held out."""
     weights = DRIFTS * np.exp(-0.5 * (DRIFTS / USUAL_DRIFT) ** 2)  # the grid is logarithmic
     return Beyond(_range(plane) * DRIFTS, weights / weights.sum())
 
 
 def learnt(prior: Beyond, members: Array, error: Array, covariance: Array) -> Beyond:
-    """The drift after a column a step beyond the rest was held out.
+    """The posterior of the drift, after the column one step beyond the rest was held out.
 
     Args:
         prior: Of the drift.

@@ -58,7 +58,7 @@ def plane_budget(plane: Plane, written: str | int, members: Sequence[int] | None
     budget, kind = parse_budget(written)
     if kind != "parameters":
         raise PlanError(
-            f"budget {written!r} is in {kind}, and a plane in CSV knows of parameters alone. Write it like"
+            f"budget {written!r} is in {kind}, and a plane in CSV has only parameters. Write it like"
             " 36.8M, or predict from a study, which knows its networks."
         )
     found = []

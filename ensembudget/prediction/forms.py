@@ -1,4 +1,4 @@
-"""Forms that the law of a plane can have, and what is believed of them before the data.
+"""The forms that the law of a plane can have, and their priors.
 
 Few widths cannot tell these forms apart, and beyond the widest they part: so a prediction averages over them.
 """

@@ -81,7 +81,7 @@ class Plane:
 
     @property
     def has_errors(self) -> bool:
-        """Whether it is known how well the cells were measured."""
+        """Whether the cells have standard errors."""
         return bool(self.covariance.any())
 
 

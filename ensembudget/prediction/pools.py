@@ -1,4 +1,4 @@
-"""What the members of one width tell of its curve."""
+"""The curve of a width, from its members."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Laws fitted to a plane, and everything that the data leave open about them.
+"""Laws fitted to a plane, and the uncertainty about them.
 
 Sources: law and deviations, Kennedy & O'Hagan 2001; draws by refitting perturbed data, Bardsley et al. 2014
 (randomise, then optimise); pathwise conditioning (Matheron's rule), Wilson et al. 2021, arXiv:2011.04026;

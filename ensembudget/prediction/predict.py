@@ -127,7 +127,7 @@ def _too_far(plane: Plane, one: Candidate) -> Iterator[str]:
 
 
 def _of_wider(posterior: Posterior) -> Iterator[str]:
-    """Why nothing wider than the plane is carried."""
+    """Why no answer beyond the widest width is supported."""
     plane, far = posterior.plane, posterior.beyond.far
     if far is None:
         yield (

@@ -123,11 +123,11 @@ def _curves(frame: pd.DataFrame, path: str) -> Iterator[WidthCurve]:
 
 
 def _as_stated(curve: WidthCurve, stderr: float, path: str) -> WidthCurve:
-    """A curve without errors, with the one that is stated for all cells."""
+    """A curve without errors, given the one stated for all cells."""
     if not 0 < stderr < np.inf:
         raise ArgumentError(f"--stderr {stderr:g} must be a number above 0: nats, like 0.005.")
     if curve.covariance.any():
-        raise ArgumentError(f"--stderr {stderr:g}: plane {path!r} says itself how well its cells are known.")
+        raise ArgumentError(f"--stderr {stderr:g}: plane {path!r} already has standard errors.")
     return curve._replace(covariance=stderr**2 * np.eye(len(curve.sizes)))
 
 

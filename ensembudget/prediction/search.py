@@ -31,7 +31,7 @@ class MemberSource(Protocol):
     """Where members come from: `TrainingSource` trains them, `Replay` takes them from stored pools."""
 
     def observe(self) -> Observed:
-        """What is there now; nothing is trained."""
+        """The current state; nothing is trained."""
         ...
 
     def train(self, decision: Decision) -> Sequence[str]:

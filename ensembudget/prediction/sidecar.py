@@ -35,7 +35,7 @@ def plane_document(plan: Plan, pools: Sequence[Pool], csv: bytes) -> str:
         JSON in one line. CNLL and covariances are those that `predict` has from the store, to the last bit.
     """
     arms = [
-        PublishedArm(arm=arm, network=_network(plan, arm), curves=_published(plan, pools, arm))
+        PublishedArm(arm=arm, network=_network(plan, arm), curves=_published(pools, arm))
         for arm in [setting.label for setting in plan.settings]
     ]
     return PublishedPlane(format=1, sha256=_digest(csv), arms=arms).to_json() + "\n"
@@ -48,7 +48,7 @@ def _network(plan: Plan, arm: str) -> Network | None:
         return None
 
 
-def _published(plan: Plan, pools: Sequence[Pool], arm: str) -> list[PublishedCurve]:
+def _published(pools: Sequence[Pool], arm: str) -> list[PublishedCurve]:
     some = [scored_pool(pool) for pool in pools if pool.planned.setting.label == arm and pool.trained]
     return [
         PublishedCurve(

@@ -48,14 +48,18 @@ def spend_of(written: str, grid: float) -> float:
     """
     match = _SPEND.fullmatch(written.strip())
     if not match:
-        raise ArgumentError(f"--spend {written!r} is no amount of training. Write it like 25% or 40TFLOP.")
+        raise ArgumentError(
+            f"--spend {written!r} is not an amount of training. Write it like 25% or 40TFLOP."
+        )
     number = float(match[1])
     if not match[2]:
         if not 0 < number <= 100:
             raise ArgumentError(
-                f"--spend {written!r} is no share of the grid. Write it like 25%, or as 40TFLOP."
+                f"--spend {written!r} is not a share of the grid. Write it like 25%, or as 40TFLOP."
             )
         return number / 100 * grid
     if number <= 0:
-        raise ArgumentError(f"--spend {written!r} buys no training. Write it like 25% or 40TFLOP.")
+        raise ArgumentError(
+            f"--spend {written!r} is too little to train anything. Write it like 25% or 40TFLOP."
+        )
     return number * 1000.0 ** _PREFIXES.index(match[3] or " ")

@@ -1,4 +1,4 @@
-"""A table as people read it, before it has a format: which columns, and what every cell says."""
+"""A table before it is formatted: its visible columns, and the text of every cell."""
 
 import textwrap
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ class Written(NamedTuple):
 
 @dataclass(frozen=True)
 class Seen:
-    """What is seen of a table.
+    """The visible part of a table.
 
     Attributes:
         columns: From left to right.
@@ -58,7 +58,7 @@ class Seen:
 
 
 def shown(table: Table, rows: Sequence[Row]) -> Seen:
-    """Every column that people read and that has a value in some row."""
+    """Every column that is meant for readers and has a value in some row."""
     columns = tuple(
         c for c in table.columns if c.heading and any(row.get(c.name) is not None for row in rows)
     )
@@ -70,7 +70,7 @@ def shown(table: Table, rows: Sequence[Row]) -> Seen:
 
 
 def fitted(table: Table, rows: Sequence[Row], width: int) -> Seen:
-    """The columns that a width has place for: the most important first, in the order of the table.
+    """The columns that fit into a width: chosen by importance, in the order of the table.
 
     Args:
         table: its `summary` comes first, then the others where all of it has a place.
@@ -102,7 +102,7 @@ def fitted(table: Table, rows: Sequence[Row], width: int) -> Seen:
 
 
 def below(table: Table, seen: Seen, notes: Sequence[str]) -> list[str]:
-    """What is said below a table: its rules, notes, and what a dash is where there is one."""
+    """The notes below a table: its rules, its notes, and what a dash means if there is one."""
     gaps = [f"{DASH} marks a missing value, never zero."] if seen.has_gaps else []
     return [*table.rules, *notes, *gaps]
 

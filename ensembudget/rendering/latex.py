@@ -23,7 +23,7 @@ _PLAIN = {
 
 
 def to_latex(table: Table, rows: Sequence[Row], notes: Sequence[str] = (), study: str = "") -> str:
-    """A table with the columns that a page has place for; the others are named below it.
+    """A table with the columns that fit on a page; the others are named below it.
 
     Args:
         table: Its columns.
@@ -57,7 +57,7 @@ def to_latex(table: Table, rows: Sequence[Row], notes: Sequence[str] = (), study
 
 
 def _height(seen: Seen, under: Sequence[str]) -> int:
-    """Lines of a table and of what is said below it."""
+    """The number of lines of a table and its notes."""
     rows = (max(-(-len(cell.text) // WIDEST) for cell in line) for line in seen.lines)
     return sum(rows) + sum(len(textwrap.wrap(line, NOTE)) for line in under)
 

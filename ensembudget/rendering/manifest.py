@@ -21,7 +21,7 @@ NOT_PUBLISHED = "not published with this report"
 
 
 def manifest(results: Results, notes: dict[str, list[str]], logits: str = NOT_PUBLISHED) -> dict[str, Any]:
-    """Provenance of a report, as JSON. Places on this machine are left out: they say nothing.
+    """Provenance of a report, as JSON, without paths of this machine.
 
     Args:
         results: What was scored.
@@ -97,5 +97,5 @@ def _commit() -> str | None:
 
 
 def _bare(word: str) -> str:
-    """A word of the command line without the folders of whoever typed it."""
+    """A word of the command line without folders of this machine."""
     return Path(word).name if "/" in word else word

@@ -15,7 +15,7 @@ FALL, FAR = 0.05, 0.1
 
 
 def result_notes(results: Results) -> list[str]:
-    """One sentence a fact: the study, what is partial, mixed environments, splits that miss their budget."""
+    """One sentence each on the study, what is partial, mixed environments, splits that miss their budget."""
     return [
         _study(results),
         *_first_look(results),

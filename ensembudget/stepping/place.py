@@ -54,7 +54,7 @@ def check_numbers(workers: int | None, threads: int | None) -> None:
     """Refuses less than one worker or thread."""
     for name, number in (("workers", workers), ("threads", threads)):
         if number is not None and number < 1:
-            raise DeviceError(f"{name} {number} is below 1, the least that can work.")
+            raise DeviceError(f"{name} {number} is below 1, the smallest that works.")
 
 
 def check_device(device: str) -> None:
@@ -63,9 +63,11 @@ def check_device(device: str) -> None:
         torch.zeros(1, device=device).cpu()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         kind = device.partition(":")[0]
-        why = "this machine has none that torch can reach" if kind in ("cuda", "mps", "xpu") else _told(error)
+        why = "torch finds none on this machine" if kind in ("cuda", "mps", "xpu") else _told(error)
         raise DeviceError(f"device {device!r} cannot be used here: {why}. Use --device cpu.") from None
 
 
 def _told(error: Exception) -> str:
-    return reason(Exception(str(error).partition("\n")[0]))
+    """Torch's first line. Of a kind that does not exist it lists twenty, few of which anyone has."""
+    first = str(error).partition("\n")[0]
+    return "torch knows no such device" if first.startswith("Expected one of") else reason(Exception(first))

@@ -39,7 +39,7 @@ def wanted(cell: Cell, *, keep_weights: bool) -> frozenset[Artefact]:
 
 
 class LaterWeights(Record):
-    """How weights came to be that were published after their member.
+    """How weights that were published after their member were trained.
 
     `logits` is the digest of the member's file of logits, which training gave again to the byte.
     """
@@ -114,7 +114,7 @@ def read_later(folder: Path, key: str, logits: str) -> dict[str, NDArray[Any]]:
 
 
 def check_same_logits(stored: Stored, trained: "Trained", environment: Environment) -> None:
-    """Refuses weights that are not the stored member's.
+    """Refuses weights that are not those of the stored member.
 
     Raises:
         StoreError: They give other logits.

@@ -1,4 +1,4 @@
-"""How members ended, of many: by their sealed descriptions alone, mostly without making records of them."""
+"""How many members ended, from their sealed descriptions alone, mostly without parsing them into records."""
 
 import json
 from pathlib import Path

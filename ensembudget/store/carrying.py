@@ -31,7 +31,7 @@ def carried(root: Path, keys: Iterable[str]) -> Carried:
 
 
 def unpack(root: Path, files: Mapping[str, bytes]) -> None:
-    """Lays files out as a store has them. Nothing is checked but their names: `merge` checks the rest.
+    """Writes files as a store lays them out. Only their names are checked: `merge` checks the rest.
 
     Raises:
         StoreError: A name that no store has; nothing was written.

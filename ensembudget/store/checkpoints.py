@@ -1,4 +1,4 @@
-"""Checkpoints in a store: one folder each, published like a member, and gone when its pack is published."""
+"""Checkpoints in a store: one folder each, published like a member, removed when its pack is published."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -64,7 +64,7 @@ class PackCheckpoints:
         self.notes: list[str] = []
 
     def found(self) -> Iterator["Checkpoint"]:
-        """Those that are there and intact, the newest first; what is not is set aside."""
+        """The intact checkpoints, the newest first; damaged ones are set aside."""
         for epoch, folder in self._folders():
             try:
                 checkpoint = _read(folder, self._pack.key, epoch)
@@ -96,7 +96,7 @@ class PackCheckpoints:
                 drop(self._paths, earlier)
 
     def refuse(self, checkpoint: "Checkpoint", why: str) -> None:
-        """Sets one aside from which training cannot go on."""
+        """Sets aside a checkpoint that training cannot resume from."""
         self._set_aside(self._paths.checkpoint(self._pack.key, checkpoint.epoch), why)
 
     def remove(self) -> None:

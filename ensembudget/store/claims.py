@@ -1,4 +1,4 @@
-"""Who trains what now: claims that expire, so that they save work and decide nothing."""
+"""Who trains what now: claims that expire. They only save work; results never depend on them."""
 
 import contextlib
 import time

@@ -28,7 +28,7 @@ class DocumentStore:
             check_header(self._paths)
 
     def save_plan(self, plan: Plan) -> None:
-        """Keeps what a study came to beside the members that it needs.
+        """Keeps a study's plan beside the members that it needs.
 
         Raises:
             StoreError: A newer version kept it here, or the store cannot be written.
@@ -37,7 +37,7 @@ class DocumentStore:
             plans(self.root).save(plan, over_damage=True)
 
     def saved_plan(self, study: Study) -> Plan | None:
-        """What exactly this study came to when it was run here, or None.
+        """The plan of exactly this study when it was run here, or None.
 
         Where the folder of its dataset lies does not matter, only what it is called.
 
@@ -57,7 +57,7 @@ class DocumentStore:
             searches(self.root).save(search)
 
     def saved_search(self, empty: Search) -> Search:
-        """The search as it was left, or as it is given where there is none.
+        """The search as it was last saved, or as given if there is none.
 
         Raises:
             StoreError: It is there, and damaged or written by a newer version.
@@ -124,7 +124,7 @@ class DocumentStore:
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
-        """What the disk refuses, as a message that names the store."""
+        """Turns errors of the disk into a message that names the store."""
         try:
             yield
         except OSError as error:

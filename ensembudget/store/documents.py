@@ -21,15 +21,15 @@ R = TypeVar("R", bound=Record)
 
 
 class DamageError(Exception):
-    """What is stored is not what was written."""
+    """Stored data differ from what was written."""
 
 
 class UnknownError(Exception):
-    """What is stored is intact, but written by a version that knows more."""
+    """Stored data are intact, but were written by a newer version."""
 
 
 class ShapeError(UnknownError):
-    """What is stored is intact, but no record that this version knows."""
+    """Stored data are intact, but no record that this version knows."""
 
 
 def seal(body: Document) -> bytes:

@@ -18,7 +18,7 @@ def sealed(key: str, told: Document) -> bytes:
 
 
 def read(path: Path, key: str) -> Document | None:
-    """What was told of a failed run, or None where there is nothing.
+    """Why a run failed, or None if nothing is recorded.
 
     What cannot be read, or is another run's, has the reason `UNREADABLE`. Before failures were sealed they
     were the told things alone.

@@ -1,4 +1,4 @@
-"""What a store no longer needs, and its removal. Members and what is known of studies are never among it."""
+"""Finds and removes what a store no longer needs: never members, plans or other documents of studies."""
 
 from pathlib import Path
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""Plans, searches, choices and what probes found: small documents, found by what they are of."""
+"""Plans, searches, choices and results of probes: small documents, found by their subject."""
 
 import contextlib
 import itertools
@@ -30,7 +30,7 @@ Subject = TypeVar("Subject", bound=Record)
 
 
 def record_key(subject: Record) -> str:
-    """A key that a new field with a default does not change, for it is of all that is not a default."""
+    """A key that a new field with a default does not change: only values other than defaults are hashed."""
     return sha256(rfc8785.dumps(subject.model_dump(mode="json", exclude_defaults=True)))
 
 

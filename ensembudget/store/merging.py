@@ -1,4 +1,4 @@
-"""Takes over what another store has. Keys are hashes of content, so the same key means the same thing."""
+"""Copies what another store has. Keys are hashes of content, so the same key means the same thing."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +16,7 @@ NEW, SAME, CONFLICT, UNREADABLE = "new", "same", "conflict", "unreadable"
 
 
 class Merged(NamedTuple):
-    """What became of one thing of the other store.
+    """What happened to one entry of the other store.
 
     Attributes:
         kind: `member`, `weights`, `plan`, `search`, `choice` or `probe`.
@@ -86,7 +86,7 @@ def _member(ours: Paths, folder: Path, key: str, logits: str) -> Merged:
 
 
 def _weights(ours: Paths, theirs: Paths, folder: Path, key: str, logits: str) -> Merged | None:
-    """Weights that are there and not here, of a member with the same logits."""
+    """Weights that only the other store has, of a member with the same logits."""
     here, later = ours.member(key), theirs.weights(key)
     if (here / members.WEIGHTS).exists() or ours.weights(key).is_dir():
         return None

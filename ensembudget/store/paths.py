@@ -18,7 +18,7 @@ DOCUMENTS = PLANS, SEARCHES, CHOICES, PROBES, FAILURES = "plans", "searches", "c
 
 @dataclass(frozen=True)
 class Paths:
-    """The folders and files of a store; asking for one makes nothing."""
+    """The paths of folders and files of a store; nothing is created."""
 
     root: Path
 
@@ -81,7 +81,7 @@ def check_header(paths: Paths) -> None:
 
 
 def identity(folder: Path) -> tuple[int, int] | None:
-    """Which folder this is, whatever it is called; None where there is none."""
+    """Identifies a folder whatever path leads to it; None if it does not exist."""
     try:
         found = folder.stat()
     except OSError:

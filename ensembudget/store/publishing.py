@@ -15,7 +15,7 @@ Files = Mapping[str, bytes | Path]
 
 @contextlib.contextmanager
 def staging(paths: Paths) -> Iterator[Path]:
-    """A folder of one's own on the store's disk, gone afterwards."""
+    """A private folder on the store's disk, removed afterwards."""
     folder = paths.tmp / staging_name()
     make_folder(folder)
     try:
@@ -56,7 +56,7 @@ def publish_folder(paths: Paths, folder: Path, files: Files) -> bool:
 
 
 def forget_failure(paths: Paths, key: str) -> None:
-    """Removes why a run failed that has succeeded since; where the disk refuses, `store gc` does it later."""
+    """Removes the failure of a run that has since succeeded; if the disk refuses, `store gc` does it."""
     with contextlib.suppress(OSError):
         remove(paths.failure(key))
 
@@ -77,7 +77,7 @@ def set_aside(paths: Paths, folder: Path, damage: str, remedy: str) -> str:
         sync(place.parent)
     except OSError as refused:
         return (
-            f"{damage} and cannot be moved to {str(place)!r}: {reason(refused)}. Mend the disk, and rerun the"
+            f"{damage} and cannot be moved to {str(place)!r}: {reason(refused)}. Fix the disk, and rerun the"
             " same command."
         )
     return f"{damage} and was moved to {str(place)!r}. {remedy} Its files stay there to be looked at."

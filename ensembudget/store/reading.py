@@ -1,4 +1,4 @@
-"""What scoring needs of a place that has members: a store, or a bundle that somebody sent."""
+"""What scoring needs of a source of members: a store or a bundle."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -33,7 +33,7 @@ class ReadableStore(Protocol):
         ...
 
     def briefs(self, runs: Iterable[Run]) -> Iterator[Brief]:
-        """How members ended that are there, in the order of the runs."""
+        """How the stored ones of these members ended, in the order of the runs."""
         ...
 
     def history(self, key: str, name: str) -> "pd.DataFrame | None":

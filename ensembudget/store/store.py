@@ -1,4 +1,4 @@
-"""The store: what others see of it."""
+"""The public interface of the store."""
 
 import contextlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -38,7 +38,7 @@ class Store(DocumentStore):
         return self._paths.member(key).is_dir()
 
     def keys(self) -> frozenset[str]:
-        """Of all members that are there, by one look at the names of their folders."""
+        """The keys of all members, from the names of their folders."""
         return frozenset(folder.name for folder in self.root.glob("members/??/*"))
 
     def read(self, key: str) -> Stored:
@@ -52,7 +52,7 @@ class Store(DocumentStore):
             return members.checked(folder, key)
 
     def member(self, key: str) -> Member:
-        """What a member says of itself, checked against its own digest; its logits are not looked at.
+        """A member's description, checked against its own digest; its logits are not read.
 
         Raises:
             StoreError: As `read`, of the description alone.
@@ -68,7 +68,7 @@ class Store(DocumentStore):
             return path.read_bytes()
 
     def briefs(self, runs: Iterable[Run]) -> Iterator[Brief]:
-        """How members ended that are there, in the order of the runs; those that are not are left out.
+        """How members ended, in the order of the runs; missing ones are left out.
 
         Of each its description is compared with its digest; `read` looks at logits and weights, too.
 
@@ -218,7 +218,7 @@ class Store(DocumentStore):
 
     @contextlib.contextmanager
     def staging(self) -> Iterator[Path]:
-        """A folder of one's own on the store's disk, gone afterwards."""
+        """A private folder on the store's disk, removed afterwards."""
         with contextlib.ExitStack() as stack:
             with self._writing():
                 folder = stack.enter_context(publishing.staging(self._paths))
@@ -232,7 +232,7 @@ class Store(DocumentStore):
 
     @contextlib.contextmanager
     def claimed(self, keys: Sequence[str]) -> Iterator[bool]:
-        """Claims members for as long as it is open; false where another has one of them."""
+        """Claims members while the context is open; false if another process has one of them."""
         claim = self.claim(keys)
         with self._explained():
             is_ours = claim.take()

@@ -16,8 +16,8 @@ from ..records import Study
 from ..records.study import ARM_NAME, STUDY_NAME
 
 PATTERNS = {
-    STUDY_NAME: "it must be letters, digits and _ . - alone, a letter or digit first",
-    ARM_NAME: "it must be letters, digits, blanks and _ . = , - alone, a letter first",
+    STUDY_NAME: "it must begin with a letter or digit and hold only letters, digits and _ . -",
+    ARM_NAME: "it must begin with a letter and hold only letters, digits, spaces and _ . = , -",
 }
 # Alternatives of a field, which pydantic puts into places.
 UNIONS = ("str", "int", "bool", "float", "one", "list")
@@ -57,9 +57,10 @@ def load_study(study: str | Path, *, checked: bool = True) -> Study:
     try:
         text = read_regular(study).decode()
     except (FileNotFoundError, IsADirectoryError):
+        near = did_you_mean(str(study), names())
         raise StudyError(
-            f"no study {str(study)!r}: neither a preset nor a file.{did_you_mean(str(study), names())}"
-            f" Presets: {', '.join(names())}."
+            f"no study {str(study)!r}: neither a preset nor a file.{near}"
+            " `ensembudget ls studies` lists the presets."
         ) from None
     except (OSError, ValueError) as error:
         raise StudyError(f"study {told(str(study))} cannot be read: {reason(error)}.") from None
@@ -73,7 +74,9 @@ def parse(text: str, name: str, checked: bool = True) -> Study:
     except tomllib.TOMLDecodeError as error:
         raise StudyError(f"study {name!r} is not TOML: {error}.") from None
     except ValueError:  # Python reads no number of more than 4,300 digits
-        raise StudyError(f"study {told(name)} has a number of thousands of digits. Ask for less.") from None
+        raise StudyError(
+            f"study {told(name)} has a number with thousands of digits, which cannot be read."
+        ) from None
     except RecursionError:
         raise StudyError(
             f"study {name!r} has lists or tables inside each other, hundreds of levels deep. No field of a"
@@ -134,7 +137,7 @@ def _too_large(value: Any, place: str = "") -> Iterator[str]:
         for inner in value:
             yield from _too_large(inner, place)
     elif isinstance(value, int) and abs(value) >= 2**53:
-        yield f"{place} = {value}: above 2^53, the largest that is counted to. Ask for less."
+        yield f"{place} = {value}: above 2^53, the largest number allowed."
 
 
 def _message(name: str, faults: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""Packs a report with what others need to compute it again; and scores what somebody sent."""
+"""Bundles a report with what others need to recompute it; and scores such bundles."""
 
 import shutil
 import tempfile
@@ -25,7 +25,7 @@ GIVEN = ("study.toml",)
 
 
 class Bundled(NamedTuple):
-    """What a bundle takes.
+    """The sizes of a bundle.
 
     Attributes:
         dtype: Of its logits.
@@ -96,7 +96,7 @@ def bundle(
 
 
 def results_of_bundle(folder: str | Path) -> Results:
-    """Scores a bundle that somebody sent, from its logits alone.
+    """Scores a bundle from its logits alone.
 
     Args:
         folder: The report's folder, with a folder `bundle` in it.
@@ -117,7 +117,7 @@ def results_of_bundle(folder: str | Path) -> Results:
 
 
 def bundle_results(found: Bundle) -> Results:
-    """The scores of a bundle's members, be it as it was sealed or not; it may be partial."""
+    """The scores of a bundle's members, even if it was changed since it was sealed; it may be partial."""
     return evaluate(found.plan, found.members, allow_partial=True)
 
 
@@ -132,7 +132,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _check_printed(exact: Path, rounded: Path, exact_bytes: int) -> None:
-    """Refuses float16 where a table that people read would say something else.
+    """Refuses float16 if a printed table would change.
 
     Raises:
         BundleError: It does; the first place is named.
@@ -168,7 +168,7 @@ def _check(made: Path) -> None:
 
 
 def _replace(made: Path, folder: Path) -> None:
-    """Puts the files in the place of an earlier report's, the index last.
+    """Replaces the files of an earlier report, the index last.
 
     Raises:
         BundleError: The folder has others.

@@ -26,7 +26,7 @@ FLAGS = {
 
 @dataclass(frozen=True)
 class ExportChoice:
-    """What is to be exported, and what has to be trained for it.
+    """What will be exported, and what must be trained for that.
 
     Attributes:
         plan: The study's, with the splits of this budget and setting alone.
@@ -121,7 +121,7 @@ def _of_budget(planned: Plan, budget: str | int) -> list[Split]:
 
 
 def _of_setting(splits: list[Split], asked: dict[str, Any], study: Study) -> list[Split]:
-    """The splits of the one setting that is asked for."""
+    """The splits of the chosen setting."""
     settings = list(dict.fromkeys(split.setting for split in splits))
     found = [one for one in settings if all(getattr(one, name) == value for name, value in asked.items())]
     if len(found) == 1:
@@ -129,8 +129,8 @@ def _of_setting(splits: list[Split], asked: dict[str, Any], study: Study) -> lis
     if found:
         several = [flag for name, flag in FLAGS.items() if len({getattr(one, name) for one in found}) > 1]
         raise ArgumentError(
-            f"study {study.name!r} has {len(found)} settings at this budget: {_labels(found)}. Say which with"
-            f" {' and '.join(several)}."
+            f"study {study.name!r} has {len(found)} settings at this budget: {_labels(found)}. Choose one"
+            f" with {' and '.join(several)}."
         )
     said = ", ".join(f"{FLAGS[name]} {_word(value)}" for name, value in asked.items())
     raise ArgumentError(
@@ -167,7 +167,7 @@ def _word(value: object) -> str:
 
 
 def _split_of(results: Results, members: int | None, study: Study) -> SplitResult:
-    """The split that is asked for, or the best; with scores."""
+    """The chosen split, or the best; with scores."""
     (budget,) = budget_results(results, {})
     if members is None:
         if budget.best is None:

@@ -37,8 +37,8 @@ def compare_results(a: Results, b: Results) -> Comparison:
         )
     if not any(one.is_judged for one in cells):
         raise ComparisonError(
-            "A and B cannot be told apart or together: every cell is of pools of one member, which do not"
-            " show how members vary. Train at least 2 members of each width (`pool = 2`)."
+            "A and B cannot be compared: every pool has one member, so nothing shows how members vary."
+            " Train at least 2 members of each width (`pool = 2`)."
         )
     return Comparison(a, b, cells, unmatched, tuple(differing_fields(a, b)))
 
@@ -50,7 +50,7 @@ def _listed(some: list[CellPlace]) -> str:
 
 
 def _contradictions(a: Results, b: Results) -> Iterator[str]:
-    """Why two result sets are not of the same test images, as parts of one sentence."""
+    """Why two result sets were not tested on the same images, as parts of one sentence."""
     datasets = [results.plan.cells[0].cell for results in (a, b)]
     if datasets[0].dataset_digest != datasets[1].dataset_digest:
         yield "their images or labels differ: " + ", ".join(

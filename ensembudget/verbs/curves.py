@@ -1,4 +1,4 @@
-"""Learning curves of studies: what their members in a store say of more training images."""
+"""Learning curves of studies, from the members in a store."""
 
 import contextlib
 from collections.abc import Sequence
@@ -19,13 +19,13 @@ REPORTED = ("cnll", "error")
 
 
 class JudgedStudies(NamedTuple):
-    """What tables and figures of learning curves are made of, as an analysis is."""
+    """What tables and figures of learning curves are made from."""
 
     curves: tuple[JudgedRanks, ...]
 
 
 def study_curves(plans: Sequence[Plan], store: Store, metric: str) -> LearningCurves:
-    """The learning curves of the models of some studies, from the members that a store has.
+    """The learning curves of the models of some studies, from the members in a store.
 
     Args:
         plans: Of studies on one dataset.

@@ -1,4 +1,4 @@
-"""How long a study would train on this machine, told within seconds."""
+"""Estimates, within seconds, how long a study would train on this machine."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

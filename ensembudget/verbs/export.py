@@ -45,7 +45,7 @@ def export(
     executor: str = "serial",
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> Card:
-    """Writes a chosen ensemble as one folder, and runs every file of it again on the test images.
+    """Writes a chosen ensemble as one folder, and checks every file of it on the test images.
 
     Weights that were not kept are trained again first; `choice.jobs` says which, and `choice.seconds` how
     long it takes. The temperature is fitted on the validation images if there are any, else on the test

@@ -1,4 +1,4 @@
-"""What a store lacks of a plan, as jobs for an executor."""
+"""Jobs for an executor: what a plan needs and a store lacks."""
 
 import math
 import os
@@ -22,7 +22,7 @@ def missing_cells(planned: Plan, store: Store) -> list[PlannedCell]:
 
 
 def checkpoint_seconds() -> float:
-    """From one checkpoint of a pack to the next at least: `$ENSEMBUDGET_CHECKPOINT_SECONDS`, or the default.
+    """The least time between checkpoints of a pack: `$ENSEMBUDGET_CHECKPOINT_SECONDS`, or the default.
 
     Raises:
         ArgumentError: It is no such number.
@@ -34,8 +34,8 @@ def checkpoint_seconds() -> float:
         found = math.nan
     if not 0 <= found < math.inf:
         raise ArgumentError(
-            f"{CHECKPOINTS} = {told(text)} is not seconds from one checkpoint to the next: a number from 0,"
-            f" which keeps one after every epoch. Without it they are {CHECKPOINT_SECONDS:g}."
+            f"{CHECKPOINTS} = {told(text)} is not a number of seconds between checkpoints. Set"
+            f" 0 to keep one after every epoch, or more; the default is {CHECKPOINT_SECONDS:g}."
         )
     return found
 
@@ -92,7 +92,7 @@ ROUNDED_AT_ONCE = 8  # members of one job: enough that its images are read for s
 
 
 def rounding_jobs(planned: Plan, store: Store, place: Place) -> list[Job]:
-    """What makes the members in other dtypes, out of trained ones that are in the store."""
+    """Jobs that round trained members in the store to other dtypes."""
     jobs = [
         Job(
             runs=runs[first : first + ROUNDED_AT_ONCE],
@@ -109,7 +109,7 @@ def rounding_jobs(planned: Plan, store: Store, place: Place) -> list[Job]:
 
 
 def weight_jobs(cell: PlannedCell, runs: Sequence[Run], store: Store, device: str) -> list[Job]:
-    """The packs that give the weights of stored members which were published without them.
+    """The packs that train weights for stored members that were published without them.
 
     Whole packs are trained again, stepped as they were: else they give other logits.
     """

@@ -1,4 +1,4 @@
-"""Says which members of a plan are still to be trained, or rounded from trained ones."""
+"""Which members of a plan are still to be trained, or rounded from trained ones."""
 
 from typing import NamedTuple
 
@@ -7,7 +7,7 @@ from ..store import Store, wanted
 
 
 def missing_runs(planned: Plan, store: Store) -> list[Run]:
-    """Members that the store lacks, or of which it lacks something that the study wants."""
+    """Members that the store lacks, or lacks something of that the study wants."""
     keep = planned.study.keep_weights
     return [run for run in planned.runs if store.lacks(run, keep_weights=keep)]
 
@@ -51,7 +51,7 @@ def unrounded(planned: Plan, store: Store) -> list[tuple[PlannedCell, list[Run]]
 
 
 def training_plan(planned: Plan, store: Store) -> Plan:
-    """What is to be trained for a plan: the plan itself where all of it is in float32.
+    """The plan of what must be trained: the plan itself if all of it is in float32.
 
     Pools that only serve other dtypes are left out once these are there, and so are kept weights.
     """
@@ -67,5 +67,5 @@ def training_plan(planned: Plan, store: Store) -> Plan:
 
 
 def repeated_runs(planned: Plan, store: Store) -> list[Run]:
-    """Members that are stored and must be trained again, for the study wants weights that were not kept."""
+    """Stored members that must be trained again because the study wants weights that were not kept."""
     return [run for run in missing_runs(planned, store) if run.key in store]

@@ -176,7 +176,7 @@ def train_pool(
 
 
 def train_member(family: str, width: int, data: Data | str, seed: int = 0, **how: Any) -> Trained:
-    """Trains one member; arguments as of `train_pool`.
+    """Trains one member; arguments as for `train_pool`.
 
     Example:
         >>> recipe = {"epochs": 1, "batch_size": 32, "crop_padding": 1}

@@ -1,4 +1,4 @@
-"""Predictions that were made elsewhere, in the formats that people have them in: logits or probabilities.
+"""Reads predictions made elsewhere, logits or probabilities, in common file formats.
 
 What a file says of its size is compared with the file and with the machine before memory is taken.
 """
@@ -38,7 +38,7 @@ Tensors = dict[str, Tensor]
 
 
 class Predictions(NamedTuple):
-    """What a file has.
+    """The contents of a file.
 
     Attributes:
         logits: Or log-probabilities, (member, sample, class).
@@ -106,7 +106,7 @@ def read_logits(
 
 
 def sums_to_one(values: Tensor) -> bool:
-    """Whether numbers are probabilities: none below 0, and every sum over classes 1, as far as rounding lets.
+    """Whether numbers are probabilities: none below 0, and every sum over classes 1 up to rounding.
 
     >>> sums_to_one(torch.tensor([[[0.25, 0.75], [1.0, 0.0]]])), sums_to_one(torch.tensor([[[0.5, -0.5]]]))
     (True, False)
@@ -124,8 +124,8 @@ def _logarithms(values: Tensor, path: str | Path) -> Tensor:
         low, sums = wide.amin(), wide.sum(-1)
         worst = sums.flatten()[(sums - 1).abs().argmax()]
         raise ScoreError(
-            f"probabilities {told(str(path))} are none: the lowest is {low:g}, and of the sums over classes"
-            f" {worst:g} is furthest from 1. Give logits with --logits."
+            f"probabilities {told(str(path))} are not probabilities: the lowest is {low:g}, and the sum over"
+            f" classes that is furthest from 1 is {worst:g}. Give logits with --logits."
         )
     facts = torch.finfo(values.dtype)
     return values.double().clamp_min(facts.tiny * facts.eps).log()
@@ -153,7 +153,7 @@ def _refuse(path: Path, name: str, kind: str, why: str) -> NoReturn:
 
 
 def _check_memory(path: Path, name: str, size: int) -> None:
-    """Refuses what this machine cannot hold, before it is asked to."""
+    """Refuses what this machine cannot hold, before memory is allocated."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 2**63
     if size > memory:
         raise ScoreError(
@@ -225,7 +225,7 @@ def _pt(path: Path, file: IO[bytes], name: str) -> Tensors:
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
-        _refuse(path, name, kind, "it holds Python objects, and those are not run")
+        _refuse(path, name, kind, "it holds Python objects, which are not loaded")
     except (RuntimeError, ValueError, TypeError, EOFError, KeyError, AttributeError) as error:
         _refuse(path, name, kind, reason(error))
     if not isinstance(found, dict):

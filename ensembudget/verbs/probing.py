@@ -1,4 +1,4 @@
-"""Probes of a plan: which are to be measured, and what a store has of them."""
+"""Probes of a plan: which must be measured, and which are in a store."""
 
 from collections.abc import Collection
 from typing import NamedTuple
@@ -26,7 +26,7 @@ class Probing(NamedTuple):
 
 
 class ProbeStatus(NamedTuple):
-    """How far the probes of a plan are.
+    """How many probes of a plan are measured.
 
     Attributes:
         planned: Measurements, as far as is known while members are missing.
@@ -67,7 +67,7 @@ def probings(planned: Plan, store: ReadableStore, done: Collection[str] | None =
 
 
 def probe_status(planned: Plan, store: ReadableStore, done: Collection[str] | None = None) -> ProbeStatus:
-    """How many probes a plan has, and what a store has of them; arguments as of `probings`."""
+    """How many probes a plan has, and how many are in a store; arguments as for `probings`."""
     known = probings(planned, store, done)
     pools = {one.probe.planned.cell.key for one in known}
     later = [one for one in probes_of(planned) if one.planned.cell.key not in pools]
@@ -77,7 +77,7 @@ def probe_status(planned: Plan, store: ReadableStore, done: Collection[str] | No
 
 
 def probe_jobs(planned: Plan, store: Store, place: Place) -> list[Job]:
-    """What measures the probes that the store lacks, in the order of the study, each once."""
+    """Jobs for the probes that the store lacks, in the order of the study, each once."""
     missing = {
         one.subject.key: one for one in probings(planned, store) if store.saved_probe(one.subject) is None
     }

@@ -139,7 +139,7 @@ def probe(
     device: str = "cpu",
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> list[Outcome]:
-    """Measures the probes of a plan that the store lacks, at the members that it has.
+    """Measures the probes that the store lacks, at the members that it has.
 
     Args:
         planned: Of a study with `probes`, whose members were trained by `run`.

@@ -27,7 +27,7 @@ from .run import arrange, train_missing
 
 
 def space_of(study: Study, written: str, arm: str | None = None) -> Space:
-    """The splits of a budget, and the cells that tell about them.
+    """The splits of a budget, and the cells that inform about them.
 
     Args:
         study: Whose networks and recipes are searched.
@@ -77,7 +77,7 @@ def space_of(study: Study, written: str, arm: str | None = None) -> Space:
 
 
 class TrainingSource:
-    """A source that trains what is asked for, and keeps its rounds in the store.
+    """A source that trains the requested members, and keeps its rounds in the store.
 
     Members are published as `run` would, so each serves the other. A round is written down before it is
     trained; of one that was broken off, the members that were trained count as spent.

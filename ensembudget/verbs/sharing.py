@@ -67,7 +67,7 @@ def shared(
 
 @contextmanager
 def closed(some: Iterator[T]) -> Iterator[Iterator[T]]:
-    """Ends an iterator where it is left: an executor's processes must not wait for a garbage collector."""
+    """Closes an iterator on exit: an executor's processes must not wait for the garbage collector."""
     try:
         yield some
     finally:
@@ -76,7 +76,7 @@ def closed(some: Iterator[T]) -> Iterator[Iterator[T]]:
 
 
 def _ended(job: Job, store: Store) -> list[Outcome]:
-    """How a job went that another run has done; nothing where it is not done."""
+    """The outcome of a job that another run did; nothing if it is not done."""
     try:
         return outcomes_of(job, store, by_other=True) if is_done(job, store) else []
     except EnsembudgetError as error:

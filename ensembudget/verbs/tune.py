@@ -64,7 +64,7 @@ def tune(
 
 
 def tuning_round(planned: Plan, store: Store) -> Plan | None:
-    """What is to be trained next for the choices of a plan; those that can be made are made and kept.
+    """What must be trained next for the choices of a plan; choices that can be made are made and kept.
 
     Returns:
         Members without weights and histories, which choosing does not need; None where there are none.
@@ -83,7 +83,7 @@ def tuning_round(planned: Plan, store: Store) -> Plan | None:
 
 
 def standing(tuning: Tuning, store: Store) -> Choice | list[PlannedCell]:
-    """The choice, or the members that its present round lacks.
+    """The choice, or the members that its current round lacks.
 
     Raises:
         StoreError: A member is damaged.

@@ -1,4 +1,4 @@
-"""How far the choices of a study are that it tunes."""
+"""How far the tuning of a study is."""
 
 from typing import NamedTuple
 

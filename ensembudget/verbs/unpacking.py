@@ -1,4 +1,4 @@
-"""What an archive says it holds, before memory is taken for it, and what its pickle would call."""
+"""Checks what an archive claims to hold, before memory is allocated, and what its pickle would call."""
 
 import pickletools
 import re
@@ -18,7 +18,7 @@ PICKLED = re.compile(
 
 
 def check_packed(one: zipfile.ZipInfo) -> None:
-    """Refuses a part of an archive that says it holds more than its bytes can unpack to.
+    """Refuses a part of an archive that claims more than its bytes can unpack to.
 
     Raises:
         ValueError: It does.
@@ -46,7 +46,7 @@ def check_pickle(file: IO[bytes]) -> int:
             raise ValueError("it has no pickle of tensors alone")
         for code, argument, _ in pickletools.genops(archive.read(pickles[0])):
             if code.name == "GLOBAL" and not PICKLED.fullmatch(str(argument)):
-                raise ValueError("it holds Python objects, and those are not run")
+                raise ValueError("it holds Python objects, which are not loaded")
             if code.name in ("STACK_GLOBAL", "INST", "OBJ", "NEWOBJ", "EXT1", "EXT2", "EXT4"):
-                raise ValueError("it holds Python objects, and those are not run")
+                raise ValueError("it holds Python objects, which are not loaded")
     return sum(one.file_size for one in parts)

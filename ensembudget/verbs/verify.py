@@ -1,4 +1,4 @@
-"""Checks a published report: computes every number again from its logits, and says what cannot be."""
+"""Checks a published report: recomputes every number from its logits, and lists what cannot be checked."""
 
 import contextlib
 import tempfile
@@ -28,7 +28,7 @@ MOST_THREADS = 64
 
 @dataclass(frozen=True)
 class Verification:
-    """What became of checking one folder.
+    """The result of checking one folder.
 
     Attributes:
         folder: Which.
@@ -67,7 +67,7 @@ class Verification:
 
 
 def verify(folder: str | Path) -> Verification:
-    """Checks a report that somebody published. Nothing of it is run, and no size in it is believed.
+    """Checks a published report. Nothing in it is run, and no size in it is trusted.
 
     With a bundle, every number is computed again from logits and compared to the last digit, as many threads
     adding up as published. Without one, tables are rendered again from their CSV, and numbers are held
@@ -93,7 +93,9 @@ def verify_all(folder: str | Path) -> list[Verification]:
     """
     root = Path(folder)
     if not root.is_dir():
-        raise BundleError(f"{str(folder)!r} is no folder. Name a report's, or one of reports.")
+        raise BundleError(
+            f"{str(folder)!r} is not a folder. Name the folder of a report, or a folder of reports."
+        )
     inner = folders_of(root)
     if not inner:
         return [verify(root)]
@@ -155,7 +157,7 @@ def _report_again(bundle: Bundle, place: str) -> None:
 
 @contextlib.contextmanager
 def _threads(manifest: Mapping[str, Any]) -> Iterator[None]:
-    """As many threads as the report was computed with: sums are in the order of as many parts."""
+    """Uses as many threads as the report was computed with, because the order of sums depends on them."""
     before, scored_on = torch.get_num_threads(), manifest.get("scored_on")
     asked = scored_on.get("threads") if isinstance(scored_on, dict) else None
     try:

@@ -75,6 +75,6 @@ def test_seconds_that_cannot_be_are_refused_before_a_store_is_made(command, fold
     monkeypatch.setenv(SECONDS, text)
     said = command("run", "digits", "--executor", "serial")
     assert said.code == 2
-    assert f"{SECONDS} = {text!r} is not seconds" in said.err
+    assert f"{SECONDS} = {text!r} is not a number of seconds" in said.err
     assert len(said.err.strip().splitlines()) == 1
     assert list(folder.iterdir()) == []

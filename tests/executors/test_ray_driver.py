@@ -272,7 +272,7 @@ def errand(planned: Plan, store: Store, **changes: Any) -> str:
 
 def test_a_node_with_other_source_says_so_and_trains_nothing(planned, store):
     ((said,),) = [[*work_on_node(errand(planned, store, source="0" * 64), [], [])]]
-    assert all("is other source than the driver's" in text for text in said)
+    assert all("is not the same source as the driver's" in text for text in said)
 
 
 def test_images_that_a_node_lacks_are_kept_there_once_and_checked(planned, store, tmp_path, monkeypatch):

@@ -213,8 +213,8 @@ def predictions(tmp: Path) -> Iterator[tuple[str, Case]]:
         "huge.safetensors": "is not a safetensors file",
         "objects.npy": "is not an npy file of numbers",
         "lies.npz": "2,147,483,648",
-        "runs.pt": "Python objects, and those are not run",
-        "fills.pt": "Python objects, and those are not run",
+        "runs.pt": "Python objects, which are not loaded",
+        "fills.pt": "Python objects, which are not loaded",
     }
     for name, said in words.items():
         yield f"logits in {name}", Case(lambda path=tmp / name: read_logits(path), said)

@@ -227,5 +227,5 @@ def test_a_stated_error_that_cannot_be_is_refused(written, stderr):
 
 def test_an_error_is_stated_only_where_there_is_none(written):
     path = written([f"{line},0.01" for line in lines()], HEADER + ",stderr")
-    with pytest.raises(ArgumentError, match="says itself"):
+    with pytest.raises(ArgumentError, match="already has standard errors"):
         read_plane(path, stderr=0.005)
