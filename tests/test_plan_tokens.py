@@ -33,7 +33,6 @@ name = "phrases"
 description = "classes of phrases"
 family = "transformer"
 dataset = "phrases"
-mode = "adamw"
 recipe = { warmup_steps = 10 }
 options = {layers = 1}
 """
