@@ -220,8 +220,8 @@ class Study(Record):
     Example: `probes = [{ kind = "line" }, { kind = "tunnel" }]`
     """
     first_look: str = ""
-    """What `--epochs`, `--train-size` and `--limit` replaced; every table says it. They write it, so leave it
-    out.
+    """What `--epochs`, `--train-size` and `--limit` replaced; every table says it. They alone write it: a
+    study file that has it is refused.
 
     Example: `first_look = "epochs 3"`
     """

@@ -90,8 +90,8 @@ def parse(text: str, name: str, checked: bool = True) -> Study:
         return study
     from ..planning.check import study_faults  # builds networks: whoever lists studies does not need torch
 
-    if unknown := [*_too_large(document)] or study_faults(study):
-        raise StudyError(_message(name, unknown))
+    if faults := [*_too_large(document)] or [*_of_flags(document), *study_faults(study)]:
+        raise StudyError(_message(name, faults))
     return study
 
 
@@ -146,7 +146,17 @@ def _faults_of_the_rest(document: dict[str, Any], error: ValidationError) -> Seq
                  "members": [1]}  # fmt: skip
     # Whether mode, network and recipe go together can be checked only where none is a stand-in.
     combined = not wrong & {"family", "options", "mode", "recipe", "arms", "sweep", "record"}
-    return study_faults(Study.model_validate(stand_ins | sound), combined=combined)
+    return [*_of_flags(document), *study_faults(Study.model_validate(stand_ins | sound), combined=combined)]
+
+
+def _of_flags(document: dict[str, Any]) -> Iterator[str]:
+    """Why a file cannot say what only flags may: that a study was cut short for a first look."""
+    if "first_look" in document:
+        yield (
+            f"first_look = {told(document['first_look'])}: no study file can say that, for --epochs,"
+            " --train-size and --limit write it where they cut a study short. Leave it out, and give those"
+            " flags to `run` and `report`."
+        )
 
 
 def _too_large(value: Any, place: str = "") -> Iterator[str]:
