@@ -106,8 +106,9 @@ class Study(Record):
     """
     skip_corrupt: bool = False
     """Whether files that cannot be decoded are left out and counted. Example: `skip_corrupt = true`"""
-    vocabulary: PositiveInt | None = None
-    """The size of the vocabulary of texts: byte-pair tokens and a few reserved ones. The default is 1,000.
+    vocabulary: int | None = None
+    """The size of the vocabulary of texts: byte-pair tokens and a few reserved ones. The default is 1,000; the
+    least is told by the training texts, whose characters are all tokens.
 
     Example: `vocabulary = 2000`
     """
