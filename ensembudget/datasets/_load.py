@@ -176,8 +176,8 @@ def _check_numbers(form: Treatment) -> None:
     # The least is known only once the texts are read.
     if form.vocabulary is not None and form.vocabulary > LARGEST_VOCABULARY:
         raise DatasetError(
-            f"vocabulary {form.vocabulary:,} is above {LARGEST_VOCABULARY:,} tokens, the most that are trained"
-            " on."
+            f"vocabulary {form.vocabulary:,} is above {LARGEST_VOCABULARY:,} tokens, the most that there"
+            " may be."
         )
 
 

@@ -107,8 +107,8 @@ class Study(Record):
     skip_corrupt: bool = False
     """Whether files that cannot be decoded are left out and counted. Example: `skip_corrupt = true`"""
     vocabulary: int | None = None
-    """The size of the vocabulary of texts: byte-pair tokens and a few reserved ones. The default is 1,000; the
-    least is told by the training texts, whose characters are all tokens.
+    """The size of the vocabulary of texts: byte-pair tokens and a few reserved ones. The default is 1,000.
+    All characters of the training texts must be among them.
 
     Example: `vocabulary = 2000`
     """
