@@ -84,6 +84,7 @@ def test_one_curve_a_split_and_a_single_member_of_every_width(place):
     singles = {(one.cell.width, 1) for one in plan.cells}
     assert {(one.width, one.members) for one in found.models} == splits | singles
     assert found.sizes.tolist() == SIZES
+    assert found.least == 10  # one a class
     assert {len(group.rows) for group in found.budgets} == {2}
 
 
@@ -138,6 +139,7 @@ def test_untuned_sizes_of_one_study_join_the_curves_of_another_that_tunes(place,
     assert {one.tuned for one in found.models} == {False}
     assert np.isfinite(found.values).all()
     assert found.sizes.tolist() == SIZES
+    assert found.least == 10  # one a class
 
 
 def test_two_studies_of_one_dataset_are_ranked_together(place):

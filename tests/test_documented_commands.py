@@ -47,7 +47,6 @@ name = "intents"
 description = "queries by intent"
 family = "transformer"
 dataset = "clinc150:clinc150"
-mode = "adamw"
 validation_size = 3
 budgets = ["30k"]
 tolerance = 0.5

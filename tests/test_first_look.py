@@ -5,7 +5,7 @@ import json
 import pytest
 
 from ensembudget import studies
-from ensembudget.errors import ArgumentError
+from ensembudget.errors import ArgumentError, StudyError
 from ensembudget.planning.first_look import first_look
 from ensembudget.planning.plan import plan
 from ensembudget.records import Study
@@ -95,3 +95,16 @@ def test_epochs_are_replaced_wherever_a_study_says_them():
 def test_less_than_one_is_refused(wrong, path):
     with pytest.raises(ArgumentError, match=f"--epochs {wrong}: it must be at least 1"):
         first_look(studies.load_study(path), epochs=wrong)
+
+
+@pytest.mark.parametrize("said", ["", "epochs 3"])
+def test_a_study_file_cannot_say_that_it_was_cut_short(said):
+    with pytest.raises(StudyError) as caught:
+        studies.parse(f'first_look = "{said}"\n{STUDY}', "mine.toml")
+    assert f"first_look = '{said}': no study file can say that" in str(caught.value)
+    assert all(flag in str(caught.value) for flag in ("--epochs", "--train-size", "--limit"))
+
+
+def test_it_is_told_beside_the_other_faults():
+    with pytest.raises(StudyError, match=r"2 faults(.|\n)*first_look"):
+        studies.parse(f'first_look = "epochs 3"\npool = 0\n{STUDY.replace("pool = 2", "")}', "mine.toml")

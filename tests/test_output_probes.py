@@ -61,7 +61,6 @@ tolerance = 0.3
 pool = 3
 replicates = 1
 keep_weights = true
-mode = "adamw"
 stepping = { pack = 1, compiled = false }
 
 [recipe]

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from ensembudget.stepping.axes import axes
 from ensembudget.store import Store
 from ensembudget.studies import load_study
 from ensembudget.verbs.plan import plan_study
@@ -33,7 +34,6 @@ name = "phrases"
 description = "classes of phrases"
 family = "transformer"
 dataset = "phrases"
-mode = "adamw"
 recipe = { warmup_steps = 10 }
 options = {layers = 1}
 """
@@ -123,3 +123,24 @@ tune.values = { weight_decay = [0.0, 0.1] }
     for text in (said.out, state.out):
         assert "texts" in text
         assert "images" not in text
+
+
+def test_tokens_have_no_layout_in_memory_to_choose_or_to_show(run_plan, command):
+    lines = 'budgets = ["20k"]\nmembers = [1, 2]\ntolerance = 0.5\n'
+    said = run_plan(lines)
+    assert said.code == 0, said
+    assert not {"channels_last", "contiguous"} & set(said.out.replace("|", " ").split())
+    assert "grouped" in said.out
+    for refused in (
+        command("run", "study.toml", "--dry-run", "--stepping", "layout=contiguous"),
+        run_plan(lines + 'stepping = { layout = "contiguous" }\n'),
+    ):
+        assert refused.code == 2
+        assert "stepping.layout = 'contiguous': only images have a layout in memory" in refused.err
+        assert "these samples are texts. Leave it out." in refused.err
+
+
+def test_tuning_varies_no_layout_of_tokens():
+    assert {name for axis in axes("cpu", 4, layouts=False) for value in axis for name in value} == {
+        name for axis in axes("cpu", 4) for value in axis for name in value
+    } - {"layout"}

@@ -12,6 +12,7 @@ from ensembudget.errors import StudyError
 from ensembudget.families._base import Family
 from ensembudget.planning.first_look import first_look
 from ensembudget.planning.plan import plan
+from ensembudget.planning.variants import variants_of
 from ensembudget.records import Recipe, RecipeChoice, Study, Task, TokenTask, Tune
 from ensembudget.studies import fields
 
@@ -106,23 +107,50 @@ def test_no_two_recipes_are_the_default_of_one_family():
     assert len(named) == len(set(named))
 
 
-def test_a_recipe_for_adam_needs_its_mode():
-    """In place of a family of Transformers, whose default it is."""
-    text = """
-        name = "x"
-        description = "x"
-        family = "convnet"
-        dataset = "digits"
-        budgets = ["10k"]
-        {mode}
-        [recipe]
-        base = "transformer"
-        {more}
-    """
+ON_DIGITS = """
+name = "x"
+description = "x"
+family = "{family}"
+dataset = "digits"
+budgets = ["10k"]
+{rest}
+"""
+
+
+@pytest.mark.parametrize(
+    ("family", "rest", "modes"),
+    {
+        "a Transformer starts from a recipe of Adam": ("transformer", "", ["adamw"]),
+        "other families do not": ("convnet", "", ["bn_wd"]),
+        "a base says its mode": ("convnet", 'recipe.base = "transformer"', ["adamw"]),
+        "another base says another": ("transformer", 'recipe.base = "default"', ["bn_wd"]),
+        "the mode of the file counts": ("transformer", 'mode = "bn_wd"\nrecipe.beta2 = 0.999', ["bn_wd"]),
+        "arms have the mode of their base": (
+            "transformer",
+            'arms = [{ name = "a" }, { name = "b", recipe.base = "default" }]',
+            ["adamw", "bn_wd"],
+        ),
+        "or their own": (
+            "transformer",
+            'arms = [{ name = "a", mode = "bn_wd", recipe.beta2 = 0.999 }]',
+            ["bn_wd"],
+        ),
+        "or that of the file": (
+            "convnet",
+            'mode = "adamw"\narms = [{ name = "a", recipe.base = "default" }]',
+            ["adamw"],
+        ),
+    }.values(),
+)
+def test_a_study_without_a_mode_has_that_of_its_base_recipe(family, rest, modes):
+    study = studies.parse(ON_DIGITS.format(family=family, rest=rest), "x.toml")
+    assert [variant.mode for variant in variants_of(study)] == modes
+
+
+def test_a_stated_mode_that_the_recipe_cannot_have_is_refused():
+    text = ON_DIGITS.format(family="transformer", rest='mode = "bn_wd"')
     with pytest.raises(StudyError, match=r'beta2 = 0\.98 belongs to mode .adamw.*Set mode = "adamw"'):
-        studies.parse(text.format(mode="", more=""), "x.toml")
-    assert studies.parse(text.format(mode='mode = "adamw"', more=""), "x.toml").mode == "adamw"
-    assert studies.parse(text.format(mode="", more="beta2 = 0.999"), "x.toml").mode == "bn_wd"
+        studies.parse(text, "x.toml")
 
 
 def test_every_field_of_a_recipe_is_in_one_group_of_the_page():

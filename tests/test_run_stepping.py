@@ -237,9 +237,9 @@ def test_a_dry_run_of_what_is_there_has_no_ways_to_say(command, study):
 
 
 def rows_of(path, chosen):
-    cells = plan_study(studies.load_study(path)).cells
+    planned = plan_study(studies.load_study(path))
     place = Place(device="cpu", workers=2, threads=1)
-    return steppings.rows(cells, Arrangement(place, {cells[0].cell.key: chosen}))
+    return steppings.rows(planned, Arrangement(place, {planned.cells[0].cell.key: chosen}))
 
 
 def test_a_row_has_the_milliseconds_that_were_measured(study):

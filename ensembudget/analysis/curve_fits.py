@@ -91,7 +91,7 @@ def judge(curves: LearningCurves, from_at_most: float | None = None, *, strict: 
         FitError: Too few sizes to fit, or none beyond them.
     """
     judged = _largest_shared(curves)
-    largest = _largest_fitted(curves.sizes[: judged + 1], from_at_most, strict)
+    largest = _largest_fitted(curves.sizes[: judged + 1], curves.least, from_at_most, strict)
     rows = [
         row
         for row in range(len(curves.models))
@@ -127,8 +127,8 @@ def _largest_shared(curves: LearningCurves) -> int:
     raise FitError(f"{' and '.join(sorted(families))} have no number of training images in common.")
 
 
-def _largest_fitted(sizes: Array, from_at_most: float | None, strict: bool) -> float:
-    """The largest of ascending sizes that is fitted; the last one is judged at."""
+def _largest_fitted(sizes: Array, least: int, from_at_most: float | None, strict: bool) -> float:
+    """The largest of ascending sizes that is fitted; the last one is judged at, and none is below `least`."""
     limit = sizes[-1] / REACH if from_at_most is None else from_at_most
     small = sizes[:-1][sizes[:-1] <= limit]
     if len(small) >= LEAST_FITTED:
@@ -139,19 +139,27 @@ def _largest_fitted(sizes: Array, from_at_most: float | None, strict: bool) -> f
     if len(sizes) <= LEAST_FITTED:
         raise FitError(
             f"a learning curve needs {needed}; there {'is' if len(sizes) == 1 else 'are'} {_listed(sizes)}."
-            f" Train at more, as with train_size = {_enough(sizes)} in the study."
+            f" Train at more, as with train_size = {_enough(sizes, least)} in the study."
         )
+    fewer = ", or train at fewer images too" if sizes[0] > least else ""
     raise FitError(
         f"a learning curve needs {needed}; of {_listed(sizes)} at most {limit:,g}"
         f" {'is' if len(small) == 1 else 'are'} {_listed(small) or 'none'}."
-        f" Ask for --from-at-most {sizes[LEAST_FITTED - 1]:.0f}, or train at fewer images too."
+        f" Ask for --from-at-most {sizes[LEAST_FITTED - 1]:.0f}{fewer}."
     )
 
 
-def _enough(sizes: Array) -> str:
-    """Sizes that would be enough, with those there are."""
-    last = round(float(sizes[-1]))
-    return str(sorted({max(1, last // (2 * REACH)), max(2, last // REACH), *map(round, sizes.tolist())}))
+def _enough(sizes: Array, least: int) -> str:
+    """Sizes that would be enough, with those there are: two, and one that is `REACH` times the larger.
+
+    >>> _enough(np.array([1000.0]), 10), _enough(np.array([100.0]), 10)
+    ('[62, 125, 1000]', '[10, 20, 100, 160]')
+    """
+    there = list(map(round, sizes.tolist()))
+    small = max(least, there[-1] // (2 * REACH))
+    large = [] if 2 * small * REACH <= there[-1] else [2 * small * REACH]
+    pair = [small, 2 * small if large else there[-1] // REACH]
+    return str(sorted({*pair, *there, *large}))
 
 
 def _listed(sizes: Sequence[float] | Array) -> str:

@@ -80,6 +80,7 @@ class LearningCurves:
         errors: One a pool; pools are independent.
         budgets: Whose splits are ranked among themselves.
         unknown: Why nothing is known of the errors; "" where something is.
+        least: The fewest training images that a study of them may ask for.
     """
 
     metric: str
@@ -90,6 +91,7 @@ class LearningCurves:
     errors: tuple[SharedErrors, ...]
     budgets: tuple[BudgetGroup, ...] = ()
     unknown: str = ""
+    least: int = 1
 
     @cached_property
     def variances(self) -> Array:

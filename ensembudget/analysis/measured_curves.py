@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..arrays import Array
+from ..catalog import TASKS
 from ..errors import FitError
 from ..records import Setting, Split
 from ..scoring.clusters import equal_or_none
@@ -144,6 +145,7 @@ def _curves(places: Sequence[_Place], sources: Sequence[CurveSource], metric: st
         errors=tuple(errors),
         budgets=tuple(_budgets(models, sources)),
         unknown="" if len(errors) == len(pools) else _LONE,
+        least=TASKS[task.kind].least(task) if (task := sources[0].results.plan.task) else 1,
     )
 
 

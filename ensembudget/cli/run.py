@@ -74,12 +74,12 @@ def show(
     splits = worded_table(timed(found.splits) if found else SPLITS, samples)
     stepped = worded_table(steppings.table, samples)
     if kind != "table":
-        rows, work = steppings.rows(planned.trained.cells, arrangement), work_of(planned, store, found)
+        rows, work = steppings.rows(planned, arrangement), work_of(planned, store, found)
         print_tables([(splits, splits.rows(planned.splits)), (stepped, rows), (WORK, [work])], kind)
         return
     print_rows(splits, splits.rows(planned.splits), columns=columns)
     if arrangement.chosen:
-        print_rows(stepped, steppings.rows(planned.trained.cells, arrangement), columns=columns)
+        print_rows(stepped, steppings.rows(planned, arrangement), columns=columns)
     if planned.tuning:
         print_tuning(planned, store, columns=columns)
     for line in [*planned.notes, *few_members(planned), *few_steps(planned)]:

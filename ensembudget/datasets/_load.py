@@ -13,7 +13,6 @@ from ..catalog import DATASETS
 from ..errors import DatasetError, reason
 from ..files import open_regular
 from ..records import AnyTask, Colour, Study, Task
-from ..tasks._tokens import FEWEST
 from ..tasks.images import SMALLEST_IMAGE
 from ._base import Treatment
 from ._cache import DECODER, cache_folder, digest_of, keep, read_source
@@ -84,7 +83,7 @@ def label(
         name = re.sub(r"[^A-Za-z0-9_.-]+", "-", ENDINGS.sub("", Path(place).resolve().name))
     said = [f"{image_size}px"] if image_size else []
     said += [colour] if colour else []
-    said += [f"{vocabulary}pieces"] if vocabulary else []
+    said += [] if vocabulary is None else [f"{vocabulary}pieces"]
     return "-".join([name, *said, *([f"{length}tokens"] if length else [])])
 
 
@@ -172,10 +171,14 @@ def _check_numbers(form: Treatment) -> None:
             f"image_size {form.image_size:,} is not between {SMALLEST_IMAGE} and {LARGEST:,} pixels, the"
             " smallest and largest images that are trained on."
         )
-    for name, least, most in (("vocabulary", FEWEST, LARGEST_VOCABULARY), ("length", SHORTEST, LONGEST)):
-        number = getattr(form, name)
-        if number is not None and not least <= number <= most:
-            raise DatasetError(f"{name} {number:,} is not between {least} and {most:,} tokens.")
+    if form.length is not None and not SHORTEST <= form.length <= LONGEST:
+        raise DatasetError(f"length {form.length:,} is not between {SHORTEST} and {LONGEST:,} tokens.")
+    # The least is known only once the texts are read.
+    if form.vocabulary is not None and form.vocabulary > LARGEST_VOCABULARY:
+        raise DatasetError(
+            f"vocabulary {form.vocabulary:,} is above {LARGEST_VOCABULARY:,} tokens, the most that there"
+            " may be."
+        )
 
 
 def _fingerprint(files: list[Path]) -> Iterator[str]:

@@ -49,7 +49,7 @@ def check_form(form: Treatment, spec: str, kind: str) -> None:
         DatasetError: It names every field that does not apply, and those that do.
     """
     allowed = ALLOWED[kind]
-    asked = [name for name, value in form._asdict().items() if value not in (None, False)]
+    asked = [name for name, value in form._asdict().items() if value is not None and value is not False]
     if wrong := [name for name in asked if name not in allowed]:
         raise DatasetError(
             f"dataset {spec!r} holds {kind}, which have no {' or '.join(wrong)}. Leave it out; what can be"

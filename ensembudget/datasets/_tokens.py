@@ -35,7 +35,7 @@ def tokens_of(found: Texts | Pairs | Running, spec: str, form: Treatment) -> tup
         DatasetError: Too little text, a class without training texts, or a vocabulary that is too small.
     """
     length = form.length or LENGTH[type(found)]
-    vocabulary = form.vocabulary or VOCABULARY
+    vocabulary = VOCABULARY if form.vocabulary is None else form.vocabulary
     if isinstance(found, Running):
         return _running(found, spec, length)
     arrays, notes = (

@@ -29,8 +29,8 @@ class DatasetFacts(NamedTuple):
 
     @property
     def least(self) -> int:
-        """The fewest training samples: one a class, or a batch of 2 where every position is predicted."""
-        return 2 if self.kind.positions else self.task.classes
+        """The fewest training samples."""
+        return self.kind.least(self.task)
 
 
 def train_size(study: Study, size: int | None, data: DatasetFacts) -> int:

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 from pydantic import ValidationError
 
 from ..errors import StudyError, did_you_mean
-from ..records import Recipe
+from ..records import Recipe, Study
 
 Origin = Literal["tuned", "transferred", "default"]
 
@@ -38,6 +38,16 @@ def default_of(family: str) -> str:
     ('default', 'transformer')
     """
     return next((name for name in names() if family in _table(name).get("default_for", ())), "default")
+
+
+def mode_of(name: str) -> str:
+    """The mode of studies that start from a recipe and state none.
+
+    >>> mode_of("transformer"), mode_of("default"), mode_of("no such recipe")
+    ('adamw', 'bn_wd', 'bn_wd')
+    """
+    usual: str = Study.model_fields["mode"].default
+    return str(_table(name).get("mode", usual)) if name in names() else usual
 
 
 def source(name: str) -> str:

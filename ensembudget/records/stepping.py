@@ -19,7 +19,7 @@ class Stepping(Record):
     way: str = "grouped"
     """How the samples of a pack go through its network (`ensembudget ls ways`). Example: `way = "grouped"`"""
     layout: MemoryLayout = "channels_last"
-    """How images lie in memory. Example: `layout = "contiguous"`"""
+    """How images lie in memory; other samples have no layout. Example: `layout = "contiguous"`"""
     compiled: bool = False
     """Whether steps are compiled by torch.compile. Example: `compiled = false`"""
     captured: bool = False

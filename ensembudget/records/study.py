@@ -42,7 +42,11 @@ class Arm(Record):
     name: Name
     """What tables call the arm. Example: `name = "sphere"`"""
     mode: str | None = None
-    """Replaces the mode of the study. Example: `mode = "sphere"`"""
+    """Replaces the mode of the study; left out, an arm with a base recipe of its own has the mode of that one
+    if the study states none.
+
+    Example: `mode = "sphere"`
+    """
     method: str | None = None
     """Replaces the method of the study. Example: `method = "swa"`"""
     method_options: MethodOptions = {}
@@ -102,8 +106,9 @@ class Study(Record):
     """
     skip_corrupt: bool = False
     """Whether files that cannot be decoded are left out and counted. Example: `skip_corrupt = true`"""
-    vocabulary: PositiveInt | None = None
+    vocabulary: int | None = None
     """The size of the vocabulary of texts: byte-pair tokens and a few reserved ones. The default is 1,000.
+    All characters of the training texts must be among them.
 
     Example: `vocabulary = 2000`
     """
@@ -132,7 +137,11 @@ class Study(Record):
     Example: `scored_positions = 10000`
     """
     mode: str = "bn_wd"
-    """What an update step means (`ensembudget ls modes`). Example: `mode = "sphere"`"""
+    """What an update step means (`ensembudget ls modes`). Left out, it is that of the base recipe: `adamw` of
+    `transformer`, and `bn_wd` of the others.
+
+    Example: `mode = "sphere"`
+    """
     method: str = INDEPENDENT
     """What a member is (`ensembudget ls methods`): one network, or a unit of several predictors from one
     training run, whose probabilities are averaged. Budgets are spent on whole units.
@@ -212,8 +221,8 @@ class Study(Record):
     Example: `probes = [{ kind = "line" }, { kind = "tunnel" }]`
     """
     first_look: str = ""
-    """What `--epochs`, `--train-size` and `--limit` replaced; every table says it. They write it, so leave it
-    out.
+    """What `--epochs`, `--train-size` and `--limit` replaced; every table says it. They alone write it: a
+    study file that has it is refused.
 
     Example: `first_look = "epochs 3"`
     """

@@ -1,8 +1,7 @@
 """The table of how members are stepped, and the columns of a stepping wherever one is listed."""
 
-from collections.abc import Sequence
-
-from ..records import PlannedCell, Stepping
+from ..catalog import TASKS
+from ..records import Plan, Stepping
 from ..stepping.arrange import Arrangement
 from ..tables._base import Column, Row, Table
 from ..tables._setting import setting_columns
@@ -39,19 +38,21 @@ def stepping_row(stepping: Stepping) -> Row:
     }
 
 
-def rows(cells: Sequence[PlannedCell], arrangement: Arrangement) -> list[Row]:
-    """One a cell that was arranged, in the order of the cells."""
+def rows(planned: Plan, arrangement: Arrangement) -> list[Row]:
+    """One a trained cell that was arranged, in their order; a layout only where samples have one."""
     place = arrangement.place
+    without = {} if TASKS[planned.task.kind if planned.task else "images"].layouts else {"layout": None}
     return [
         {
             **{name: value for column in setting_columns() for name, value in column.cells(cell).items()},
             "width": cell.cell.width,
             "members": cell.members,
             **stepping_row(chosen.stepping),
+            **without,
             "workers": place.workers,
             "threads": place.threads,
             "step_ms": 1e3 * chosen.timing.seconds if chosen.timing and chosen.timing.seconds else None,
         }
-        for cell in cells
+        for cell in planned.trained.cells
         if (chosen := arrangement.chosen.get(cell.cell.key))
     ]

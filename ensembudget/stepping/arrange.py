@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from ..catalog import TASKS
 from ..errors import SteppingError
 from ..records import AnyTask, PlannedCell, Stepping, SteppingChoice
 from .autotune import (
@@ -27,13 +28,20 @@ class Arrangement(NamedTuple):
     chosen: Mapping[str, Chosen]
 
 
-def check_stepping(cells: Sequence[PlannedCell], fixed: SteppingChoice, device: str) -> None:
-    """Refuses what is fixed where some cell cannot be stepped in that way.
+def check_stepping(cells: Sequence[PlannedCell], task: AnyTask, fixed: SteppingChoice, device: str) -> None:
+    """Refuses what is fixed where some cell, of this task, cannot be stepped in that way.
 
     Raises:
         SteppingError: It says why.
         UnknownPartError: No such way.
     """
+    kind = TASKS[task.kind]
+    if fixed.layout is not None and not kind.layouts:
+        having = ", ".join(one.samples for one in TASKS.usable().values() if one.layouts)
+        raise SteppingError(
+            f"stepping.layout = {fixed.layout!r}: only {having} have a layout in memory, and these samples"
+            f" are {kind.samples}. Leave it out."
+        )
     stepping = Stepping(**fixed.fixed)
     for cell in cells:
         recorded = cell.cell.record is not None

@@ -8,10 +8,11 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
-from typing import NamedTuple, NoReturn, TypeVar
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 import torch
 
+from ..catalog import TASKS
 from ..records import AnyTask, Cell, Record, Stepping, SteppingChoice
 from ..threads import torch_threads
 from .axes import BETTER, axes, coordinate_search
@@ -62,9 +63,14 @@ class Request(Record):
         return (STEPS + 2) * (plain.seconds or 0.0) * stepping.pack / plain.stepping.pack
 
     @property
+    def axes(self) -> list[list[dict[str, Any]]]:
+        """What may be varied where nothing is fixed."""
+        return axes(self.place.device, self.members, layouts=TASKS[self.task.kind].layouts)
+
+    @property
     def is_open(self) -> bool:
         """Whether anything may be varied."""
-        values = [value for axis in axes(self.place.device, self.members) for value in axis]
+        values = [value for axis in self.axes for value in axis]
         return any(not set(value) & set(self.fixed.fixed) for value in values)
 
     def seconds(self, timing: Timing) -> float:
@@ -188,7 +194,7 @@ def choose(request: Request, bench: Bench = UNUSED) -> Chosen:
         return request.seconds(timings[stepping])
 
     cost(plainest)
-    best = coordinate_search(cost, request.fixed.fixed, axes(request.place.device, request.members))
+    best = coordinate_search(cost, request.fixed.fixed, request.axes)
     return Chosen(best, timings[best])
 
 

@@ -15,11 +15,17 @@ BETTER = 0.95  # of the best time so far: a smaller gain is noise
 MISSES = 2  # pack sizes in a row that gain nothing end the search along them
 
 
-def axes(device: str, members: int) -> list[list[dict[str, Any]]]:
-    """What may be varied, one axis at a time, in the order in which it is tried."""
+def axes(device: str, members: int, *, layouts: bool = True) -> list[list[dict[str, Any]]]:
+    """What may be varied, one axis at a time, in the order in which it is tried.
+
+    Args:
+        device: Where members are trained.
+        members: How many.
+        layouts: Whether their samples can lie in memory in several ways.
+    """
     kind = torch.device(device).type
     packs: list[dict[str, Any]] = [{"pack": pack} for pack in PACKS if pack <= members]
-    layouts: list[dict[str, Any]] = [{"layout": layout} for layout in ("channels_last", "contiguous")]
+    orders: list[dict[str, Any]] = [{"layout": layout} for layout in ("channels_last", "contiguous")]
     compiled: list[dict[str, Any]] = [{"compiled": False}, {"compiled": True}]
     captured: list[dict[str, Any]] = [{"captured": False}, {"captured": True}]
     ways: list[dict[str, Any]] = [
@@ -27,7 +33,7 @@ def axes(device: str, members: int) -> list[list[dict[str, Any]]]:
     ]
     # Packs again after ways: one way may gain from packs that another does not.
     again = [ways, packs] if len(ways) > 1 else []
-    return [*([captured] if kind == "cuda" else []), packs, *again, layouts, compiled]
+    return [*([captured] if kind == "cuda" else []), packs, *again, *([orders] if layouts else []), compiled]
 
 
 def coordinate_search(

@@ -10,6 +10,7 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from .. import recipes
 from ..errors import PlanError, StudyError, did_you_mean, reason, told
 from ..files import read_regular
 from ..records import Study
@@ -83,7 +84,7 @@ def parse(text: str, name: str, checked: bool = True) -> Study:
             " study has more than three."
         ) from None
     try:
-        document = _with_budget_kind(document)
+        document = _with_modes(_with_budget_kind(document))
         study = Study.model_validate(document)
     except ValidationError as error:
         faults = [*_sentences(error.errors()), *_faults_of_the_rest(document, error)]
@@ -92,8 +93,8 @@ def parse(text: str, name: str, checked: bool = True) -> Study:
         return study
     from ..planning.check import study_faults  # builds networks: whoever lists studies does not need torch
 
-    if unknown := [*_too_large(document)] or study_faults(study):
-        raise StudyError(_message(name, unknown))
+    if faults := [*_too_large(document)] or [*_of_flags(document), *study_faults(study)]:
+        raise StudyError(_message(name, faults))
     return study
 
 
@@ -111,6 +112,29 @@ def _with_budget_kind(document: dict[str, Any]) -> dict[str, Any]:
     return document | {"budget_kind": kinds.pop()} if len(kinds) == 1 else document
 
 
+def _with_modes(document: dict[str, Any]) -> dict[str, Any]:
+    """A study that states no mode has that of its base recipe; so has an arm with a base of its own."""
+    if "mode" in document:
+        return document
+    mode = recipes.mode_of(_base(document) or recipes.default_of(str(document.get("family"))))
+    changed = document if mode == Study.model_fields["mode"].default else document | {"mode": mode}
+    if isinstance(arms := document.get("arms"), list):
+        changed = changed | {"arms": [_arm_with_mode(arm, mode) for arm in arms]}
+    return changed
+
+
+def _arm_with_mode(arm: Any, mode: str) -> Any:
+    """An arm as the file has it, with the mode of its base where that is not the study's."""
+    own = recipes.mode_of(base) if (base := _base(arm)) else mode
+    return arm if own == mode else {"mode": own, **arm}
+
+
+def _base(table: Any) -> str:
+    """What a study or an arm names as `recipe.base`, "" where it names none."""
+    recipe = table.get("recipe") if isinstance(table, dict) else None
+    return str(recipe.get("base", "")) if isinstance(recipe, dict) else ""
+
+
 def _faults_of_the_rest(document: dict[str, Any], error: ValidationError) -> Sequence[str]:
     """Faults of the well-formed fields, so that all faults are reported at once."""
     from ..planning.check import study_faults
@@ -125,7 +149,17 @@ def _faults_of_the_rest(document: dict[str, Any], error: ValidationError) -> Seq
                  "members": [1]}  # fmt: skip
     # Whether mode, network and recipe go together can be checked only where none is a stand-in.
     combined = not wrong & {"family", "options", "mode", "recipe", "arms", "sweep", "record"}
-    return study_faults(Study.model_validate(stand_ins | sound), combined=combined)
+    return [*_of_flags(document), *study_faults(Study.model_validate(stand_ins | sound), combined=combined)]
+
+
+def _of_flags(document: dict[str, Any]) -> Iterator[str]:
+    """Why a file cannot say what only flags may: that a study was cut short for a first look."""
+    if "first_look" in document:
+        yield (
+            f"first_look = {told(document['first_look'])}: no study file can say that, for --epochs,"
+            " --train-size and --limit write it where they cut a study short. Leave it out, and give those"
+            " flags to `run` and `report`."
+        )
 
 
 def _too_large(value: Any, place: str = "") -> Iterator[str]:

@@ -70,6 +70,7 @@ class Kind:
         smallest: The smallest task of the kind, on which a test build of a family is made.
         augmented: Fields of a recipe that augment these samples; tasks of other kinds refuse them.
         positions: Whether every position of a sample is predicted, rather than the sample as a whole.
+        layouts: Whether samples can lie in memory in several ways, as images can: channels last or first.
     """
 
     samples: str
@@ -79,3 +80,8 @@ class Kind:
     smallest: AnyTask
     augmented: frozenset[str] = field(default_factory=frozenset)
     positions: bool = False
+    layouts: bool = False
+
+    def least(self, task: AnyTask) -> int:
+        """The fewest training samples: one a class, or a batch of 2 where every position is predicted."""
+        return 2 if self.positions else task.classes

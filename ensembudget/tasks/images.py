@@ -153,4 +153,5 @@ task = Kind(
     random,
     smallest=Task(classes=2, channels=1, image_size=SMALLEST_IMAGE),
     augmented=frozenset(("crop_padding", "flip", "normalisation")),
+    layouts=True,
 )

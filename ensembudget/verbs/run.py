@@ -52,11 +52,13 @@ def arrange(
     each = fixed.threads if threads is None else threads
     possible = part.places(device, workers, each)
     missing = missing_cells(training_plan(planned, store), store)
-    check_stepping(missing, fixed, device)
-    if not missing or not part.here:
+    if not missing:
         return as_given(missing, fixed, possible[0])
     cell = missing[0].cell
     task = planned.task or open_cached(cell.dataset_digest, cell.dataset).task
+    check_stepping(missing, task, fixed, device)
+    if not part.here:
+        return as_given(missing, fixed, possible[0])
     tuned = autotuned if measure else as_known
     return tuned(planned.trained.cells, missing, task, fixed, possible)
 

@@ -1,5 +1,7 @@
 """Learning curves with a known truth: what laws predict, how they rank, and what is not answered."""
 
+import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -175,6 +177,26 @@ def test_too_few_sizes_are_refused_with_what_there_is_and_what_is_needed(sizes, 
     with pytest.raises(FitError) as caught:
         judge(curves(parallel(sizes), sizes=sizes), limit)
     assert all(word in str(caught.value) for word in ("at least 2 numbers of training images", *words))
+
+
+@pytest.mark.parametrize("sizes", [(10,), (100,), (100, 150), (1000,), (500, 1000)])
+@pytest.mark.parametrize("classes", [2, 10, 100])
+def test_the_sizes_that_are_proposed_are_enough_and_have_an_image_of_every_class(sizes, classes):
+    there = tuple(size for size in sizes if size >= classes) or (classes,)
+    with pytest.raises(FitError) as caught:
+        judge(replace(curves(parallel(there), sizes=there), least=classes))
+    proposed = json.loads(re.search(r"train_size = (\[.*?\])", str(caught.value))[1])
+    assert set(there) <= set(proposed)
+    assert min(proposed) >= classes
+    assert judge(curves(parallel(proposed), sizes=proposed)).at == max(proposed)
+
+
+def test_fewer_images_are_proposed_only_where_there_can_be_fewer():
+    sizes = (100, 200, 400)
+    for classes, can in ((100, False), (10, True)):
+        with pytest.raises(FitError) as caught:
+            judge(replace(curves(parallel(sizes), sizes=sizes), least=classes))
+        assert ("or train at fewer images too" in str(caught.value)) == can
 
 
 def test_a_report_fits_the_two_smallest_sizes_where_an_eighth_is_too_little():

@@ -17,6 +17,7 @@ from ensembudget.families._build import describe
 from ensembudget.families._layers import Linear
 from ensembudget.planning.widths import cost
 from ensembudget.records import Task
+from ensembudget.training.rounding import _layers
 
 
 def measured(network, task, kind, dtype="float32"):
@@ -93,6 +94,16 @@ def test_bytes_in_int8_are_a_byte_a_weight_and_four_for_all_else(small):
     assert measured(small, TASK, "bytes", "int8") == weights + 4 * (scales + others)
     ranges = 2 * (4 + 1)  # of what goes into the convolution and the linear layer
     assert measured(small, TASK, "bytes", "int8_static") == weights + 4 * (scales + others) + ranges
+
+
+@pytest.mark.parametrize("kind", sorted(FAMILIES["transformer"].tasks))
+def test_int8_static_has_a_range_for_every_layer_whose_inputs_training_rounds(kind):
+    """Embeddings take whole numbers, and have a range only where they are the output layer too."""
+    task = TASKS[kind].smallest
+    network = describe("transformer", 2, task, options={"layers": 1, "heads": 1})
+    rounded = [*_layers(network)]
+    more = measured(network, task, "bytes", "int8_static") - measured(network, task, "bytes", "int8")
+    assert more == (4 + 1) * len(rounded)
 
 
 def test_flops_of_a_small_network_are_two_a_multiplication(small):

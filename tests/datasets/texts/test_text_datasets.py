@@ -72,6 +72,20 @@ def test_a_note_says_where_there_are_fewer_pieces_than_were_asked_for(tmp_path):
     assert not any("The vocabulary" in note for note in load(clinc(tmp_path / "d"), vocabulary=size).notes)
 
 
+@pytest.mark.parametrize("asked", [-1, 0, 3])
+def test_a_vocabulary_that_is_too_small_is_answered_with_the_smallest_of_these_texts(tmp_path, asked):
+    spec = clinc(tmp_path / "c")
+    study = Study(
+        name="x", description="x", family="transformer", budgets=[1], dataset=spec, vocabulary=asked
+    )
+    with pytest.raises(DatasetError, match=rf"a vocabulary of {asked} is too small") as caught:
+        study_data(study)
+    characters = set("".join(text for text, _ in QUERIES["train"]))
+    least = 2 + len(characters | {" "})  # padding and unknown; the blank is a character too
+    assert f"Set vocabulary = {least} or more." in str(caught.value)
+    assert load(spec, vocabulary=least).task.vocabulary == least
+
+
 def test_a_study_says_how_many_tokens_there_are(tmp_path):
     given_ = {"name": "x", "description": "x", "family": "vgg", "budgets": [1]}
     study = Study(dataset=clinc(tmp_path / "c"), vocabulary=40, length=7, **given_)
@@ -86,8 +100,8 @@ def test_a_study_says_how_many_tokens_there_are(tmp_path):
     [
         ({"image_size": 16}, "holds texts, which have no image_size.*of texts: vocabulary, length"),
         ({"colour": "grey", "skip_corrupt": True}, "have no colour or skip_corrupt"),
-        ({"vocabulary": 3}, "vocabulary 3 is not between 4 and 131,072 tokens"),
-        ({"vocabulary": 10**6}, "vocabulary 1,000,000 is not between"),
+        ({"vocabulary": 3}, "a vocabulary of 3 is too small"),
+        ({"vocabulary": 10**6}, "vocabulary 1,000,000 is above 131,072 tokens"),
         ({"length": 1}, "length 1 is not between 2 and 16,384 tokens"),
         ({"length": 10**9}, "length 1,000,000,000 is not between"),
     ],
@@ -100,7 +114,7 @@ def test_choices_that_belong_to_images_are_refused_for_texts(tmp_path, asked, me
             read(spec, **asked)
 
 
-@pytest.mark.parametrize("asked", [{"vocabulary": 50}, {"length": 10}])
+@pytest.mark.parametrize("asked", [{"vocabulary": 50}, {"vocabulary": 0}, {"length": 10}])
 def test_choices_that_belong_to_texts_are_refused_for_images(asked):
     for read in (load, task_of):
         with pytest.raises(DatasetError, match=f"'digits' holds images, which have no {next(iter(asked))}"):
