@@ -140,9 +140,11 @@ def test_the_card_has_the_numbers_of_the_report_and_of_the_data(shipped, digits)
     assert card.quality.ensembles == 1
     assert card.quality.own_disagreement == pytest.approx(score.metrics["disagreement"].value)
     train = digits.arrays.train_inputs[permutation(950)[:100]] / 255
-    assert card.blueprint.mean == pytest.approx([train.mean()])
-    assert card.blueprint.std == pytest.approx([train.std(ddof=1)])
-    assert (card.data.training_images, card.data.validation_images, card.data.test_images) == (100, 50, 797)
+    assert card.blueprint.inputs.mean == pytest.approx([train.mean()])
+    assert card.blueprint.inputs.std == pytest.approx([train.std(ddof=1)])
+    data = card.data
+    assert (data.training_samples, data.validation_samples, data.test_samples) == (100, 50, 797)
+    assert data.test_answers == 797
     assert card.data.temperature_fitted_on == "validation"
     assert card.blueprint.class_names == list("0123456789")
     keys = {run.key: run.seed for run in shipped.plan.runs}
@@ -266,7 +268,9 @@ def resealed(folder: Path, **changes) -> None:
     path = folder / "card.json"
     document = json.loads(path.read_text())
     document.pop("sha256")
-    document["card"]["blueprint"] |= changes
+    plan = document["card"]["blueprint"]
+    plan["inputs"] |= {name: changes.pop(name) for name in plan["inputs"].keys() & changes.keys()}
+    plan |= changes
     content = (folder / "ensemble.safetensors").read_bytes()
     document["card"]["files"]["safetensors"] |= {"file_bytes": len(content), "sha256": sha256(content)}
     path.write_text(json.dumps(document | {"sha256": sha256(canonical(document))}))
