@@ -276,6 +276,24 @@ def resealed(folder: Path, **changes) -> None:
     path.write_text(json.dumps(document | {"sha256": sha256(canonical(document))}))
 
 
+def test_a_folder_of_the_first_format_is_read(folder_of, digits):
+    wanted = ensembudget.load(folder_of)
+    path = folder_of / "card.json"
+    card = json.loads(path.read_text())["card"]
+    inputs, data = card["blueprint"].pop("inputs"), card["data"]
+    assert inputs.pop("kind") == "images"
+    card["blueprint"] |= inputs
+    assert data.pop("test_answers") == 797
+    for part in ("training", "validation", "test"):
+        data[f"{part}_images"] = data.pop(f"{part}_samples")
+    body = {"format": 1, "card": card}
+    path.write_text(json.dumps(body | {"sha256": sha256(canonical(body))}))
+    found = ensembudget.load(folder_of)
+    assert found.card == wanted.card
+    some = digits.arrays.test_inputs[:3]
+    assert np.array_equal(found.predict(some).probabilities, wanted.predict(some).probabilities)
+
+
 @pytest.mark.parametrize("name", ["card.json", "ensemble.safetensors"])
 def test_a_changed_byte_is_noticed(folder_of, name):
     content = bytearray((folder_of / name).read_bytes())

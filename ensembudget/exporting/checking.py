@@ -91,8 +91,8 @@ def checked_difference(
     if not off <= answers.tolerance:
         raise ExportError(
             f"format {name!r} gives other probabilities on the test {samples} than the store has: by"
-            f" {off:.1e} at most, and {answers.tolerance:.0e} is allowed. Nothing was exported. Export on the kind of"
-            " device that the members were trained on, where numbers are rounded alike."
+            f" {off:.1e} at most, and {answers.tolerance:.0e} is allowed. Nothing was exported. Export on the"
+            " kind of device that the members were trained on, where numbers are rounded alike."
         )
     wrong = ~np.isclose(whole.disagreement, answers.disagreement, atol=answers.tolerance, equal_nan=True)
     if count := int((wrong & answers.certain).sum()):

@@ -78,9 +78,9 @@ def export(
             " that. Export a split in another dtype, such as 'int8', which rounds weights alone."
         )
     data = _data_of(study, cell)
-    _train_weights(choice, store, executor, on_progress)
     parts = parts_of(cell, data.arrays)
     shipment = INPUTS[data.task.kind].shipment(data, cell.recipe, parts.inputs)
+    _train_weights(choice, store, executor, on_progress)
     blueprint = _blueprint(choice, shipment)
     names = state_shapes(blueprint)
     weights = [store.weights(one.member.run.trained.key) for one in choice.members]

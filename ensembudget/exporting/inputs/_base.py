@@ -113,6 +113,9 @@ class Inputs(Record):
             data: The dataset.
             recipe: The members' recipe.
             training: Their training inputs, (sample, ...).
+
+        Raises:
+            ExportError: The dataset lacks what users' samples are read by.
         """
 
     @property

@@ -11,7 +11,7 @@ from ...catalog import TASKS
 from ...datasets._data import Data
 from ...datasets._pieces import encoded, library
 from ...datasets._tokens import LONGEST
-from ...errors import ArgumentError
+from ...errors import ArgumentError, ExportError
 from ...records import Recipe, TokenTask
 from ...store.documents import sha256
 from ...tasks._tokens import Tokens, size_of_positions, size_of_samples
@@ -47,6 +47,11 @@ class TokenInputs(Inputs):
     def shipment(cls, data: Data, recipe: Recipe, training: Tensor) -> Shipment:
         task, tokenizer = data.task, data.arrays.tokenizer
         assert isinstance(task, TokenTask)
+        if not tokenizer:
+            raise ExportError(
+                f"dataset {data.name!r} has tokens and no tokenizer that makes them of texts, so nobody could"
+                " use what is exported. Give its arrays a tokenizer, as JSON of the tokenizers package."
+            )
         facts = {"vocabulary": task.vocabulary, "length": task.length, "source": task.source}
         content = tokenizer.encode()
         told = SideFile(file_bytes=len(content), sha256=sha256(content))

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import torch
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
@@ -28,7 +28,7 @@ class ImageInputs(Inputs):
     They are divided by 255, then normalised by `mean` and `std`, one a channel.
     """
 
-    kind: Literal["images"] = "images"
+    kind: str = "images"
     image_size: Annotated[PositiveInt, Field(le=LARGEST)]
     mean: Annotated[list[float], Field(min_length=1)]
     std: list[PositiveFloat]

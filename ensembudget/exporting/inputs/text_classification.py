@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -30,7 +30,7 @@ ABOUT = """\
 class TextInputs(TokenInputs):
     """Texts with one class each."""
 
-    kind: Literal["text_classification"] = "text_classification"
+    kind: str = "text_classification"
 
     def reader(self, files: Mapping[str, bytes]) -> Reader:
         return TextReader(self.read_tokenizer(files), self.length)

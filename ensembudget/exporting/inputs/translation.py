@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -41,7 +41,7 @@ class PairInputs(TokenInputs):
     The first `source` of `length` positions are the sentence. The translation follows, after a start token.
     """
 
-    kind: Literal["translation"] = "translation"
+    kind: str = "translation"
 
     @property
     def shortest(self) -> int:
