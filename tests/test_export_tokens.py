@@ -48,7 +48,7 @@ BEGINNINGS = ["abc, ab", "d", "abd. abc, abd. abc"]
 
 
 class Shipped:
-    """A study that was run on a small dataset, and its ensemble of two, exported. The dataset is gone."""
+    """A study that was run on a small dataset, and its ensemble of two, exported."""
 
     def __init__(self, root: Path, dataset: str, length: int = 12, held: int = 0) -> None:
         self.study, self.root, self.out = root / "study.toml", root / "store", root / "shipped"
@@ -82,9 +82,7 @@ class Shipped:
 @pytest.fixture(scope="module")
 def texts(tmp_path_factory, cache) -> Shipped:
     folder = tmp_path_factory.mktemp("texts")
-    made = Shipped(folder, clinc(folder / "data"), held=2)
-    shutil.rmtree(folder / "data")
-    return made
+    return Shipped(folder, clinc(folder / "data"), held=2)
 
 
 @pytest.fixture(scope="module")
@@ -106,8 +104,11 @@ def folder_of(texts, tmp_path) -> Path:
     return tmp_path / "copy"
 
 
-def test_texts_get_the_probabilities_of_the_stored_logits_without_the_data(texts):
+def test_texts_get_the_probabilities_of_the_stored_logits_without_the_data(texts, tmp_path):
+    data = texts.study.parent / "data"
+    data.rename(tmp_path / "data")
     found = ensembudget.load(texts.out).predict([text for text, _ in QUERIES["test"]])
+    (tmp_path / "data").rename(data)
     assert np.abs(found.probabilities - texts.probabilities()).max() < 1e-5
     votes = texts.logits.argmax(-1)
     assert np.array_equal(found.disagreement, votes[0] != votes[1])
