@@ -93,7 +93,8 @@ def _logits_of(packed: Packed, sources: Tensor, feed: Feed) -> Logits:
         return from_sources
 
     def by_member(tokens: Tensor) -> Tensor:
-        return for_all(tokens, members, feed).unflatten(1, (members, -1)).transpose(0, 1)
+        apart: Tensor = for_all(tokens, members, feed).unflatten(1, (members, -1)).transpose(0, 1)
+        return apart
 
     with torch.no_grad():
         encoded = network.encode(by_member(sources))
