@@ -22,6 +22,7 @@ from ensembudget.catalog import DTYPES, FORMATS
 from ensembudget.exporting.card import Blueprint
 from ensembudget.exporting.checking import TOLERANCE
 from ensembudget.exporting.graph import Runner, WeightedEnsemble, state_of, state_shapes
+from ensembudget.exporting.inputs.images import ImageInputs
 from ensembudget.families._build import describe, materialise
 from ensembudget.tables._base import Column, Table
 
@@ -31,9 +32,7 @@ PLAN = Blueprint(
     width=9,
     members=4,
     class_names=[str(i) for i in range(10)],
-    image_size=32,
-    mean=[0.5] * 3,
-    std=[0.25] * 3,
+    inputs=ImageInputs(image_size=32, mean=[0.5] * 3, std=[0.25] * 3),
     temperature=1.0,
 )
 CALLS = {1: 20, 128: 2}  # in a round, by how many images

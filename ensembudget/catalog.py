@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .dtypes._base import Dtype
     from .executors._base import Executor
     from .exporting.formats._base import Format
+    from .exporting.inputs._base import Inputs
     from .families._base import Family
     from .figures._base import Drawing
     from .landscape.probes._base import Probe
@@ -184,6 +185,7 @@ WAYS: Catalog["Way"] = Catalog("stepping/ways", "way")
 TABLES: Catalog["Table"] = Catalog("tables", "table")
 FIGURES: Catalog["Drawing"] = Catalog("figures", "figure")
 FORMATS: Catalog["Format"] = Catalog("exporting/formats", "format")
+INPUTS: Catalog[type["Inputs"]] = Catalog("exporting/inputs", "inputs")
 PROBES: Catalog["Probe"] = Catalog("landscape/probes", "probe")
 
 # What `ls` can list, by kind.
@@ -204,6 +206,7 @@ CATALOGS: dict[str, Catalog[Any]] = {
         TABLES,
         FIGURES,
         FORMATS,
+        INPUTS,
         PROBES,
     )
 }

@@ -1,4 +1,7 @@
-"""Every command of README and docs/ does what its page says: each page is run in its order, cut short."""
+"""Every command of README and docs/ does what its page says: each page is run in its order, cut short.
+
+The programs of a page, in Python, are run after its commands.
+"""
 
 import json
 import re
@@ -48,7 +51,7 @@ description = "queries by intent"
 family = "transformer"
 dataset = "clinc150:clinc150"
 validation_size = 3
-budgets = ["30k"]
+budgets = ["250k"]
 tolerance = 0.5
 members = [1, 2]
 """
@@ -81,6 +84,13 @@ EXTRAS = {"slurm": "submitit"}  # executors, and the packages without which thei
 
 def commands_of(page: Path) -> list[str]:
     return re.findall(r"^\$ (.*?)(?: +#.*)?$", page.read_text(), re.MULTILINE)
+
+
+def programs_of(page: Path) -> list[str]:
+    """The whole programs in Python: those that import ensembudget themselves."""
+    return re.findall(
+        r"^```python\n(import ensembudget\n.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL
+    )
 
 
 def is_elsewhere(line: str) -> bool:
@@ -175,6 +185,8 @@ def test_every_command_of_a_page_runs(page, place):
         if line not in unrun:
             code, error = outcome(shlex.split(line), place)
             assert code == 0, f"{line}\n{error}"
+    for program in programs_of(page):
+        exec(compile(program, page.name, "exec"), {})
     if unrun:
         pytest.skip(f"an extra is not installed, so this was not run: {'; '.join(unrun)}")
 

@@ -140,9 +140,11 @@ def test_the_card_has_the_numbers_of_the_report_and_of_the_data(shipped, digits)
     assert card.quality.ensembles == 1
     assert card.quality.own_disagreement == pytest.approx(score.metrics["disagreement"].value)
     train = digits.arrays.train_inputs[permutation(950)[:100]] / 255
-    assert card.blueprint.mean == pytest.approx([train.mean()])
-    assert card.blueprint.std == pytest.approx([train.std(ddof=1)])
-    assert (card.data.training_images, card.data.validation_images, card.data.test_images) == (100, 50, 797)
+    assert card.blueprint.inputs.mean == pytest.approx([train.mean()])
+    assert card.blueprint.inputs.std == pytest.approx([train.std(ddof=1)])
+    data = card.data
+    assert (data.training_samples, data.validation_samples, data.test_samples) == (100, 50, 797)
+    assert data.test_answers == 797
     assert card.data.temperature_fitted_on == "validation"
     assert card.blueprint.class_names == list("0123456789")
     keys = {run.key: run.seed for run in shipped.plan.runs}
@@ -266,10 +268,30 @@ def resealed(folder: Path, **changes) -> None:
     path = folder / "card.json"
     document = json.loads(path.read_text())
     document.pop("sha256")
-    document["card"]["blueprint"] |= changes
+    plan = document["card"]["blueprint"]
+    plan["inputs"] |= {name: changes.pop(name) for name in plan["inputs"].keys() & changes.keys()}
+    plan |= changes
     content = (folder / "ensemble.safetensors").read_bytes()
     document["card"]["files"]["safetensors"] |= {"file_bytes": len(content), "sha256": sha256(content)}
     path.write_text(json.dumps(document | {"sha256": sha256(canonical(document))}))
+
+
+def test_a_folder_of_the_first_format_is_read(folder_of, digits):
+    wanted = ensembudget.load(folder_of)
+    path = folder_of / "card.json"
+    card = json.loads(path.read_text())["card"]
+    inputs, data = card["blueprint"].pop("inputs"), card["data"]
+    assert inputs.pop("kind") == "images"
+    card["blueprint"] |= inputs
+    assert data.pop("test_answers") == 797
+    for part in ("training", "validation", "test"):
+        data[f"{part}_images"] = data.pop(f"{part}_samples")
+    body = {"format": 1, "card": card}
+    path.write_text(json.dumps(body | {"sha256": sha256(canonical(body))}))
+    found = ensembudget.load(folder_of)
+    assert found.card == wanted.card
+    some = digits.arrays.test_inputs[:3]
+    assert np.array_equal(found.predict(some).probabilities, wanted.predict(some).probabilities)
 
 
 @pytest.mark.parametrize("name", ["card.json", "ensemble.safetensors"])

@@ -10,7 +10,7 @@ import torch
 from safetensors.numpy import load_file, save_file
 
 from ensembudget.bundling.contents import read_bundle
-from ensembudget.catalog import METRICS, TASKS
+from ensembudget.catalog import INPUTS, METRICS, TASKS
 from ensembudget.datasets._cache import digest_of, keep
 from ensembudget.datasets._data import Data
 from ensembudget.errors import BundleError, ComparisonError, ExportError
@@ -153,9 +153,17 @@ def test_logits_of_tokens_from_elsewhere_are_scored_by_their_samples(trained, tm
     assert "needed are integers, (150,)" in said.err
 
 
-def test_no_split_of_a_study_of_tokens_is_asked_for_before_its_export_is_refused(trained):
-    with pytest.raises(ExportError, match=r"do language_model, and only those of images are exported"):
+def test_a_kind_of_task_that_is_not_exported_is_refused_before_a_split_is_asked_for(trained, monkeypatch):
+    made = trained[1].model_copy(update={"task": TASK._replace(kind="speech")})
+    monkeypatch.setattr("ensembudget.verbs.choose.stored_plan", lambda study, store: made)
+    with pytest.raises(ExportError, match=r"do speech, and only those of images, language_model, .* are exp"):
         choose_export(STUDY, trained[2], "1")  # there is no such budget
+
+
+def test_tokens_without_a_tokenizer_are_not_exported(trained):
+    data, made, _ = trained
+    with pytest.raises(ExportError, match="dataset 'blocks' has tokens and no tokenizer"):
+        INPUTS["language_model"].shipment(data, made.cells[0].cell.recipe, torch.zeros(0))
 
 
 def test_results_of_other_blocks_are_refused_as_such(trained):

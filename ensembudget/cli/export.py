@@ -91,6 +91,8 @@ def _say_choice(choice: "ExportChoice") -> None:
 
 
 def _say_card(card: "Card", out: str) -> None:
+    from ..catalog import TASKS
+    from ..exporting.card import scored_on
     from .layouts import EXPORTED
     from .show import print_rows
 
@@ -105,10 +107,10 @@ def _say_card(card: "Card", out: str) -> None:
             f"Weights are rounded to {budget.dtype}. Safetensors stores them so; the graphs of torch and ONNX"
             " hold them in float32, which is larger."
         )
-    fitted, images = card.data.temperature_fitted_on, card.data.test_images
+    samples = TASKS[plan.inputs.kind].samples
     print(
-        f"Temperature {plan.temperature:.4f}, fitted on the {fitted} images. Accuracy"
-        f" {card.quality.own_accuracy:.4f} on {images:,} test images, on which every file was run again."
+        f"Temperature {plan.temperature:.4f}, fitted on the {card.data.temperature_fitted_on} {samples}."
+        f" Accuracy {card.quality.own_accuracy:.4f} on {scored_on(card)}, on which every file was run again."
     )
     print(f"Card and files are in {out}.")
 

@@ -44,7 +44,7 @@ def byte_pairs(texts: Sequence[str], vocabulary: int, marks: Sequence[str], spec
         >>> pieces.get_vocab_size(), pieces.encode("lower", add_special_tokens=False).tokens
         (11, ['▁low', 'e', 'r'])
     """
-    library = _library(spec)
+    tokenizers = library(f"dataset {spec!r}")
     alphabet = len(set().union(*texts) - {" "} | {SPACE})
     if vocabulary < (least := len(marks) + alphabet):
         raise DatasetError(
@@ -52,13 +52,13 @@ def byte_pairs(texts: Sequence[str], vocabulary: int, marks: Sequence[str], spec
             f" {alphabet:,} different characters, which with {len(marks)} reserved tokens take {least:,}."
             f" Set vocabulary = {least} or more."
         )
-    found: Tokenizer = library.Tokenizer(library.models.BPE(unk_token=NAMES[UNKNOWN]))
-    parts = library.pre_tokenizers
+    found: Tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE(unk_token=NAMES[UNKNOWN]))
+    parts = tokenizers.pre_tokenizers
     found.pre_tokenizer = parts.Sequence(
         [parts.Metaspace(), parts.Punctuation("isolated"), parts.Digits(individual_digits=True)]
     )
-    found.decoder = library.decoders.Metaspace()
-    trainer = library.trainers.BpeTrainer(
+    found.decoder = tokenizers.decoders.Metaspace()
+    trainer = tokenizers.trainers.BpeTrainer(
         vocab_size=vocabulary, special_tokens=list(marks), show_progress=False, min_frequency=LEAST_OFTEN
     )
     found.train_from_iterator(texts, trainer)
@@ -106,12 +106,16 @@ def characters(alphabet: Sequence[str]) -> str:
     return json.dumps(whole)
 
 
-def _library(spec: str) -> Any:
+def library(asker: str) -> Any:
+    """The tokenizers package.
+
+    Raises:
+        DatasetError: It is not installed; the message says who asked.
+    """
     try:
         import tokenizers
     except ImportError:
         raise DatasetError(
-            f"dataset {spec!r} needs the package tokenizers, which is not installed: pip install"
-            " 'ensembudget[text]'."
+            f"{asker} needs the package tokenizers, which is not installed: pip install 'ensembudget[text]'."
         ) from None
     return tokenizers

@@ -1,36 +1,52 @@
 """What an exported folder says of itself: `card.json`, which carries its own digest."""
 
 import json
-from typing import Annotated, Literal
+from functools import cached_property
+from typing import Annotated, Any, Literal
 
 from pydantic import (
+    BeforeValidator,
     Field,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    SerializeAsAny,
     ValidationError,
-    model_validator,
 )
 
+from ..catalog import INPUTS, TASKS
 from ..errors import ExportError
-from ..records import FLOAT32, Interval, Options, Record, Task
+from ..records import FLOAT32, AnyTask, Interval, Options, Record
 from ..store.documents import canonical, sha256
+from ..tasks._base import Feed
+from .inputs._base import Inputs
 
-FORMAT = 1  # of a card; raised when a version that knows only older formats would misread it
+FORMAT = 2  # of a card; raised when a version that knows only older formats would misread it
+IMAGES_ALONE = 1  # the format of cards when only ensembles of images were exported
 CARD = "card.json"
 
-LARGEST = 1024  # pixels a side: of the largest images that a study has
-
 FittedOn = Literal["validation", "test"]
+
+
+def _of_their_kind(facts: Any) -> Any:
+    """Inputs as the part of their kind reads them."""
+    if isinstance(facts, Inputs):
+        return facts
+    kind = facts.get("kind") if isinstance(facts, dict) else None
+    if not isinstance(kind, str) or kind not in INPUTS:
+        raise ValueError(f"inputs of kind {kind!r} are not known here; known are {', '.join(INPUTS)}")
+    try:
+        return INPUTS[kind].model_validate(facts)
+    except ValidationError as error:
+        raise ValueError(_first_fault(error)) from None
 
 
 class Blueprint(Record):
     """All of an ensemble but its weights.
 
-    Images (row, column, channel) are divided by 255, then normalised by `mean` and `std`, one a channel. The
-    members' probabilities are averaged, and the average is tempered by `temperature`. Weights are rounded to
-    `dtype`.
+    Members are fed `inputs`. Their probabilities are averaged, and the average is tempered by `temperature`.
+    Weights are rounded to `dtype`.
     """
 
     family: str
@@ -38,31 +54,32 @@ class Blueprint(Record):
     width: PositiveInt
     members: PositiveInt
     class_names: Annotated[list[str], Field(min_length=2)]
-    image_size: Annotated[PositiveInt, Field(le=LARGEST)]
-    mean: Annotated[list[float], Field(min_length=1)]
-    std: list[PositiveFloat]
+    inputs: Annotated[SerializeAsAny[Inputs], BeforeValidator(_of_their_kind)]
     temperature: PositiveFloat
     dtype: str = FLOAT32
 
-    @model_validator(mode="after")
-    def _of_equal_length(self) -> "Blueprint":
-        if len(self.mean) != len(self.std):
-            raise ValueError(f"mean has {len(self.mean)} channels and std {len(self.std)}")
-        return self
-
     @property
-    def task(self) -> Task:
-        return Task(len(self.class_names), len(self.mean), self.image_size)
+    def task(self) -> AnyTask:
+        return self.inputs.task(len(self.class_names))
+
+    @cached_property
+    def feed(self) -> Feed:
+        """Turns stored samples into the members' input."""
+        return self.inputs.feed(len(self.class_names))
 
 
 class ExportedData(Record):
-    """What the members were trained on, and how the temperature was fitted."""
+    """What the members were trained on, and how the temperature was fitted.
+
+    `test_answers` is how many answers were scored: one a test sample, or more where positions are predicted.
+    """
 
     name: str
     digest: str
-    training_images: PositiveInt
-    validation_images: NonNegativeInt
-    test_images: PositiveInt
+    training_samples: PositiveInt
+    validation_samples: NonNegativeInt
+    test_samples: PositiveInt
+    test_answers: PositiveInt
     temperature_fitted_on: FittedOn
 
 
@@ -77,7 +94,7 @@ class ExportedBudget(Record):
 
 
 class Quality(Record):
-    """How good the ensemble is on the test images.
+    """How good the ensemble is on the test samples.
 
     `accuracy`, `nll` and `cnll` are means over `ensembles` disjoint ensembles of the pool, with intervals
     over members, as a report has them. What begins with `own` is of the very members that are exported, at
@@ -137,6 +154,13 @@ class Card(Record):
     files: dict[str, WrittenFile]
 
 
+def scored_on(card: Card) -> str:
+    """What the quality was measured on, in words."""
+    kind = TASKS[card.blueprint.inputs.kind]
+    samples = f"{card.data.test_samples:,} test {kind.samples}"
+    return f"{card.data.test_answers:,} positions of {samples}" if kind.positions else samples
+
+
 def card_bytes(card: Card) -> bytes:
     """A card as its file holds it."""
     body = {"format": FORMAT, "card": card.model_dump(mode="json")}
@@ -161,13 +185,32 @@ def read_card(raw: bytes, where: str) -> Card:
         raise ExportError(f"{CARD} of {where} is damaged, or no card of an exported ensemble.") from None
     if told != sha256(canonical(document)):
         raise ExportError(f"{CARD} of {where} is damaged: it does not match its digest. Export it again.")
-    if found != FORMAT:
+    if found not in (FORMAT, IMAGES_ALONE):
         raise ExportError(
-            f"{CARD} of {where} has format {found!r}; this version reads {FORMAT}. Update ensembudget."
+            f"{CARD} of {where} has format {found!r}; this version reads {FORMAT} and {IMAGES_ALONE}. Update"
+            " ensembudget."
         )
     try:
-        return Card.model_validate_json(canonical(body))
+        return Card.model_validate_json(canonical(_of_images(body) if found == IMAGES_ALONE else body))
+    except (KeyError, TypeError, AttributeError):
+        raise ExportError(f"{CARD} of {where} cannot be used: it lacks fields of format {found}.") from None
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(map(str, first["loc"]))
-        raise ExportError(f"{CARD} of {where} cannot be used: {place}: {first['msg']}.") from None
+        raise ExportError(f"{CARD} of {where} cannot be used: {_first_fault(error)}.") from None
+
+
+def _of_images(body: dict[str, Any]) -> dict[str, Any]:
+    """A card of the first format as one of this format."""
+    plan, data = dict(body["blueprint"]), dict(body["data"])
+    facts = {name: plan.pop(name) for name in ("image_size", "mean", "std")}
+    counts = {f"{part}_samples": data.pop(f"{part}_images") for part in ("training", "validation", "test")}
+    return {
+        **body,
+        "blueprint": {**plan, "inputs": {"kind": "images", **facts}},
+        "data": {**data, **counts, "test_answers": counts["test_samples"]},
+    }
+
+
+def _first_fault(error: ValidationError) -> str:
+    """Where the first fault is, and what it is."""
+    first = error.errors(include_url=False)[0]
+    return ": ".join(filter(None, (".".join(map(str, first["loc"])), first["msg"])))

@@ -2,10 +2,8 @@
 
 import shutil
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-
-from torch import Tensor
 
 from ..catalog import FORMATS
 from ..errors import ArgumentError, OutputError, reason, told
@@ -14,6 +12,7 @@ from ..store.documents import sha256
 from .card import CARD, Card, WrittenFile, card_bytes
 from .checking import StoredAnswers, checked_difference
 from .graph import WeightedEnsemble
+from .inputs._base import Batch
 from .needs import check_needs
 from .readme import README, readme
 
@@ -55,19 +54,21 @@ def write_folder(
     out: str | Path,
     ensemble: WeightedEnsemble,
     formats: Sequence[str],
-    images: Tensor,
+    test: Batch,
     answers: StoredAnswers,
     card_of: Callable[[dict[str, WrittenFile]], Card],
+    beside: Mapping[str, bytes],
 ) -> Card:
-    """Writes every format, runs each again on the test images, and then shows the folder.
+    """Writes every format, runs each again on the test samples, and then shows the folder.
 
     Args:
         out: The folder, empty or not there.
         ensemble: What is written.
         formats: By name.
-        images: The test images, uint8, (sample, row, column, channel).
+        test: The test samples.
         answers: What the store says of them.
         card_of: Makes the card, once the files are known.
+        beside: The contents of other files that the inputs need, by name.
 
     Raises:
         ExportError: A file gives other answers than the store; nothing is left.
@@ -77,7 +78,9 @@ def write_folder(
     staged = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
     try:
         staged.mkdir()
-        files = {name: _written(staged, name, ensemble, images, answers) for name in formats}
+        files = {name: _written(staged, name, ensemble, test, answers) for name in formats}
+        for name, content in beside.items():
+            write_new(staged / name, content)
         card = card_of(files)
         write_new(staged / CARD, card_bytes(card))
         write_new(staged / README, readme(card))
@@ -90,7 +93,7 @@ def write_folder(
 
 
 def _written(
-    staged: Path, name: str, ensemble: WeightedEnsemble, images: Tensor, answers: StoredAnswers
+    staged: Path, name: str, ensemble: WeightedEnsemble, test: Batch, answers: StoredAnswers
 ) -> WrittenFile:
     part = FORMATS[name]
     path, made = staged / part.file, part.write(ensemble)
@@ -101,7 +104,7 @@ def _written(
         file_bytes=path.stat().st_size,
         tensor_bytes=made.tensor_bytes,
         sha256=sha256(made.content),
-        difference=checked_difference(name, runner, images, answers, ensemble.blueprint.members),
+        difference=checked_difference(name, runner, test, answers, ensemble.blueprint),
     )
 
 

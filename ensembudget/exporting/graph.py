@@ -1,4 +1,4 @@
-"""The whole ensemble as one module: normalisation, members, averaging, temperature, disagreement."""
+"""The whole ensemble as one module: its feed, members, averaging, temperature, disagreement."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,25 +9,27 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from scipy.special import entr
 from torch import Generator, Tensor, nn
 
-from ..catalog import DTYPES
+from ..catalog import DTYPES, TASKS
 from ..families._build import describe, materialise
 from ..families._copies import MemberCopies
-from ..packing.batches import unpack_logits
-from ..tasks.images import Scale, pack_images
+from ..packing.batches import for_all, unpack_logits
 from .card import Blueprint
+from .inputs._base import Batch
 
-AT_ONCE = 2**16  # pixels that are evaluated at one time, of all members together
+AT_ONCE = 2**16  # feed sizes that are evaluated at one time, of all members and samples together
 
 State = Mapping[str, Tensor]  # one member's tensors, named as in a network of one member
 
-# uint8 images (sample, row, column, channel) to probabilities (sample, class) and disagreement (sample,).
+# Samples as a dataset stores them, (sample, ...), to probabilities (sample, class) and disagreement
+# (sample,). Where every position is predicted, these are (sample, position, class) and (sample, position).
 Runner = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
 class EnsemblePrediction(NamedTuple):
-    """What an ensemble says of some images.
+    """What an ensemble says of some samples.
 
     Attributes:
         probabilities: (sample, class), float32.
@@ -38,29 +40,32 @@ class EnsemblePrediction(NamedTuple):
     probabilities: NDArray[np.float32]
     disagreement: NDArray[np.float32]
 
+    @property
+    def entropy(self) -> NDArray[np.float32]:
+        """Of the probabilities, in nats, (sample,): 0 where one class is certain, log(classes) at most.
+
+        >>> EnsemblePrediction(np.array([[1.0, 0.0], [0.5, 0.5]]), np.zeros(2)).entropy.round(3)
+        array([0.   , 0.693])
+        """
+        found: NDArray[np.float32] = entr(self.probabilities).sum(-1)
+        return found
+
 
 class EnsembleGraph(nn.Module):
-    """Maps uint8 images (sample, row, column, channel) to probabilities and disagreement.
+    """A `Runner` of the whole ensemble.
 
     Args:
         network: Of all members, as a family builds it, in evaluation mode.
-        blueprint: Gives the number of members, the normalisation and the temperature.
+        blueprint: Gives the feed, the number of members and the temperature.
     """
-
-    mean: Tensor
-    std: Tensor
 
     def __init__(self, network: nn.Module, blueprint: Blueprint) -> None:
         super().__init__()
         self.network, self.members = network, blueprint.members
-        self.temperature = blueprint.temperature
-        self.register_buffer("mean", torch.tensor(blueprint.mean))
-        self.register_buffer("std", torch.tensor(blueprint.std))
+        self.feed, self.temperature = blueprint.feed, blueprint.temperature
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        pixels = Scale(self.mean, self.std)(images)
-        packed = pack_images(pixels.expand(self.members, *pixels.shape))
-        logits = unpack_logits(self.network(packed), self.members)
+    def forward(self, samples: Tensor) -> tuple[Tensor, Tensor]:
+        logits = unpack_logits(self.network(for_all(samples, self.members, self.feed)), self.members)
         logs = logits.log_softmax(-1)
         highest = logs.amax(0)  # so that no mean of probabilities becomes zero
         average = highest + (logs - highest).exp().mean(0).log()
@@ -71,10 +76,10 @@ def disagreements(logits: Tensor) -> Tensor:
     """The share of pairs of members that predict different classes.
 
     Args:
-        logits: (member, sample, class).
+        logits: (member, sample, ..., class).
 
     Returns:
-        (sample,), float32; NaN where there is one member.
+        (sample, ...), float32; NaN where there is one member.
 
     Example:
         Two of three members say class 1, so two of three pairs differ.
@@ -82,9 +87,9 @@ def disagreements(logits: Tensor) -> Tensor:
         >>> disagreements(torch.tensor([[[0.0, 1.0]], [[0.0, 1.0]], [[1.0, 0.0]]]))
         tensor([0.6667])
     """
-    members, _, classes = logits.shape
+    members, classes = logits.shape[0], logits.shape[-1]
     if members == 1:
-        return torch.full_like(logits[0, :, 0], torch.nan)
+        return torch.full_like(logits[0, ..., 0], torch.nan)
     votes = F.one_hot(logits.argmax(-1), classes).sum(0).float()
     return 1 - (votes * (votes - 1)).sum(-1) / (members * (members - 1))
 
@@ -121,11 +126,13 @@ class WeightedEnsemble:
 
     @cached_property
     def program(self) -> torch.export.ExportedProgram:
-        """The graph as `torch.export` traces it: any number of images, and no place on this machine."""
-        size, channels = self.blueprint.image_size, len(self.blueprint.mean)
-        some = torch.zeros(2, size, size, channels, dtype=torch.uint8)
-        batch = torch.export.Dim("batch", min=1)
-        program = torch.export.export(self.graph, (some,), dynamic_shapes={"images": {0: batch}})
+        """The graph as `torch.export` traces it: any number of samples, and no place on this machine."""
+        task = self.blueprint.task
+        some, _ = TASKS[task.kind].random(task, 2, Generator().manual_seed(0))
+        free = {0: torch.export.Dim("batch", min=1)}
+        if least := self.blueprint.inputs.shortest:
+            free[1] = torch.export.Dim("position", min=least, max=some.shape[1])
+        program = torch.export.export(self.graph, (some,), dynamic_shapes=(free,))
         for node in program.graph.nodes:
             node.meta.pop("stack_trace", None)  # file names, which take more room than thin weights
         return program
@@ -148,16 +155,31 @@ def state_of(weights: Mapping[str, NDArray[np.generic]], names: Mapping[str, Ten
 
 
 @torch.no_grad()
-def in_parts(runner: Runner, images: Tensor, members: int) -> EnsemblePrediction:
-    """What a runner says of images, a part of them at a time.
+def in_parts(runner: Runner, batch: Batch, blueprint: Blueprint) -> EnsemblePrediction:
+    """What a runner says of a batch, a part of it at a time.
 
     Args:
         runner: As a format reads it.
-        images: uint8, (sample, row, column, channel), at least one.
-        members: How many networks see each image.
+        batch: At least one sample.
+        blueprint: Of the ensemble.
+
+    Returns:
+        `probabilities` (answer, class) and `disagreement` (answer,), where a sample has one answer unless the
+        batch says which positions are wanted.
     """
-    count = max(1, AT_ONCE // (members * images.shape[1] * images.shape[2]))
-    probabilities, disagreement = zip(*(runner(part) for part in images.split(count)), strict=True)
+    count = max(1, AT_ONCE // (blueprint.members * blueprint.feed.size))
+    probabilities, disagreement = [], []
+    for first in range(0, len(batch.inputs), count):
+        answers = runner(batch.inputs[first : first + count])
+        if batch.places is not None:
+            rows, positions = batch.places.T
+            here = (first <= rows) & (rows < first + count)
+            answers = (
+                answers[0][rows[here] - first, positions[here]],
+                answers[1][rows[here] - first, positions[here]],
+            )
+        probabilities.append(answers[0])
+        disagreement.append(answers[1])
     return EnsemblePrediction(torch.cat(probabilities).numpy(), torch.cat(disagreement).numpy())
 
 

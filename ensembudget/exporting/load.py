@@ -5,17 +5,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from ..catalog import FORMATS
-from ..errors import EnsembudgetError, ExportError, reason, told
+from ..errors import ArgumentError, EnsembudgetError, ExportError, reason, told
 from ..files import read_regular
 from ..store.documents import sha256
 from .card import CARD, Card, WrittenFile, read_card
 from .formats._base import Format
 from .graph import EnsemblePrediction, Runner, in_parts
+from .inputs._base import Batch, Inputs, Reader, SideFile
 from .needs import check_needs
-from .pictures import prepared
 
 LARGEST_CARD = 2**24  # bytes; a card of a thousand classes and members has less than a hundredth
 
@@ -32,30 +30,51 @@ class LoadedEnsemble:
     card: Card
     format: str
     _run: Runner = field(repr=False)
+    _reader: Reader = field(repr=False)
 
     @property
     def class_names(self) -> Sequence[str]:
         """In the order of the probabilities."""
         return self.card.blueprint.class_names
 
-    def predict(self, images: Any) -> EnsemblePrediction:
+    def predict(self, samples: Any) -> EnsemblePrediction:
         """Probabilities of every class, and how far the members disagree.
 
-        Pictures of any size are cut to their central square and resized, as images of the study were.
+        Pictures of any size are cut to their central square and resized, as images of the study were. Texts
+        are tokenized and cut as those of the study were.
 
         Args:
-            images: A path, a PIL picture, an array of uint8 (row, column), (row, column, channel) or (sample,
-                row, column, channel), or a list of these.
+            samples: Of images a path, a PIL picture, an array of uint8 (row, column), (row, column, channel)
+                or (sample, row, column, channel), or a list of these. Of texts one, or a list of them.
 
         Returns:
-            `probabilities` (sample, class) and `disagreement` (sample,), float32.
+            `probabilities` (sample, class), `disagreement` (sample,) and `entropy` (sample,), float32.
 
         Raises:
-            ArgumentError: Not such images, or none.
+            ArgumentError: Not such samples, or none.
             DatasetError: A file that is missing or is no picture.
         """
-        blueprint = self.card.blueprint
-        return in_parts(self._run, torch.from_numpy(prepared(images, blueprint.task)), blueprint.members)
+        return self._answer(self._reader.batch(samples))
+
+    def translate(self, sentences: Any, beam: int = 4) -> list[str]:
+        """Translations of sentences, by beam search over the members' mean probabilities.
+
+        Args:
+            sentences: One, or a list of them.
+            beam: Hypotheses kept for each sentence; 1 is greedy search.
+
+        Returns:
+            One translation a sentence.
+
+        Raises:
+            ArgumentError: The ensemble does not translate, or these are no sentences, or none.
+        """
+        if beam < 1:
+            raise ArgumentError(f"beam = {beam} keeps no hypothesis. Set beam to at least 1: greedy search.")
+        return self._reader.translations(sentences, lambda batch: self._answer(batch).probabilities, beam)
+
+    def _answer(self, batch: Batch) -> EnsemblePrediction:
+        return in_parts(self._run, batch, self.card.blueprint)
 
 
 def load(folder: str | Path, format: str | None = None) -> LoadedEnsemble:
@@ -67,6 +86,7 @@ def load(folder: str | Path, format: str | None = None) -> LoadedEnsemble:
 
     Raises:
         ExportError: No exported ensemble, or one that is damaged, or does not have this format.
+        DatasetError: Reading the inputs takes a package that is not installed.
         UnknownPartError: No such format, or a family that is not installed here.
     """
     folder = Path(folder)
@@ -82,7 +102,34 @@ def load(folder: str | Path, format: str | None = None) -> LoadedEnsemble:
         content = _content(folder, part.file, card.files[name].file_bytes)
     except FileNotFoundError:
         raise ExportError(f"{where} is damaged: {part.file} is missing. Export it again.") from None
-    return LoadedEnsemble(card, name, runner_of(part, content, card, card.files[name], where))
+    reader = _reader(folder, card.blueprint.inputs, where)
+    return LoadedEnsemble(card, name, runner_of(part, content, card, card.files[name], where), reader)
+
+
+def _reader(folder: Path, inputs: Inputs, where: str) -> Reader:
+    """What reads users' samples, by the files that lie beside the card.
+
+    Raises:
+        ExportError: A file is missing, damaged, or not what it should be.
+    """
+    contents = {}
+    for name, told_of in inputs.files.items():
+        try:
+            contents[name] = _content(folder, name, told_of.file_bytes)
+        except FileNotFoundError:
+            raise ExportError(f"{where} is damaged: {name} is missing. Export it again.") from None
+        _check_digest(name, contents[name], told_of, where)
+    try:
+        return inputs.reader(contents)
+    except ValueError as error:
+        raise ExportError(f"{' and '.join(contents)} of {where} cannot be used: {error}.") from None
+
+
+def _check_digest(name: str, content: bytes, wanted: WrittenFile | SideFile, where: str) -> None:
+    if len(content) != wanted.file_bytes or sha256(content) != wanted.sha256:
+        raise ExportError(
+            f"{where} is damaged: {name} does not match its size and digest in {CARD}. Export it again."
+        )
 
 
 def runner_of(part: Format, content: bytes, card: Card, written: WrittenFile, where: str) -> Runner:
@@ -91,10 +138,7 @@ def runner_of(part: Format, content: bytes, card: Card, written: WrittenFile, wh
     Raises:
         ExportError: They do not belong together.
     """
-    if len(content) != written.file_bytes or sha256(content) != written.sha256:
-        raise ExportError(
-            f"{where} is damaged: {part.file} does not match its size and digest in {CARD}. Export it again."
-        )
+    _check_digest(part.file, content, written, where)
     try:
         return part.read(content, card.blueprint)
     except ValueError as error:

@@ -1,19 +1,19 @@
 """The card as a page for people."""
 
-from ..catalog import FORMATS
+from ..catalog import FORMATS, TASKS
 from ..records import FLOAT32, Interval
 from ..rendering.render import markdown
-from .card import Card, WrittenFile
+from .card import Card, WrittenFile, scored_on
 
 README = "README.md"
 
 FITTED = {
-    "validation": "the validation images",
-    "test": "the test images, for there are no validation images: the NLL at it is a little too low",
+    "validation": "the validation {samples}",
+    "test": "the test {samples}, for there are no validation {samples}: the NLL at it is a little too low",
 }
 
 CHOSEN = {
-    "lowest CNLL": "The split was chosen for its CNLL on the test images, the lowest of this budget.",
+    "lowest CNLL": "The split was chosen for its CNLL on the test samples, the lowest of this budget.",
     "named": "The split was named, and not chosen by its CNLL.",
 }
 
@@ -28,17 +28,15 @@ Made by ensembudget {version}.
 import ensembudget
 
 ensemble = ensembudget.load("this folder")
-answer = ensemble.predict("picture.png")  # a path, a PIL picture, a uint8 array, or a list of these
-print(ensemble.class_names[answer.probabilities[0].argmax()], answer.disagreement[0])
+{call}
 ```
 
-- Images: {size}x{size} pixels, {colours}. `predict` cuts others to their central square and resizes them.
-- Classes: {classes}.
+{about}
 - Budget: {budget}. This split has {parameters:,} parameters, {bytes:,} bytes in {dtype}.
 - Members are averaged in probability. The average is tempered by T = {temperature:.4f}, fitted on {fitted}.
 - Disagreement is the share of pairs of members that predict different classes; a single member has none.
 
-## Quality on {test_images:,} test images
+## Quality on {scored_on}
 
 | | accuracy | NLL | CNLL |
 |---|---|---|---|
@@ -46,7 +44,7 @@ print(ensemble.class_names[answer.probabilities[0].argmax()], answer.disagreemen
 | this ensemble | {own_accuracy:.4f} | {own_nll:.4f} | |
 
 The first row is of the disjoint ensembles of the study's pool, with 95% intervals over members: NLL at
-temperature 1, CNLL at a temperature that is fitted on one half of the images and scored on the other. The
+temperature 1, CNLL at a temperature that is fitted on one half of the {samples} and scored on the other. The
 second row is of these very members at T = {temperature:.4f}. {chosen}
 
 ## Files
@@ -55,15 +53,17 @@ second row is of these very members at T = {temperature:.4f}. {chosen}
 |---|---|---|---|---|---|
 {files}
 
-Each file was run again on the test images. "Off the store by" is the largest difference between its
-probabilities and those of the stored logits. Graphs take `images`, uint8 (sample, row, column, channel) of
-{size}x{size} pixels and {channels} channels, and give `probabilities` (sample, class) and `disagreement`
-(sample,). They normalise, average and temper by themselves.{rounded}
+Each file was run again on the test {samples}. "Off the store by" is the largest difference between its
+probabilities and those of the stored logits.
+
+Graphs take {graph}. They give `probabilities` ({answer}, class) and `disagreement` ({answer}), averaged and
+tempered.{rounded}
 
 ## Where it comes from
 
 - Study `{study}`, SHA-256 `{study_sha256}`{setting}.
-- Data {data}: {training_images:,} training and {validation_images:,} validation images, digest `{digest}`.
+- Data {data}: {training_samples:,} training and {validation_samples:,} validation {samples}, digest
+  `{digest}`.
 - Members: {members}.
 - Exported with torch {torch}. `card.json` has all of this in full.
 """
@@ -72,21 +72,23 @@ probabilities and those of the stored logits. Graphs take `images`, uint8 (sampl
 def readme(card: Card) -> str:
     """Markdown."""
     plan, quality, origin = card.blueprint, card.quality, card.provenance
+    kind, page = TASKS[plan.inputs.kind], plan.inputs.page(plan.class_names)
     count = "One network" if plan.members == 1 else f"{plan.members} networks"
     return PAGE.format(
         title=f"{count} of {plan.family}, width {plan.width}, for {markdown(card.data.name)}",
         version=origin.ensembudget,
-        size=plan.image_size,
-        colours="grey" if len(plan.mean) == 1 else "in colour",
-        channels=len(plan.mean),
-        classes=", ".join(map(markdown, plan.class_names)),
+        call=page.call,
+        about=page.about,
+        graph=page.graph,
+        samples=kind.samples,
+        answer="sample, position" if kind.positions else "sample",
         budget=f"{card.budget.amount:,} {card.budget.kind}",
         parameters=card.budget.parameters,
         bytes=card.budget.bytes,
         dtype=card.budget.dtype,
         temperature=plan.temperature,
-        fitted=FITTED[card.data.temperature_fitted_on],
-        test_images=card.data.test_images,
+        fitted=FITTED[card.data.temperature_fitted_on].format(samples=kind.samples),
+        scored_on=scored_on(card),
         ensembles=quality.ensembles,
         accuracy=_said(quality.accuracy),
         nll=_said(quality.nll),
@@ -100,8 +102,8 @@ def readme(card: Card) -> str:
         study_sha256=origin.study_sha256,
         setting=f", {markdown(origin.setting)}" if origin.setting else "",
         data=markdown(card.data.name),
-        training_images=card.data.training_images,
-        validation_images=card.data.validation_images,
+        training_samples=card.data.training_samples,
+        validation_samples=card.data.validation_samples,
         digest=card.data.digest,
         members=", ".join(f"seed {one.seed} (`{one.key[:16]}`)" for one in origin.members),
         torch=origin.torch,

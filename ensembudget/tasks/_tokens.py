@@ -44,14 +44,24 @@ class Tokens:
         return packed
 
 
+def size_of_samples(task: TokenTask) -> int:
+    """The size of a feed with one prediction a sample: activations of a sample in a layer."""
+    return 16 * task.length
+
+
+def size_of_positions(task: TokenTask) -> int:
+    """The size of a feed that predicts every position: most of it is logits."""
+    return task.classes * task.predicted // 4
+
+
 def feed_of_samples(recipe: Recipe, task: TokenTask, inputs: Tensor) -> Tokens:
     """The feed of tasks with one prediction a sample."""
-    return Tokens(16 * task.length)
+    return Tokens(size_of_samples(task))
 
 
 def feed_of_positions(recipe: Recipe, task: TokenTask, inputs: Tensor) -> Tokens:
     """The feed of tasks that predict every position."""
-    return Tokens(task.classes * task.predicted // 4)
+    return Tokens(size_of_positions(task))
 
 
 def example(task: TokenTask) -> Tensor:

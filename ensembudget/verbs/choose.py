@@ -5,10 +5,11 @@ from typing import Any
 
 from ..analysis.splits import SplitResult, budget_results
 from ..budgets._parse import parse_budget
+from ..catalog import INPUTS
 from ..errors import ArgumentError, ExportError, IncompleteError, PlanError
 from ..executors._base import Job
 from ..methods._options import unit_of
-from ..records import Plan, Run, Setting, Split, Study, TokenTask
+from ..records import Plan, Run, Setting, Split, Study
 from ..scoring.pools import Results
 from ..store import Store, Stored
 from .evaluate import evaluate
@@ -69,7 +70,7 @@ def choose_export(
         study: What was run.
         store: Where its members are.
         budget: One of the study's, as people write it.
-        members: Of the split; None takes the one with the lowest CNLL on the test images.
+        members: Of the split; None takes the one with the lowest CNLL on the test samples.
         arm: As are the next four, needed where the study has several: which setting.
         tuned: Whether its recipe was tuned.
         train_size: Training images.
@@ -79,11 +80,11 @@ def choose_export(
 
     Raises:
         ArgumentError: No such budget, split or setting, or several settings.
-        ExportError: Its members are units of several networks, or do not take images.
+        ExportError: Its members are units of several networks, or of a kind that is not exported.
         IncompleteError: Members are missing.
     """
     planned = stored_plan(study, store)
-    _refuse_tokens(planned)
+    _refuse_kind(planned)
     of_budget = _of_budget(planned, budget)
     asked = {"arm": arm, "tuned": tuned, "train_size": train_size, "subset": subset, "dtype": dtype}
     splits = _of_setting(
@@ -138,12 +139,13 @@ def _of_setting(splits: list[Split], asked: dict[str, Any], study: Study) -> lis
     )
 
 
-def _refuse_tokens(planned: Plan) -> None:
-    if isinstance(planned.task, TokenTask):
+def _refuse_kind(planned: Plan) -> None:
+    """A plan that an older version saved has no task, and is of images."""
+    if planned.task and planned.task.kind not in INPUTS:
         raise ExportError(
-            f"members of study {planned.study.name!r} do {planned.task.kind}, and only those of images are"
-            " exported. Their weights are in the store, if the study says keep_weights = true:"
-            " `Store(...).weights(key)`."
+            f"members of study {planned.study.name!r} do {planned.task.kind}, and only those of"
+            f" {', '.join(INPUTS)} are exported. Their weights are in the store, if the study says"
+            " keep_weights = true: `Store(...).weights(key)`."
         )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from .. import __version__
-from ..catalog import DTYPES
+from ..catalog import DTYPES, INPUTS, TASKS
 from ..datasets._data import Data
 from ..datasets._load import study_data
 from ..errors import DatasetError, ExportError
@@ -26,11 +26,11 @@ from ..exporting.card import (
 from ..exporting.checking import StoredAnswers, stored_answers
 from ..exporting.folder import check_formats, check_target, write_folder
 from ..exporting.graph import WeightedEnsemble, state_of, state_shapes
+from ..exporting.inputs._base import Batch, Shipment
 from ..exporting.temperature import best_temperature
 from ..packing.parts import Parts, parts_of
-from ..records import Cell, Study, Task
+from ..records import Cell, Study
 from ..store import Store
-from ..tasks.images import scale_of
 from .choose import ExportChoice
 from .progress import Progress
 from .run import do_jobs
@@ -45,11 +45,11 @@ def export(
     executor: str = "serial",
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> Card:
-    """Writes a chosen ensemble as one folder, and checks every file of it on the test images.
+    """Writes a chosen ensemble as one folder, and checks every file of it on the test samples.
 
     Weights that were not kept are trained again first; `choice.jobs` says which, and `choice.seconds` how
-    long it takes. The temperature is fitted on the validation images if there are any, else on the test
-    images.
+    long it takes. The temperature is fitted on the validation samples if there are any, else on the test
+    samples.
 
     Args:
         choice: As from `choose_export`.
@@ -66,7 +66,7 @@ def export(
         OutputError: The folder cannot be written, or has something in it.
         ExportError: A format cannot be written here or gives other probabilities than the store, or weights
             could not be trained again.
-        DatasetError: The images are not those that the members were trained on.
+        DatasetError: The samples are not those that the members were trained on.
     """
     check_formats(formats)
     check_target(out)
@@ -78,13 +78,15 @@ def export(
             " that. Export a split in another dtype, such as 'int8', which rounds weights alone."
         )
     data = _data_of(study, cell)
-    _train_weights(choice, store, executor, on_progress)
     parts = parts_of(cell, data.arrays)
-    blueprint = _blueprint(choice, data, parts)
+    shipment = INPUTS[data.task.kind].shipment(data, cell.recipe, parts.inputs)
+    _train_weights(choice, store, executor, on_progress)
+    blueprint = _blueprint(choice, shipment)
     names = state_shapes(blueprint)
     weights = [store.weights(one.member.run.trained.key) for one in choice.members]
     stored = [dtype.encode(state_of(one, names)) for one in weights]
-    answers = stored_answers(_logits(choice, "test"), blueprint.temperature)
+    kept_in = min(one.kept_in for one in choice.members)  # float16 before float32, as the coarser
+    answers = stored_answers(_logits(choice, "test"), blueprint.temperature, kept_in)
 
     def card_of(files: dict[str, WrittenFile]) -> Card:
         return Card(
@@ -97,15 +99,16 @@ def export(
         )
 
     ensemble = WeightedEnsemble(blueprint, stored)
-    return write_folder(out, ensemble, formats, parts.test.inputs, answers, card_of)
+    test = Batch(parts.test.inputs, parts.test.places)
+    return write_folder(out, ensemble, formats, test, answers, card_of, shipment.files)
 
 
 def _data_of(study: Study, cell: Cell) -> Data:
     data = study_data(study)
     if data.digest != cell.dataset_digest:
         raise DatasetError(
-            f"dataset {study.dataset!r} has other images than the members were trained on. Restore them, or"
-            " `run` the study again."
+            f"dataset {study.dataset!r} has other {TASKS[data.task.kind].samples} than the members were"
+            " trained on. Restore them, or `run` the study again."
         )
     return data
 
@@ -123,26 +126,21 @@ def _train_weights(
 
 
 def _logits(choice: ExportChoice, part: str) -> torch.Tensor:
-    """(member, sample, class), of the members that are exported."""
+    """(member, answer, class), of the members that are exported."""
     return torch.from_numpy(np.stack([getattr(one, f"{part}_logits") for one in choice.members]))
 
 
-def _blueprint(choice: ExportChoice, data: Data, parts: Parts) -> Blueprint:
-    task = data.task
-    assert isinstance(task, Task)  # others are refused as they are chosen
+def _blueprint(choice: ExportChoice, shipment: Shipment) -> Blueprint:
     cell = choice.result.pool.planned.cell
     part = _fitted_on(cell)
     labels = torch.from_numpy(getattr(choice.members[0], f"{part}_labels"))
-    scale = scale_of(cell.recipe.normalisation, parts.inputs)
     return Blueprint(
         family=cell.family,
         options=cell.options,
         width=cell.width,
         members=len(choice.members),
-        class_names=list(data.class_names or map(str, range(task.classes))),
-        image_size=task.image_size,
-        mean=scale.mean.tolist(),
-        std=scale.std.tolist(),
+        class_names=list(shipment.class_names),
+        inputs=shipment.inputs,
         temperature=best_temperature(_logits(choice, part), labels),
         dtype=cell.dtype,
     )
@@ -156,9 +154,10 @@ def _data_card(cell: Cell, parts: Parts, name: str) -> ExportedData:
     return ExportedData(
         name=name,
         digest=cell.dataset_digest,
-        training_images=len(parts.inputs),
-        validation_images=len(parts.validation.inputs),
-        test_images=len(parts.test.inputs),
+        training_samples=len(parts.inputs),
+        validation_samples=len(parts.validation.inputs),
+        test_samples=len(parts.test.inputs),
+        test_answers=len(parts.test.labels),
         temperature_fitted_on=_fitted_on(cell),
     )
 

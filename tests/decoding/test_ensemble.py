@@ -99,3 +99,36 @@ def test_the_batches_of_a_step_do_not_matter(singles, sources, monkeypatch):
     monkeypatch.setattr("ensembudget.decoding.ensemble.LOGITS_AT_ONCE", 2 * 3 * TASK.classes)
     parts = NextToken([together], sources, TASK, FEED)(torch.arange(SENTENCES), sources[:, :0].long())
     torch.testing.assert_close(whole, parts, rtol=1e-5, atol=1e-5)
+
+
+def test_sources_are_encoded_once_and_the_numbers_are_those_of_whole_networks(singles, sources):
+    together, _ = singles
+    calls = []
+    encoder = together.network.encoder
+    handle = encoder.register_forward_hook(lambda *some: calls.append(1))
+
+    class Whole(torch.nn.Module):
+        """The network as one that cannot encode sources by themselves."""
+
+        def __init__(self):
+            super().__init__()
+            self.inner = together.network
+
+        def forward(self, x):
+            return self.inner(x)
+
+    for width in (1, 4):
+        found, wanted = (
+            beam_search(NextToken([Packed(network, 3)], sources, TASK, FEED), SENTENCES, LONGEST, width)
+            for network in (together.network, Whole())
+        )
+        assert found.tolist() == wanted.tolist()
+    calls.clear()
+    step = NextToken([together], sources, TASK, FEED)
+    rows, prefixes = torch.tensor([5, 0, 0, 2]), torch.tensor([[4, 5, 9]] * 4)
+    apart = NextToken([Packed(Whole(), 3)], sources, TASK, FEED)(rows, prefixes)
+    calls.clear()
+    torch.testing.assert_close(step(rows, prefixes), apart, rtol=1e-6, atol=1e-6)
+    step(rows, prefixes[:, :1])
+    assert calls == []  # both steps used what was encoded as the step was made
+    handle.remove()

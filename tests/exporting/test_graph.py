@@ -19,6 +19,8 @@ from ensembudget.exporting.graph import (
     state_of,
     state_shapes,
 )
+from ensembudget.exporting.inputs._base import Batch
+from ensembudget.exporting.inputs.images import ImageInputs
 from ensembudget.exporting.temperature import best_temperature
 from ensembudget.families._base import Family
 from ensembudget.families._build import describe, materialise
@@ -28,9 +30,9 @@ TASK = Task(4, 1, 8)
 
 
 def blueprint(family: str, members: int, **changes) -> Blueprint:
-    facts = {"options": {}, "width": 2, "temperature": 1.7, "mean": [0.3], "std": [0.4]}
-    names = list("abcd")
-    return Blueprint(family=family, members=members, class_names=names, image_size=8, **facts | changes)
+    facts = {"options": {}, "width": 2, "temperature": 1.7, "class_names": list("abcd")}
+    inputs = ImageInputs(image_size=8, mean=[0.3], std=[0.4])
+    return Blueprint(family=family, members=members, inputs=inputs, **facts | changes)
 
 
 def networks(family: str, members: int) -> list[nn.Module]:
@@ -64,7 +66,7 @@ def expected(singles: list[nn.Module], images: torch.Tensor, temperature: float)
 def test_the_graph_is_the_average_of_the_networks(family, members):
     plan, singles, images = blueprint(family, members), networks(family, members), some_images()
     graph = weighted(plan, singles).graph
-    found = in_parts(graph, images, members)
+    found = in_parts(graph, Batch(images), plan)
     assert np.abs(found.probabilities - expected(singles, images, 1.7)).max() < 1e-6
     assert not isinstance(graph.network, SideBySide)
 
@@ -91,7 +93,7 @@ def test_networks_that_cannot_be_packed_lie_side_by_side(plug_in):
     plan, singles, images = blueprint("plain", 3), networks("plain", 3), some_images()
     graph = weighted(plan, singles).graph
     assert isinstance(graph.network, SideBySide)
-    found = in_parts(graph, images, 3)
+    found = in_parts(graph, Batch(images), plan)
     assert np.abs(found.probabilities - expected(singles, images, 1.7)).max() < 1e-6
 
 
@@ -100,10 +102,11 @@ def test_members_so_certain_that_a_mean_of_probabilities_would_be_zero_are_avera
         def forward(self, packed: torch.Tensor) -> torch.Tensor:
             return torch.tensor([[0.0, 300.0, 0.0, 0.0, 200.0, 0.0, 0.0, 0.0]]).expand(len(packed), -1)
 
-    graph = EnsembleGraph(Certain(), blueprint("convnet", 2, temperature=100.0))
+    plan = blueprint("convnet", 2, temperature=100.0)
+    graph = EnsembleGraph(Certain(), plan)
     logits = np.array([[0.0, 300.0, 0.0, 0.0], [200.0, 0.0, 0.0, 0.0]])
     logs = logsumexp(logits - logsumexp(logits, 1, keepdims=True), 0) - np.log(2)
-    found = in_parts(graph, some_images(1), 2).probabilities[0]
+    found = in_parts(graph, Batch(some_images(1)), plan).probabilities[0]
     assert found == pytest.approx(softmax(logs / 100), abs=1e-6)
 
 

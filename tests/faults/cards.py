@@ -3,14 +3,15 @@
 import json
 from typing import Any
 
+from ensembudget.exporting.card import FORMAT
 from ensembudget.store.documents import canonical, sha256
 
 INTERVAL = {"value": 0.5, "low": 0.25, "high": 0.75}
 WRITTEN = {"file_bytes": 2**40, "tensor_bytes": 1, "sha256": "0" * 64, "difference": 0.0}
 
 
-def card_body(**blueprint: Any) -> dict[str, Any]:
-    """A card with these fields of its blueprint, whose one file is said to lie elsewhere."""
+def card_body(**inputs: Any) -> dict[str, Any]:
+    """A card with these fields of its inputs, whose one file is said to lie elsewhere."""
     return {
         "blueprint": {
             "family": "wide_resnet",
@@ -18,19 +19,17 @@ def card_body(**blueprint: Any) -> dict[str, Any]:
             "width": 4,
             "members": 2,
             "class_names": ["a", "b"],
-            "image_size": 8,
-            "mean": [0.5],
-            "std": [0.25],
+            "inputs": {"kind": "images", "image_size": 8, "mean": [0.5], "std": [0.25]} | inputs,
             "temperature": 1.5,
             "dtype": "float32",
-        }
-        | blueprint,
+        },
         "data": {
             "name": "digits",
             "digest": "0" * 64,
-            "training_images": 100,
-            "validation_images": 0,
-            "test_images": 10,
+            "training_samples": 100,
+            "validation_samples": 0,
+            "test_samples": 10,
+            "test_answers": 10,
             "temperature_fitted_on": "test",
         },
         "budget": {
@@ -64,5 +63,5 @@ def card_body(**blueprint: Any) -> dict[str, Any]:
 
 def signed(card: Any) -> bytes:
     """The file of a card."""
-    body = {"format": 1, "card": card}
+    body = {"format": FORMAT, "card": card}
     return json.dumps(body | {"sha256": sha256(canonical(body))}).encode()

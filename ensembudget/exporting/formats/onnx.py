@@ -1,7 +1,7 @@
-"""One ONNX graph of the whole ensemble, for any number of images.
+"""One ONNX graph of the whole ensemble, for any number of samples.
 
-It maps uint8 images (sample, row, column, channel) called `images` to `probabilities` (sample, class) and
-`disagreement` (sample,), and needs an ONNX runtime alone.
+It maps `images`, uint8 (sample, row, column, channel), or `tokens`, int32 (sample, position), to
+`probabilities` (sample, class) and `disagreement` (sample,), and needs an ONNX runtime alone.
 """
 
 import io
@@ -14,7 +14,7 @@ from ..card import Blueprint
 from ..graph import Runner, WeightedEnsemble
 from ._base import Content, Format
 
-INPUT, OUTPUTS = "images", ("probabilities", "disagreement")
+OUTPUTS = ("probabilities", "disagreement")
 
 
 def write(ensemble: WeightedEnsemble) -> Content:
@@ -24,7 +24,11 @@ def write(ensemble: WeightedEnsemble) -> Content:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's exporter warns of what it calls itself
         program = torch.onnx.export(
-            ensemble.program, input_names=[INPUT], output_names=OUTPUTS, dynamo=True, verbose=False
+            ensemble.program,
+            input_names=[ensemble.blueprint.inputs.name],
+            output_names=OUTPUTS,
+            dynamo=True,
+            verbose=False,
         )
     assert program is not None
     model = program.model_proto
@@ -45,8 +49,9 @@ def read(content: bytes, blueprint: Blueprint) -> Runner:
     except Exception as error:  # onnxruntime's errors have no common class
         raise ValueError(f"onnxruntime cannot read it: {error}") from None
 
-    def run(images: Tensor) -> tuple[Tensor, Tensor]:
-        probabilities, disagreement = session.run(list(OUTPUTS), {INPUT: images.numpy()})
+    def run(samples: Tensor) -> tuple[Tensor, Tensor]:
+        given = {blueprint.inputs.name: samples.numpy()}
+        probabilities, disagreement = session.run(list(OUTPUTS), given)
         return torch.from_numpy(probabilities), torch.from_numpy(disagreement)
 
     return run

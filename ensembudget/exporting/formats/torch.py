@@ -1,7 +1,8 @@
-"""One `torch.export` program of the whole ensemble, for any number of images.
+"""One `torch.export` program of the whole ensemble, for any number of samples.
 
-It maps uint8 images (sample, row, column, channel) to probabilities (sample, class) and disagreement
-(sample,), and needs torch alone. `torch.export.load` unpickles, so load it only where you trust the file.
+It maps images, uint8 (sample, row, column, channel), or tokens, int32 (sample, position), to probabilities
+(sample, class) and disagreement (sample,), and needs torch alone. `torch.export.load` unpickles, so load it
+only where you trust the file.
 """
 
 import io
@@ -25,4 +26,6 @@ def read(content: bytes, blueprint: Blueprint) -> Runner:
     return torch.export.load(io.BytesIO(content)).module()
 
 
-format = Format("ensemble.pt2", write, read, 'torch.export.load("ensemble.pt2").module()(images)', safe=False)
+format = Format(
+    "ensemble.pt2", write, read, 'torch.export.load("ensemble.pt2").module()(samples)', safe=False
+)
