@@ -31,10 +31,11 @@ class PlannedProbe(NamedTuple):
 
     def subjects(self, runs: list[Run]) -> Iterator[tuple[ProbeSubject, list[Run]]]:
         """What is measured at the members of the pool that can be used, and by which of them."""
-        for group in PROBES[self.kind].groups(len(runs), self.options):
+        part = PROBES[self.kind]
+        for group in part.groups(len(runs), self.options):
             some = [runs[place] for place in group]
             keys = [run.key for run in some]
-            yield ProbeSubject(kind=self.kind, options=self.options, members=keys), some
+            yield ProbeSubject(kind=self.kind, options=self.options, members=keys, abi=part.abi), some
 
 
 def probes_of(plan: Plan) -> list[PlannedProbe]:

@@ -46,9 +46,10 @@ table = Table(
         " over the points that were evaluated; of a hull, the value at the moved centre minus the members'"
         " mean, which may be below zero. Training and test loss in nats per sample, error as a share. Batch"
         " norm's statistics are gathered anew on the training images at every point.",
-        "planes: points of the line, each moved to lower training loss in the plane normal to the line,"
-        " joined by straight pieces, whose middles are evaluated too. bezier, chain: curves with one"
-        " trained bend. hull of m + 1: an m-connector.",
+        "planes: knots, each moved to lower training loss in a plane normal to the line, joined by straight"
+        " pieces, whose middles are evaluated too. The middle knot starts on the line, and the others later,"
+        " halving by halving, on the pieces between their neighbours. bezier, chain: curves with one trained"
+        " bend. hull of m + 1: an m-connector.",
         "Straight: training barrier of the straight line between the same members, aligned alike; of a"
         " hull, at the centre before it was moved. Aligned: the channels of the second member were permuted"
         " to match the first. Share of straight: each group's training barrier over that of its unaligned"
