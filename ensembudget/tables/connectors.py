@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from ..analysis import Analysis
 from ..analysis.connectors import Connection
+from ..records import FIRST_ABI
 from ._base import Column, Table
 from ._setting import NAMES, setting_columns
 
@@ -16,6 +17,17 @@ def path(one: Connection) -> str:
 
 def records(analysis: Analysis) -> Sequence[Connection]:
     return analysis.connections
+
+
+def notes(analysis: Analysis) -> Sequence[str]:
+    """Where the points of planes start; of those that all started on the line nothing is said."""
+    abis = {one.found[0].subject.abi for one in analysis.connections if one.kind == "planes"}
+    if not abis - {FIRST_ABI}:
+        return ()
+    return (
+        "The middle point of planes starts on the line. The others start later, halving by halving, on the"
+        " straight pieces between their neighbours.",
+    )
 
 
 table = Table(
@@ -46,10 +58,9 @@ table = Table(
         " over the points that were evaluated; of a hull, the value at the moved centre minus the members'"
         " mean, which may be below zero. Training and test loss in nats per sample, error as a share. Batch"
         " norm's statistics are gathered anew on the training images at every point.",
-        "planes: knots, each moved to lower training loss in a plane normal to the line, joined by straight"
-        " pieces, whose middles are evaluated too. The middle knot starts on the line, and the others later,"
-        " halving by halving, on the pieces between their neighbours. bezier, chain: curves with one trained"
-        " bend. hull of m + 1: an m-connector.",
+        "planes: points of the line, each moved to lower training loss in the plane normal to the line,"
+        " joined by straight pieces, whose middles are evaluated too. bezier, chain: curves with one"
+        " trained bend. hull of m + 1: an m-connector.",
         "Straight: training barrier of the straight line between the same members, aligned alike; of a"
         " hull, at the centre before it was moved. Aligned: the channels of the second member were permuted"
         " to match the first. Share of straight: each group's training barrier over that of its unaligned"
@@ -59,6 +70,7 @@ table = Table(
         " eigenvalues of the Hessian of the training loss are above the probe's threshold.",
     ),
     records=records,
+    notes=notes,
     order=60,
     summary=(
         *NAMES,
