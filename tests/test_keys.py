@@ -2,7 +2,7 @@
 
 import pytest
 
-from ensembudget.records import Cell, Recipe, Recording, Run
+from ensembudget.records import Cell, ProbeSubject, Recipe, Recording, Run
 
 # Keys of members that were trained before the rule of `KeyedRecord` was written down.
 CELL = {
@@ -137,3 +137,14 @@ def test_networks_and_images_of_their_own_have_starts_of_their_own(change):
 
 def test_what_a_dataset_is_called_is_in_no_key():
     assert cell_of(dataset="elsewhere").key == cell_of().key
+
+
+def test_a_probe_that_finds_other_numbers_has_another_key():
+    """And one of the first ABI has the key, and the document, that it had before there was a second."""
+    first = ProbeSubject(kind="line", options={"pairs": 1}, members=["a" * 64, "b" * 64])
+    assert first.key == "c3e361b18cd1aa4d65c539276b0147358a3dc69c42d12653be49556ce5868c87"
+    assert "abi" not in first.to_json()
+    assert ProbeSubject.from_json(first.to_json()) == first
+    second = first.model_copy(update={"abi": 2})
+    assert second.key != first.key
+    assert ProbeSubject.from_json(second.to_json()) == second

@@ -6,6 +6,7 @@ import pytest
 
 import ensembudget
 from ensembudget import studies
+from ensembudget.catalog import PROBES
 from ensembudget.errors import IncompleteError
 from ensembudget.planning.probes import probes_of
 from ensembudget.rendering.render import from_csv
@@ -172,6 +173,26 @@ def test_every_pool_and_width_that_is_asked_for_is_measured(folder):
         assert store.saved_probe(one.subject).subject == one.subject
 
 
+def test_a_plan_made_under_an_earlier_abi_asks_for_what_was_found_then(folder):
+    """So that what was published then can still be verified."""
+    planned, store = plan_study(studies.load_study(folder / "probed.toml")), Store(folder / "store")
+    earlier = planned.model_copy(update={"probe_abis": {}})
+    now, then = ([one.subject for one in probings(plan, store)] for plan in (planned, earlier))
+    assert {one.kind: one.abi for one in now} == {one.kind: PROBES[one.kind].abi for one in now}
+    assert {one.abi for one in then} == {1}
+    changed = [a.kind for a, b in zip(now, then, strict=True) if a.key != b.key]
+    assert changed == ["planes", "planes"]
+
+
+def test_a_probe_that_was_planned_under_an_earlier_abi_is_not_measured(folder):
+    planned, store = plan_study(studies.load_study(folder / "probed.toml")), Store(folder / "store")
+    earlier = planned.model_copy(update={"probe_abis": {}})
+    outcomes = ensembudget.probe(earlier, store, executor="serial")
+    assert [one.status for one in outcomes] == ["failed", "failed"]
+    assert "planned under ABI 1. This version measures under 2" in outcomes[0].reason
+    assert probe_status(planned, store).missing == 0
+
+
 def test_connectors_have_a_row_for_each_kind_and_pool(folder):
     found = rows(folder, "connectors")
     assert [(row["width"], row["path"], row["groups"]) for row in found] == [
@@ -182,6 +203,7 @@ def test_connectors_have_a_row_for_each_kind_and_pool(folder):
     assert line["share"] in (1, None)  # where two members have no barrier there is no share
     assert found[-1]["aligned"] is None
     assert found[-1]["train_barrier"] < found[-1]["straight"]
+    assert "start later, halving by halving" in (folder / "report" / "connectors.md").read_text()
 
 
 def test_tunnels_and_their_trend_along_width_are_reported(folder):

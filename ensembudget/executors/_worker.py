@@ -13,7 +13,7 @@ import torch
 from .. import __version__
 from ..catalog import PROBES
 from ..datasets._cache import open_cached
-from ..errors import ConflictError, EnsembudgetError, StoreError
+from ..errors import ConflictError, EnsembudgetError, PlanError, StoreError
 from ..landscape.site import site_of
 from ..packing.parts import Parts, parts_of
 from ..records import Environment, Probed, ProbeSubject
@@ -206,14 +206,22 @@ def _round_and_publish(job: Job, store: Store) -> None:
 
 
 def _probe_and_keep(subject: ProbeSubject, job: Job, store: Store, on_done: Callable[[int], None]) -> None:
-    """Measures a probe at trained members and keeps what it finds."""
+    """Measures a probe at trained members and keeps what it finds.
+
+    Raises:
+        PlanError: It was planned under an ABI that this version does not measure by.
+    """
+    part = PROBES[subject.kind]
+    if subject.abi != part.abi:
+        raise PlanError(
+            f"probe {subject.kind!r} was planned under ABI {subject.abi}. This version measures under"
+            f" {part.abi}, which gives other findings. Plan the study again."
+        )
     cell, began = job.runs[0].cell, time.perf_counter()
     data = open_cached(cell.dataset_digest, cell.dataset)
     weights = [store.weights(run.key) for run in job.runs]
     site = site_of(cell, data, weights, subject.key, job.device)
-    found = PROBES[subject.kind].measure(
-        site, subject.options, lambda share: on_done(round(share * PROBE_LENGTH))
-    )
+    found = part.measure(site, subject.options, lambda share: on_done(round(share * PROBE_LENGTH)))
     seconds = time.perf_counter() - began
     store.save_probe(
         Probed(

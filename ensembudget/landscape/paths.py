@@ -51,20 +51,61 @@ def through_planes(
     *,
     epochs: int,
     rate: float,
-    on_epoch: Callable[[int], None] = lambda epoch: None,
+    on_epoch: Callable[[int], None] = lambda count: None,
 ) -> Tensor:
     """Knots of a path from one member to another: the 1-connector.
 
-    The line between them is cut into segments. Every point between two segments is moved to lower training
-    loss within the hyperplane through it that is normal to the line.
+    The line between them is cut into segments. Through every point between two segments there is a hyperplane
+    normal to the line; in each one a knot is moved to lower training loss. The middle one starts on the line.
+    The others start later, halving by halving, on the straight piece between their neighbours. If all of them
+    started on the line, neighbours would move in different directions, and the loss between them would be
+    high.
+
+    Args:
+        site: Where.
+        start: (parameter,).
+        end: (parameter,).
+        segments: 2 or more.
+        epochs: As of `descend`, for every knot.
+        rate: As of `descend`.
+        on_epoch: Called with the number of epochs done, summed over the knots, out of
+            `(segments - 1) * epochs`.
 
     Returns:
         (segment + 1, parameter), both ends among them.
     """
-    inner = between(start, end, spread(segments + 1)[1:-1])
     plane = normal_to(orthonormal((end - start)[None]))
-    moved = descend(site, inner, plane, epochs=epochs, rate=rate, purpose="planes", on_epoch=on_epoch)
-    return torch.cat([start[None], moved, end[None]])
+    knots, done = {0: start, segments: end}, 0
+    for level in halvings(segments):
+        placed = [
+            between(knots[left], knots[right], [(middle - left) / (right - left)])
+            for left, middle, right in level
+        ]
+        moved = descend(
+            site, torch.cat(placed), plane, epochs=epochs, rate=rate, purpose="planes",
+            on_epoch=_summed(on_epoch, done, len(level)),
+        )  # fmt: skip
+        knots.update(zip([middle for _, middle, _ in level], moved, strict=True))
+        done += epochs * len(level)
+    return torch.stack([knots[place] for place in sorted(knots)])
+
+
+def _summed(on_epoch: Callable[[int], None], done: int, count: int) -> Callable[[int], None]:
+    """Reports epochs of `count` knots side by side, after `done` of others."""
+    return lambda epoch: on_epoch(done + epoch * count)
+
+
+def halvings(segments: int) -> list[list[tuple[int, int, int]]]:
+    """The places between two segments in the order of their halving: (left, middle, right), level by level.
+
+    >>> halvings(4)
+    [[(0, 2, 4)], [(0, 1, 2), (2, 3, 4)]]
+    """
+    levels, gaps = [], [(0, segments)]
+    while level := [(left, (left + right) // 2, right) for left, right in gaps if right - left > 1]:
+        levels.append(level)
+        gaps = [half for left, middle, right in level for half in ((left, middle), (middle, right))]
+    return levels
 
 
 def weights_of(shape: Shape, share: float) -> tuple[float, float, float]:

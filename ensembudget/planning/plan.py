@@ -23,7 +23,7 @@ from ..records import (
     Values,
 )
 from .faults import cell_faults, refuse
-from .probes import unfit_probes
+from .probes import abis, unfit_probes
 from .scored import scored_faults, scored_positions
 from .sizes import DatasetFacts, size_faults, train_size
 from .tuning import TuningPlace, place_of, tuned, tuning_of, validation_faults, with_choice
@@ -85,7 +85,14 @@ def plan(
                 splits += [split.model_copy(update={"tuned": True}) for split in found]
                 cells += [with_choice(one, tuning[place_of(one)]) for one in own]
     refuse(study, list(dict.fromkeys(faults)) or _twins(cells))
-    made = Plan(study=study, splits=splits, cells=cells, task=task, tuning=list(tuning.values()))
+    made = Plan(
+        study=study,
+        splits=splits,
+        cells=cells,
+        task=task,
+        tuning=list(tuning.values()),
+        probe_abis=abis(study),
+    )
     refuse(study, list(dict.fromkeys(unfit_probes(made, task))))
     return made
 

@@ -7,7 +7,18 @@ from ..catalog import PROBES
 from ..datasets._base import Arrays
 from ..errors import EnsembudgetError, PlanError
 from ..options import check_name, check_value
-from ..records import AnyTask, Plan, PlannedCell, ProbeChoice, ProbeSubject, Run, Study, Value, Values
+from ..records import (
+    FIRST_ABI,
+    AnyTask,
+    Plan,
+    PlannedCell,
+    ProbeChoice,
+    ProbeSubject,
+    Run,
+    Study,
+    Value,
+    Values,
+)
 from .widths import cost
 
 
@@ -18,11 +29,13 @@ class PlannedProbe(NamedTuple):
         planned: The pool.
         kind: The probe.
         options: All of them.
+        abi: The ABI that it was planned under.
     """
 
     planned: PlannedCell
     kind: str
     options: Values
+    abi: int
 
     @property
     def measurements(self) -> int:
@@ -34,18 +47,24 @@ class PlannedProbe(NamedTuple):
         for group in PROBES[self.kind].groups(len(runs), self.options):
             some = [runs[place] for place in group]
             keys = [run.key for run in some]
-            yield ProbeSubject(kind=self.kind, options=self.options, members=keys), some
+            yield ProbeSubject(kind=self.kind, options=self.options, members=keys, abi=self.abi), some
 
 
 def probes_of(plan: Plan) -> list[PlannedProbe]:
     """Every probe at every pool that it names, in the order of the study."""
     return [
-        PlannedProbe(planned, choice.kind, options)
+        PlannedProbe(planned, choice.kind, options, plan.probe_abi(choice.kind))
         for choice in plan.study.probes
         for planned in plan.cells
         if planned.cell.is_trained and (not choice.widths or planned.cell.width in choice.widths)
         for options in _at(choice, planned, plan)
     ]
+
+
+def abis(study: Study) -> dict[str, int]:
+    """The ABIs of a study's probes, without those of the first."""
+    found = {choice.kind: PROBES[choice.kind].abi for choice in study.probes}
+    return {kind: abi for kind, abi in found.items() if abi != FIRST_ABI}
 
 
 def _at(choice: ProbeChoice, planned: PlannedCell, plan: Plan) -> list[Values]:

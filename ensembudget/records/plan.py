@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import NonNegativeInt, PositiveInt
 
-from ._base import Record
+from ._base import FIRST_ABI, Record
 from .cell import Cell, Run, member_key
 from .setting import Placed, Setting
 from .study import Study
@@ -93,7 +93,8 @@ class Plan(Record):
     `task` is None in plans that older versions saved. `class_names` are those of the dataset, where it has
     some; `notes` are sentences on what was made of it, such as corrupt files left out. The pools of a tuned
     setting are there once all of its choices are made. Where a choice is the study's own recipe, the tuned
-    pool and the other are one cell, which is there twice and trained once.
+    pool and the other are one cell, which is there twice and trained once. `probe_abis` has the ABI of every
+    probe that was planned under another than the first.
     """
 
     study: Study
@@ -103,6 +104,7 @@ class Plan(Record):
     tuning: list[Tuning] = []
     class_names: list[str] = []
     notes: list[str] = []
+    probe_abis: dict[str, PositiveInt] = {}
 
     @property
     def pools(self) -> list[PlannedCell]:
@@ -143,6 +145,10 @@ class Plan(Record):
         """Floating-point operations to train these runs of the plan."""
         each = {planned.cell.key: planned.training_flops for planned in self.cells}
         return sum(each[run.cell.key] for run in runs)
+
+    def probe_abi(self, kind: str) -> int:
+        """The ABI that a probe was planned under."""
+        return self.probe_abis.get(kind, FIRST_ABI)
 
     def cell_of(self, split: Split) -> PlannedCell:
         return next(p for p in self.cells if (p.setting, p.cell.width) == (split.setting, split.width))

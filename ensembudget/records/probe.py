@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import PositiveInt, SerializerFunctionWrapHandler, model_serializer
 
-from ._base import DOCUMENTED, Record, content_key
+from ._base import DOCUMENTED, FIRST_ABI, Record, content_key
 from .tuning import Values
 
 
@@ -29,11 +29,19 @@ class ProbeSubject(Record):
         kind: The probe.
         options: All of them, defaults included.
         members: Keys of the trained members that it starts from, in order.
+        abi: Of the probe, which raises it when it would find other numbers. The first is not written, as
+            before there was a second.
     """
 
     kind: str
     options: Values
     members: list[str]
+    abi: PositiveInt = FIRST_ABI
+
+    @model_serializer(mode="wrap")
+    def _written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        found: dict[str, Any] = handler(self)
+        return found if self.abi != FIRST_ABI else {k: v for k, v in found.items() if k != "abi"}
 
     @cached_property
     def key(self) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from ..analysis import Analysis
 from ..analysis.connectors import Connection
+from ..records import FIRST_ABI
 from ._base import Column, Table
 from ._setting import NAMES, setting_columns
 
@@ -16,6 +17,17 @@ def path(one: Connection) -> str:
 
 def records(analysis: Analysis) -> Sequence[Connection]:
     return analysis.connections
+
+
+def notes(analysis: Analysis) -> Sequence[str]:
+    """Where the points of planes start; of those that all started on the line nothing is said."""
+    abis = {one.found[0].subject.abi for one in analysis.connections if one.kind == "planes"}
+    if not abis - {FIRST_ABI}:
+        return ()
+    return (
+        "The middle point of planes starts on the line. The others start later, halving by halving, on the"
+        " straight pieces between their neighbours.",
+    )
 
 
 table = Table(
@@ -58,6 +70,7 @@ table = Table(
         " eigenvalues of the Hessian of the training loss are above the probe's threshold.",
     ),
     records=records,
+    notes=notes,
     order=60,
     summary=(
         *NAMES,

@@ -16,7 +16,7 @@ from ensembudget.analysis.tunnels import direction, trends, tunnels
 from ensembudget.catalog import PROBES
 from ensembudget.records import Interval, Plan, PlannedCell, Point, Probed, ProbeSubject, Study
 from ensembudget.scoring.pools import FoundProbe, Results
-from ensembudget.tables import tunnel_trends
+from ensembudget.tables import connectors, tunnel_trends
 from helpers import CELL
 
 NUMBERS = st.lists(st.floats(-100, 100), min_size=2, max_size=8).filter(lambda some: np.ptp(some) > 1e-3)
@@ -155,6 +155,11 @@ def test_an_open_tunnel_has_no_mean_radius_and_is_left_out_of_trends():
     assert [one.radius for one in measured] == [None, None]
     assert measured[0].radii == [5.0]
     assert list(trends(measured)) == []
+
+
+def test_of_points_that_all_started_on_the_line_a_table_says_nothing_more():
+    first = results(found("planes", ["a", "b"], [0.0, 1.0, 0.0]))
+    assert connectors.table.notes(Analysis(first, connections=connections(first))) == ()
 
 
 def test_a_direction_needs_ends():

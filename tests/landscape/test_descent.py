@@ -14,6 +14,7 @@ from ensembudget.landscape.paths import (
     bent,
     between,
     curve,
+    halvings,
     spread,
     through_planes,
     weights_of,
@@ -59,6 +60,42 @@ def test_in_a_plane_nothing_moves_along_the_normal_and_the_loss_falls(make_site)
     assert torch.equal(knots[0], start)
     assert torch.equal(knots[-1], end)
     assert (train_losses(site, knots[1:-1]) < train_losses(site, straight[1:-1])).all()
+
+
+def test_each_knot_starts_between_its_neighbours_where_the_line_is_halved(make_site):
+    """Three levels of five segments, each by itself: places 2, then 1 and 3, then 4."""
+    site, how = make_site(2), {"epochs": 2, "rate": 0.05, "purpose": "planes"}
+    start, end = site.points
+    plane = normal_to(orthonormal((end - start)[None]))
+    (second,) = descend(site, (start + 0.4 * (end - start))[None], plane, **how)
+    first, third = descend(
+        site, torch.stack([(start + second) / 2, second + (end - second) / 3]), plane, **how
+    )
+    (fourth,) = descend(site, ((third + end) / 2)[None], plane, **how)
+    counts = []
+    knots = through_planes(site, start, end, 5, epochs=2, rate=0.05, on_epoch=counts.append)
+    torch.testing.assert_close(knots, torch.stack([start, first, second, third, fourth, end]))
+    assert counts == [1, 2, 4, 6, 7, 8]
+
+
+def test_knots_that_are_not_moved_lie_on_the_line(make_site):
+    site = make_site(2)
+    start, end = site.points
+    knots = through_planes(site, start, end, 7, epochs=0, rate=0.05)
+    torch.testing.assert_close(knots, between(start, end, spread(8)))
+
+
+@pytest.mark.parametrize("segments", range(2, 41))
+def test_halving_comes_to_every_place_once_with_both_neighbours_known(segments):
+    known, levels = {0, segments}, halvings(segments)
+    for level in levels:
+        for left, middle, right in level:
+            assert left < middle < right
+            assert {left, right} <= known
+        known |= {middle for _, middle, _ in level}
+    assert known == set(range(segments + 1))
+    assert sum(map(len, levels)) == segments - 1
+    assert len(levels) == math.ceil(math.log2(segments))
 
 
 def test_a_hulls_centre_moves_at_right_angles_to_all_members(make_site):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ...datasets._base import Arrays
-from ...records import Point, Value, Values
+from ...records import FIRST_ABI, Point, Value, Values
 from ..site import Site
 
 OnShare = Callable[[float], None]  # the share of a measurement that is done, up to 1
@@ -50,6 +50,8 @@ class Probe:
             does not have, or returns None.
         each_size: Whether the probe has an option `members`, the size of its groups, of which 0 means every
             ensemble size that the study makes of the pool, each measured separately.
+        abi: Raised when the same members and options would give other findings, so that a store never mixes
+            the two.
     """
 
     measure: Callable[[Site, Values, OnShare], Findings]
@@ -62,3 +64,4 @@ class Probe:
     tasks: frozenset[str] = frozenset()
     lacks: Callable[[Arrays], str | None] = lambda arrays: None
     each_size: bool = False
+    abi: int = FIRST_ABI

@@ -1,6 +1,6 @@
-"""The optimised 1-connector: points of the line, each moved to lower loss in the plane normal to the line.
+"""The optimised 1-connector: knots of a path, each moved to lower loss in a plane normal to the line.
 
-Source: Fort & Jastrzebski 2019, arXiv:1906.04724.
+Source: planes, Fort & Jastrzebski 2019, arXiv:1906.04724; where knots start is chosen here.
 """
 
 from ...records import Values
@@ -14,9 +14,8 @@ def measure(site: Site, options: Values, on_share: OnShare) -> Findings:
     """The knots of the path and the middles of its segments."""
     start, end = ends(site, options)
     segments, how = int(options["segments"]), descent(site, options)
-    knots = through_planes(
-        site, start, end, segments, **how, on_epoch=within(on_share, 0, 0.8, how["epochs"])
-    )
+    epochs = (segments - 1) * how["epochs"]
+    knots = through_planes(site, start, end, segments, **how, on_epoch=within(on_share, 0, 0.8, epochs))
     places = spread(2 * segments + 1)
     found = evaluate(site, along(knots, places), places, within(on_share, 0.8, 1, len(places)))
     middle = along(knots, [0.5])[0]
@@ -38,4 +37,5 @@ probe = Probe(
     shows="path",
     options={**PAIRS, "segments": 8, **DESCENT, **CURVATURE},
     fault=fault,
+    abi=2,  # 1: all knots started on the line, and neighbours moved apart
 )
