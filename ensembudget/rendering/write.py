@@ -3,16 +3,15 @@
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import matplotlib
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING, Any
 
 from ..errors import OutputError, reason
-from ..figures._style import STYLE
 from ..files import write_whole
 from ..tables._base import Row, Table
 from .render import KINDS, from_csv, render, to_csv
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def open_folder(out: str | Path) -> Path:
@@ -57,8 +56,12 @@ def write_rows(
         write(folder, f"{table.name}.{kind}", render(table, from_csv(text), kind, notes, study))
 
 
-def write_figure(folder: Path, name: str, figure: Figure) -> None:
+def write_figure(folder: Path, name: str, figure: "Figure") -> None:
     """A figure as SVG and PNG; equal data give equal bytes."""
+    import matplotlib  # here, for tables need none of it
+
+    from ..figures._style import STYLE
+
     for kind in ("svg", "png"):
         buffer = io.BytesIO()
         metadata = {"Date": None} if kind == "svg" else None

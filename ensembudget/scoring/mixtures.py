@@ -30,9 +30,12 @@ class Mixtures(NamedTuple):
         return self.group_matrix is None or bool((self.group_matrix.sum(1) == 1).all())
 
     def some(self, groups: Integers) -> "Mixtures":
-        """These groups alone, of the same members."""
-        whole = np.eye(self.groups) if self.group_matrix is None else self.group_matrix
-        return self if len(groups) == self.groups else Mixtures(self.curves, whole[groups])
+        """These groups alone."""
+        if len(groups) == self.groups:
+            return self
+        if self.group_matrix is None:
+            return Mixtures(self.curves.some(groups), None)
+        return Mixtures(self.curves, self.group_matrix[groups])
 
     def means_at(self, inverses: Array, weights: Array) -> Array:
         """Mean losses at some temperatures.
@@ -84,7 +87,7 @@ class Mixtures(NamedTuple):
 
     def _parts(self, points: int) -> Iterator[slice]:
         """Samples that are mixed at one time."""
-        count = max(1, _AT_ONCE // (self.groups * points))
+        count = max(1, _AT_ONCE // (max(self.groups, self.curves.members) * points))
         return (slice(first, first + count) for first in range(0, self.curves.samples, count))
 
 

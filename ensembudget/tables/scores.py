@@ -1,26 +1,28 @@
 """One row an ensemble: every size, every disjoint ensemble, out of every pool."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from ..analysis import Analysis
 from ..records import Score
-from ..scoring.pools import Pool
 from ._base import Column, Table, Value
 from ._metrics import metric_columns, metric_rules
 from ._setting import setting_columns
+
+if TYPE_CHECKING:  # half of what `evaluate` would import, and it has neither
+    from ..analysis import Analysis
+    from ..scoring.pools import Pool
 
 
 class ScoreLine(NamedTuple):
     """One ensemble, and its pool where it comes from a study."""
 
     score: Score
-    pool: Pool | None = None
+    pool: "Pool | None" = None
 
 
-def records(subject: Analysis | Sequence[Score]) -> list[ScoreLine]:
+def records(subject: "Analysis | Sequence[Score]") -> list[ScoreLine]:
     """Those of an analysis, or of one pool's scores."""
-    if not isinstance(subject, Analysis):
+    if isinstance(subject, Sequence):
         return [ScoreLine(score) for score in subject]
     return [
         ScoreLine(score, pool)

@@ -180,3 +180,37 @@ def test_losses_of_sets_at_temperatures_of_their_own_are_added():
         for weight, inverse in zip(weights.T, (2, 0.25), strict=True)
     )
     assert found[0] == pytest.approx(expected, abs=1e-11)
+
+
+def test_members_alone_are_tempered_each_by_its_own_temperatures():
+    logits, labels = calibrated(10, members=3)
+    weights = np.random.default_rng(0).random((len(labels), 2))
+    temperatures = np.array([[0.5, 4.0], [1.0, 1e-3], [2.0, 1e3]])
+    found = tempered_losses(Mixtures(Curves(logits, labels), None), temperatures, weights)
+    log_probs = oracle.log_softmax(logits.numpy())
+    for member, own in enumerate(temperatures):
+        expected = sum(
+            weight * oracle.tempered_losses(log_probs[[member]], labels.numpy(), 1 / one)
+            for weight, one in zip(weights.T, own, strict=True)
+        )
+        assert found[member] == pytest.approx(expected, rel=1e-12, abs=1e-12)
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_groups_are_tabulated_only_where_they_come(alone, monkeypatch):
+    count = 40
+    logits, labels = calibrated(11, samples=200)
+    # Best temperatures from 1/30 to 30, so that each panel has one or two of them.
+    pool = logits * torch.from_numpy(np.geomspace(1 / 30, 30, count))[:, None, None]
+    matrix = None if alone else group_matrix(count, [slice(i, i + 1) for i in range(count)])
+    tabulated = []
+    means_on = Mixtures.means_on
+
+    def counted(self, panel, weights):
+        tabulated.append(self.curves.members if alone else self.groups)
+        return means_on(self, panel, weights)
+
+    monkeypatch.setattr(Mixtures, "means_on", counted)
+    found = fit_temperatures(Mixtures(Curves(pool, labels), matrix), np.full((200, 1), 1 / 200))
+    assert found[:, 0] == pytest.approx(found[0, 0] * 30 * np.geomspace(1 / 30, 30, count), rel=1e-9)
+    assert sum(tabulated) <= 2 * count
