@@ -46,7 +46,7 @@ STUDIES = {
     "one width twice": (
         "pool = 2",
         "pool = 2\nwidths = [3, 4, 3]",
-        ("widths = [3, 4, 3]", "3 is there more"),
+        ("widths = [3, 4, 3]", "3 is listed more"),
     ),
     "one budget twice": ("[5178]", '[5178, "5,178"]', ("5178 and '5,178' are the same",)),
     "bytes where parameters are asked for": (
