@@ -62,10 +62,10 @@ def _add_family_options(parser: Parser) -> None:
 def act(args: argparse.Namespace) -> int:
     from ..budgets._parse import parse_budget
     from ..catalog import BUDGETS, FAMILIES
-    from ..datasets._load import task_of
     from ..families._build import resolve_options
     from ..planning.widths import split
     from ..records import Study
+    from ..verbs.plan import task_and_notes
     from .layouts import SPLITS
     from .show import print_rows
     from .values import family_option, whole_numbers
@@ -84,7 +84,8 @@ def act(args: argparse.Namespace) -> int:
     if len(set(budgets)) < len(budgets):
         raise ArgumentError(f"--budget {told(args.budget)} has a budget twice. Give each once.")
     of_data = ("colour", "skip_corrupt", "vocabulary", "length")
-    task = task_of(args.dataset, args.image_size, **{name: getattr(args, name) for name in of_data})
+    form = {name: getattr(args, name) for name in of_data}
+    task, notes = task_and_notes(args.dataset, args.image_size, **form)
     chosen = {"options": options, "multiple_of": args.multiple_of, "dtype": args.dtype}
     found = []
     refused: list[PlanError] = []
@@ -99,6 +100,8 @@ def act(args: argparse.Namespace) -> int:
     print_rows(SPLITS, SPLITS.rows(found), args.format, args.columns)
     for one in refused:
         print(f"ensembudget: left out: {one}", file=sys.stderr)
+    for note in notes if args.format == "table" else []:
+        print(note)
     if means and args.format == "table":
         print(f"A width of k is {means}.")
     off = [one for one in found if abs(one.error_percent) > 1]
