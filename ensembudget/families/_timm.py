@@ -74,7 +74,7 @@ def part(name: str) -> Family:
         optional=_options(design),
         multiple_of=lambda options: _step(name, _key(options)),
         fault=lambda options: _fault(name, _key(options)),
-        smallest=Task(classes=2, channels=3, image_size=design.image_size),
+        smallest=lambda options: _trial(name, options),
         dropout=False,
         width_means=lambda options: _scale(name, options).means,
     )
@@ -122,6 +122,19 @@ def _nearest(name: str) -> str:
     return FALLBACK
 
 
+def _trial(name: str, options: Mapping[str, OptionValue]) -> Task:
+    """A task to try networks on: images of timm's own size, or a little larger, so that patches divide them."""
+    size, patch = design_of(name).image_size, _patch(name, options) or 1
+    return Task(classes=2, channels=3, image_size=-(-size // patch) * patch)
+
+
+def _patch(name: str, options: Mapping[str, OptionValue]) -> int | None:
+    """Pixels a side of the patches that images are divided into; None where a model has none."""
+    values = {**design_of(name).arguments, **options}
+    patch = values.get("patch_size")
+    return patch if "img_size" in values and isinstance(patch, int) and patch > 0 else None
+
+
 @functools.cache
 def _fault(name: str, options: Key) -> str | None:
     try:
@@ -134,9 +147,8 @@ def _fault(name: str, options: Key) -> str | None:
 
 @functools.cache
 def _step(name: str, options: Key) -> int:
-    """What widths are multiples of: the first of `STEPS` that works on images of timm's own size."""
-    task = part(name).smallest
-    assert isinstance(task, Task)
+    """What widths are multiples of: the first of `STEPS` that works on the images of `_trial`."""
+    task = _trial(name, dict(options))
     tried, why = sorted({*STEPS, int(dict(options).get(HEAD_SIZE, 1))}), ""
     for step in tried:
         why = _why_not(name, options, step, task)
@@ -152,9 +164,8 @@ def _step(name: str, options: Key) -> int:
 def _why_not(name: str, options: Key, width: int, task: Task) -> str:
     """Why a network cannot be made and run on a task's images, tried on the meta device; "" if it can."""
     images = torch.empty(2, task.channels, task.image_size, task.image_size, device="meta")
-    values = {**design_of(name).arguments, **dict(options)}
-    patch = values.get("patch_size")
-    if "img_size" in values and isinstance(patch, int) and task.image_size % patch:
+    patch = _patch(name, dict(options))
+    if patch and task.image_size % patch:
         return f"patches of {patch} pixels do not divide them, and timm would leave the rest out"
     try:
         with torch.device("meta"), torch.no_grad():

@@ -99,9 +99,9 @@ def _fit(family: str, options: Mapping[str, OptionValue]) -> bool:
 
 def narrowest(family: str, options: Mapping[str, OptionValue] | None = None) -> nn.Module:
     """A family's narrowest network for the smallest task that it does, on the meta device."""
-    part = FAMILIES[family]
-    width = part.multiple_of(resolve_options(family, options or {}))
-    return describe(family, width, part.smallest or TASKS[min(part.tasks)].smallest, options=options)
+    part, resolved = FAMILIES[family], resolve_options(family, options or {})
+    task = part.smallest(resolved) or TASKS[min(part.tasks)].smallest
+    return describe(family, part.multiple_of(resolved), task, options=options)
 
 
 def _recipe_faults(study: Study, variant: Variant, *, combined: bool) -> list[str]:

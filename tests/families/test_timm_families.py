@@ -132,6 +132,17 @@ def test_a_mapping_of_the_users_is_what_the_table_would_say():
     assert cost("timm:regnetx_002", 8, TASK, options={"width_argument": "w0 wa=3/2"}) > 0
 
 
+def test_patches_need_to_divide_the_images_of_the_study_and_not_timms_own():
+    task, options = Task(5, 3, 48), {"patch_size": 6, "depth": 1}  # 6 does not divide timm's 224
+    network = describe("timm:vit_tiny_patch16_224", 12, task, options=options)
+    assert network.one.patch_embed.num_patches == (48 // 6) ** 2
+    text = 'name = "s"\ndescription = "d"\ndataset = "digits"\nbudgets = ["100k"]\nimage_size = 48\n'
+    text += 'family = "timm:vit_tiny_patch16_224"\noptions = { patch_size = 6, depth = 1 }\n'
+    assert parse(text, "s").options == options
+    with pytest.raises(PlanError, match=r"32x32 pixels: patches of 6 pixels do not divide"):
+        describe("timm:vit_tiny_patch16_224", 12, TASK, options=options)
+
+
 def test_an_option_enters_the_key_only_where_it_is_given():
     assert resolve_options("timm:vit_tiny_patch16_224", {}) == {}
     assert resolve_options("timm:vit_tiny_patch16_224", {"depth": 2}) == {"depth": 2}
