@@ -87,7 +87,10 @@ def test_the_command_line_seeks_a_folder_in_the_current_one(project, monkeypatch
     assert there.code == 2
     assert "there is no folder 'photos'" in there.err
     monkeypatch.chdir(project)
-    assert command(*asked, *size, *rest).code == 0
+    found = command(*asked, *size, *rest)
+    assert found.code == 0
+    assert "Left out, because they cannot be decoded: 1 of 40 images (07.png)." in found.out
+    assert "Left out" not in command(*asked, *size, *rest, "--format", "csv").out
     assert "Set image_size" in command(*asked, *rest).err
     assert "07.png cannot be decoded" in command(*asked, *size).err
 

@@ -264,3 +264,18 @@ def test_studies_with_published_tables_leave_nothing_to_a_trial(name):
 )
 def test_every_study_of_a_table_and_every_declared_one_has_no_faults(path):
     assert studies.parse(path.read_text(), path.name).name
+
+
+@pytest.mark.parametrize(
+    ("family", "works"), [("vgg", "options = { batch_norm = true }"), ("transformer", None)]
+)
+def test_what_cannot_be_recorded_is_refused_with_what_can(family, works):
+    text = f'name = "x"\ndescription = "x"\nfamily = "{family}"\ndataset = "digits"\nbudgets = ["1M"]\n'
+    (fault,) = faults_of(text + "record = {}\n")
+    assert "histories are about scale-invariant weights" in fault
+    if works:
+        assert f"Set {works}, or leave record out." in fault
+        assert studies.parse(f"{text}record = {{}}\n{works}\n", "x.toml").record
+    else:
+        assert "No option gives them to this family. Leave record out" in fault
+        assert "batch norm" not in fault

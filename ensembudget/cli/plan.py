@@ -9,7 +9,7 @@ from .parser import Command, Parser, add_format
 from .voice import say
 
 if TYPE_CHECKING:
-    from ..records import Split
+    from ..records import AnyTask, Split
 
 
 def add_arguments(parser: Parser) -> None:
@@ -65,6 +65,7 @@ def _add_family_options(parser: Parser) -> None:
 def act(args: argparse.Namespace) -> int:
     from ..catalog import BUDGETS, FAMILIES
     from ..families._build import resolve_options
+    from ..verbs.plan import task_and_notes
     from .layouts import SPLITS
     from .show import print_rows
 
@@ -72,12 +73,16 @@ def act(args: argparse.Namespace) -> int:
     means = FAMILIES[args.family].width_means(resolve_options(args.family, options))
     if args.budget_kind is not None:
         BUDGETS[args.budget_kind]  # refuses one that does not exist
-    found, refused = _splits(args, options)
+    form = {name: getattr(args, name) for name in ("colour", "skip_corrupt", "vocabulary", "length")}
+    task, notes = task_and_notes(args.dataset, args.image_size, **form)
+    found, refused = _splits(args, options, task)
     if not found:
         raise refused[0]
     print_rows(SPLITS, SPLITS.rows(found), args.format, args.columns)
     for one in refused:
         print(f"ensembudget: left out: {one}", file=sys.stderr)
+    for note in notes if args.format == "table" else []:
+        print(note)
     if means and args.format == "table":
         print(f"A width of k is {means}.")
     _say_what_misses(found, args.format)
@@ -96,10 +101,11 @@ def _family_options(args: argparse.Namespace) -> dict[str, Any]:
     return flags | dict(map(family_option, args.option))
 
 
-def _splits(args: argparse.Namespace, options: dict[str, Any]) -> tuple[list["Split"], list[PlanError]]:
+def _splits(
+    args: argparse.Namespace, options: dict[str, Any], task: "AnyTask"
+) -> tuple[list["Split"], list[PlanError]]:
     """The split of every budget and ensemble size, and why some cannot be."""
     from ..budgets._parse import parse_budget
-    from ..datasets._load import task_of
     from ..planning.widths import split
     from .values import whole_numbers
 
@@ -107,8 +113,6 @@ def _splits(args: argparse.Namespace, options: dict[str, Any]) -> tuple[list["Sp
     budgets = [parse_budget(text, args.budget_kind) for text in args.budget.split(",")]
     if len(set(budgets)) < len(budgets):
         raise ArgumentError(f"--budget {told(args.budget)} has a budget twice. Give each once.")
-    of_data = ("colour", "skip_corrupt", "vocabulary", "length")
-    task = task_of(args.dataset, args.image_size, **{name: getattr(args, name) for name in of_data})
     chosen = {"options": options, "multiple_of": args.multiple_of, "dtype": args.dtype}
     found: list[Split] = []
     refused: list[PlanError] = []

@@ -50,12 +50,17 @@ def task_of(spec: str, image_size: int | None = None, **treatment: Any) -> AnyTa
         image_size: Pixels a side to which images are resized.
         treatment: More of what becomes of samples, as `load` takes it.
     """
+    return known_task(spec, image_size, **treatment) or load(spec, image_size, **treatment).task
+
+
+def known_task(spec: str, image_size: int | None = None, **treatment: Any) -> AnyTask | None:
+    """As `task_of`, but None where a dataset has to be read for it."""
     name, _ = split_name(spec)
     form = Treatment(image_size, **treatment)
     _check_numbers(form)
     known = DATASETS[name].task
     if known is None:
-        return load(spec, image_size, **treatment).task
+        return None
     check_form(form, spec, "images" if isinstance(known, Task) else "tokens")
     if not isinstance(known, Task):
         return known

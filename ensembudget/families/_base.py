@@ -29,7 +29,8 @@ class Family:
         tasks: The kinds of task that the family supports.
         multiple_of: `multiple_of(options)` gives the number that every width must be a multiple of.
         fault: `fault(options)` says in a sentence why these options cannot go together, or returns None.
-        smallest: A task for test builds of the family; None takes the smallest task of a supported kind.
+        smallest: `smallest(options)` is a task for test builds of the family; None takes the smallest task of
+            a supported kind.
         dropout: Whether each member's dropout masks come from a random stream of its own, or there is no
             dropout to draw them for. Where False, recipes with dropout are refused.
         width_means: `width_means(options)` says in words what a width of k is, where another library's
@@ -43,6 +44,6 @@ class Family:
     tasks: frozenset[str] = frozenset(("images",))
     multiple_of: Callable[[Mapping[str, OptionValue]], int] = lambda options: 1
     fault: Callable[[Mapping[str, OptionValue]], str | None] = lambda options: None
-    smallest: AnyTask | None = None
+    smallest: Callable[[Mapping[str, OptionValue]], AnyTask | None] = lambda options: None
     dropout: bool = True
     width_means: Callable[[Mapping[str, OptionValue]], str] = lambda options: ""

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ..catalog import FAMILIES
-from ..errors import EnsembudgetError, PlanError, reason
+from ..errors import EnsembudgetError, PlanError, reason, told
 from ..records import Task
 from ._base import Family, OptionValue
 from ._copies import MemberCopies
@@ -24,9 +24,12 @@ from ._timm_widths import HEAD_SIZE, MAPPING, WidthScale, scale_of, sizes
 Key = tuple[tuple[str, OptionValue], ...]  # options, sorted
 
 # Candidates for the number that all widths of a model are multiples of, which heads and groups call for: the
-# first that works as a width, and whose double works too, is taken.
+# first that works as a width, and whose double works too, is taken. The last is timm's own width.
 STEPS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 128)
 FALLBACK = "timm:resnet18"
+# Of the parameters at 12 steps, how far those at 4, 8, 12 must bend from a straight line: 2/9 for a square.
+LEAST_BEND = 0.01
+FAILS = "timm cannot make that network, or run it on images of that size"
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ def part(name: str) -> Family:
         optional=_options(design),
         multiple_of=lambda options: _step(name, _key(options)),
         fault=lambda options: _fault(name, _key(options)),
-        smallest=Task(classes=2, channels=3, image_size=design.image_size),
+        smallest=lambda options: _trial(name, options),
         dropout=False,
         width_means=lambda options: _scale(name, options).means,
     )
@@ -122,29 +125,65 @@ def _nearest(name: str) -> str:
     return FALLBACK
 
 
+def _trial(name: str, options: Mapping[str, OptionValue]) -> Task:
+    """A task to try networks on: images of timm's own size, enlarged until patches divide them."""
+    size, patch = design_of(name).image_size, _patch(name, options) or 1
+    return Task(classes=2, channels=3, image_size=-(-size // patch) * patch)
+
+
+def _patch(name: str, options: Mapping[str, OptionValue]) -> int | None:
+    """Pixels a side of the patches that images are divided into; None where a model has none."""
+    values = {**design_of(name).arguments, **options}
+    patch = values.get("patch_size")
+    return patch if "img_size" in values and isinstance(patch, int) and patch > 0 else None
+
+
 @functools.cache
 def _fault(name: str, options: Key) -> str | None:
     try:
-        _scale(name, dict(options))
-        _step(name, options)
+        step = _step(name, options)
     except PlanError as error:
         return str(error)
-    return None
+    return _no_width(name, options, step) if dict(options).get(MAPPING) else None
+
+
+def _no_width(name: str, options: Key, step: int) -> str | None:
+    """Why the arguments that a user names are no width: parameters grow no faster than they do.
+
+    Those of a layer grow as its width squared, and those of a network as its depth.
+    """
+    widths = [step * times for times in (4, 8, 12)]
+    try:
+        with torch.device("meta"):
+            networks = [Maker(name, options, width, _trial(name, dict(options)))() for width in widths]
+    except Exception:  # timm's models check what they take in many ways; `_build` tells which width cannot be
+        return None
+    first, middle, last = (sum(one.numel() for one in network.parameters()) for network in networks)
+    if last - 2 * middle + first >= LEAST_BEND * last:
+        return None
+    known = scale_of(design_of(name), {})
+    instead = f"Leave it out, and {known.means}" if known else "Name one that counts channels"
+    return (
+        f"option {MAPPING} = {told(dict(options)[MAPPING])} of family 'timm:{name}' is no width: at"
+        f" {widths[0]}, {widths[1]} and {widths[2]} a network has {first:,}, {middle:,} and {last:,}"
+        f" parameters, which grow no faster than it, as with more layers, and not as its square. {instead}."
+    )
 
 
 @functools.cache
 def _step(name: str, options: Key) -> int:
-    """What widths are multiples of: the first of `STEPS` that works on images of timm's own size."""
-    task = part(name).smallest
-    assert isinstance(task, Task)
-    tried, why = sorted({*STEPS, int(dict(options).get(HEAD_SIZE, 1))}), ""
+    """What widths are multiples of: the first of `STEPS` that works on the images of `_trial`."""
+    task = _trial(name, dict(options))
+    scale, why = _scale(name, dict(options)), ""
+    tried = sorted({*STEPS, int(dict(options).get(HEAD_SIZE, 1))})
+    tried += [scale.own] if scale.own and scale.own > tried[-1] else []
     for step in tried:
         why = _why_not(name, options, step, task)
         if not why and not _why_not(name, options, 2 * step, task):
             return step
     raise PlanError(
-        f"family 'timm:{name}' cannot be made at another width: at {tried[-1]}, where"
-        f" {_scale(name, dict(options)).means}, {why}. The nearest family that works is {FALLBACK!r}."
+        f"family 'timm:{name}' cannot be made at another width: at {tried[-1]}, where {scale.means}, {why}."
+        f" The nearest family that works is {FALLBACK!r}."
     )
 
 
@@ -152,15 +191,16 @@ def _step(name: str, options: Key) -> int:
 def _why_not(name: str, options: Key, width: int, task: Task) -> str:
     """Why a network cannot be made and run on a task's images, tried on the meta device; "" if it can."""
     images = torch.empty(2, task.channels, task.image_size, task.image_size, device="meta")
-    values = {**design_of(name).arguments, **dict(options)}
-    patch = values.get("patch_size")
-    if "img_size" in values and isinstance(patch, int) and task.image_size % patch:
+    patch = _patch(name, dict(options))
+    if patch and task.image_size % patch:
         return f"patches of {patch} pixels do not divide them, and timm would leave the rest out"
     try:
         with torch.device("meta"), torch.no_grad():
             logits = Maker(name, options, width, task)().eval()(images)
-    except Exception as error:  # timm's models check what they take in many ways, or not at all
-        return reason(error) if str(error) else f"it fails with {type(error).__name__}"
+    except EnsembudgetError as error:
+        return reason(error)
+    except Exception:  # timm's models check what they take in many ways, or not at all
+        return FAILS
     if not isinstance(logits, Tensor) or logits.shape != (2, task.classes):
         return "it gives no logits, one a class"
     return ""
@@ -180,7 +220,7 @@ def _between(name: str, options: Key, width: int, error: Exception) -> str:
     step = _step(name, options)
     below = width // step * step
     near = f"Nearest are {below:,} and {below + step:,}" if below else f"The nearest is {step:,}"
-    why = str(error) if isinstance(error, EnsembudgetError) else reason(error)
+    why = str(error) if isinstance(error, EnsembudgetError) else FAILS
     return (
         f"width {width:,} of family 'timm:{name}', where {_scale(name, dict(options)).means}, cannot be:"
         f" {why}. Its widths are multiples of {step}. {near}."

@@ -1,5 +1,6 @@
 """Faults of a study that can be found without its data."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
@@ -98,9 +99,9 @@ def _fit(family: str, options: Mapping[str, OptionValue]) -> bool:
 
 def narrowest(family: str, options: Mapping[str, OptionValue] | None = None) -> nn.Module:
     """A family's narrowest network for the smallest task that it supports, on the meta device."""
-    part = FAMILIES[family]
-    width = part.multiple_of(resolve_options(family, options or {}))
-    return describe(family, width, part.smallest or TASKS[min(part.tasks)].smallest, options=options)
+    part, resolved = FAMILIES[family], resolve_options(family, options or {})
+    task = part.smallest(resolved) or TASKS[min(part.tasks)].smallest
+    return describe(family, part.multiple_of(resolved), task, options=options)
 
 
 def _recipe_faults(study: Study, variant: Variant, *, combined: bool) -> list[str]:
@@ -158,8 +159,20 @@ def _contradictions(study: Study, variant: Variant) -> Iterator[str]:
     if study.record and not invariant.names:
         yield (
             "record: histories are about scale-invariant weights, and these networks of family"
-            f" {study.family!r} have none. Choose options with batch norm, or leave record out."
+            f" {study.family!r} have none. {_recordable(study.family, variant.options)}"
         )
+
+
+def _recordable(family: str, options: Mapping[str, OptionValue]) -> str:
+    """What to change of a study whose networks have no scale-invariant weights, in a sentence."""
+    part = FAMILIES[family]
+    for name, value in part.options.items():
+        others = part.choices.get(name, (not value,) if isinstance(value, bool) else ())
+        for other in others:
+            with suppress(EnsembudgetError):  # the value does not go with the other options
+                if invariant_of(narrowest(family, {**options, name: other})).names:
+                    return f"Set options = {{ {name} = {json.dumps(other)} }}, or leave record out."
+    return "No option gives them to this family. Leave record out: training losses are kept without it."
 
 
 def _failed(checks: list[Check]) -> Iterator[str]:

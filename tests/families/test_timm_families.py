@@ -132,6 +132,21 @@ def test_a_mapping_of_the_users_is_what_the_table_would_say():
     assert cost("timm:regnetx_002", 8, TASK, options={"width_argument": "w0 wa=3/2"}) > 0
 
 
+def test_a_model_whose_groups_need_wide_layers_has_multiples_of_its_own_width():
+    assert step_of("timm:nfnet_f0", {}) == scale_of(design_of("nfnet_f0"), {}).own == 256
+
+
+def test_patches_need_to_divide_the_images_of_the_study_and_not_timms_own():
+    task, options = Task(5, 3, 48), {"patch_size": 6, "depth": 1}  # 6 does not divide timm's 224
+    network = describe("timm:vit_tiny_patch16_224", 12, task, options=options)
+    assert network.one.patch_embed.num_patches == (48 // 6) ** 2
+    text = 'name = "s"\ndescription = "d"\ndataset = "digits"\nbudgets = ["100k"]\nimage_size = 48\n'
+    text += 'family = "timm:vit_tiny_patch16_224"\noptions = { patch_size = 6, depth = 1 }\n'
+    assert parse(text, "s").options == options
+    with pytest.raises(PlanError, match=r"32x32 pixels: patches of 6 pixels do not divide"):
+        describe("timm:vit_tiny_patch16_224", 12, TASK, options=options)
+
+
 def test_an_option_enters_the_key_only_where_it_is_given():
     assert resolve_options("timm:vit_tiny_patch16_224", {}) == {}
     assert resolve_options("timm:vit_tiny_patch16_224", {"depth": 2}) == {"depth": 2}
@@ -143,13 +158,20 @@ def test_an_option_enters_the_key_only_where_it_is_given():
         ("timm:vgg16", {}, ["fixed width", "mlp_ratio", "width_argument", "'vgg'"]),
         ("timm:convnext_atto", {"width_argument": "dim"}, ["takes no argument 'dim'", "dims"]),
         ("timm:convnext_atto", {"width_argument": "dims=1,x"}, ["'1,x' is no list of multiples"]),
+        ("timm:vit_tiny_patch16_224", {"width_argument": "depth"}, ["is no width", "embed_dim = k"]),
+        ("timm:convnext_atto", {"width_argument": "depths"}, ["is no width", "dims = k x (1, 2, 4, 8)"]),
         ("timm:convnext_atto", {"width_argument": ";"}, ["names no argument"]),
         ("timm:regnetx_002", {"width_argument": "wm"}, ["wm is 2", "Say how much", "wm=1/64"]),
         ("timm:convnext_atto", {"head_size": 4}, ["head_size = 4", "as ViT is"]),
         ("timm:vit_tiny_patch16_224", {"head_size": 0}, ["below 1"]),
         ("timm:vit_tiny_patch16_224", {"dept": 2}, ["no option 'dept'", "Did you mean 'depth'?"]),
         ("timm:vit_tiny_patch16_224", {"depth": "two"}, ["depth = 'two'", "type int"]),
-        ("timm:nfnet_f0", {}, ["cannot be made at another width", "timm:resnet18"]),
+        ("timm:dm_nfnet_f0", {}, ["at 256, where", "skipinit_gain' is a single number", "timm:resnet18"]),
+        (
+            "timm:convnext_atto",
+            {"width_argument": "dims=1,2"},
+            ["timm cannot make that network", "timm:resnet18"],
+        ),
     ],
 )
 def test_impossible_options_are_refused_with_the_possible_ones(family, options, words):
@@ -162,7 +184,7 @@ def test_impossible_options_are_refused_with_the_possible_ones(family, options, 
     ("family", "width", "size", "words"),
     [
         ("timm:vit_tiny_patch16_224", 16, 32, ["width 16", "no multiple of 3", "15 and 18"]),
-        ("timm:convnext_atto", 8, 8, ["8x8 pixels", "image_size = 32"]),
+        ("timm:convnext_atto", 8, 8, ["8x8 pixels: timm cannot make that network", "image_size = 32"]),
         ("timm:vit_tiny_patch16_224", 12, 28, ["28x28 pixels", "patch_size = 7", "image_size = 32"]),
     ],
 )
