@@ -173,7 +173,7 @@ CASES = {
     ),
     # What is recorded.
     "record on vgg without batch norm": Case(
-        study(record={"steps": "1"}, **PLAIN_VGG), ("record", "'vgg'", "batch norm")
+        study(record={"steps": "1"}, **PLAIN_VGG), ("record", "'vgg'", "batch_norm = true")
     ),
     "negative steps": Case(study(record={"steps": "-1"}), ("record.steps = -1", "0")),
     "half a step": Case(study(record={"steps": "0.5"}), ("record.steps = 0.5",)),
@@ -230,7 +230,7 @@ CASES = {
         study(
             record={"steps": "1"}, more='[[arms]]\nname = "plain"\noptions = { batch_norm = false }', **BN_VGG
         ),
-        ("arm 'plain'", "record", "batch norm"),
+        ("arm 'plain'", "record", "batch_norm = true"),
     ),
     "an arm with another family's options": Case(
         study(more='[[arms]]\nname = "bn"\noptions = { batch_norm = true }'),

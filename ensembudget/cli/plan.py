@@ -64,8 +64,8 @@ def _add_family_options(parser: Parser) -> None:
 
 def act(args: argparse.Namespace) -> int:
     from ..catalog import BUDGETS, FAMILIES
+    from ..datasets._load import task_and_notes
     from ..families._build import resolve_options
-    from ..verbs.plan import task_and_notes
     from .layouts import SPLITS
     from .show import print_rows
 

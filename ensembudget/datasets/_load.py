@@ -20,6 +20,7 @@ from ._check import check
 from ._data import Data
 from ._form import CHANNELS, LARGEST
 from ._made import check_form, made
+from ._shared import shared_note
 from ._tokens import LONGEST, SHORTEST
 
 ENDINGS = re.compile(r"(\.(json|txt))?(\.gz)?$")  # of a file, which tables leave out
@@ -51,6 +52,30 @@ def task_of(spec: str, image_size: int | None = None, **treatment: Any) -> AnyTa
         treatment: More of what becomes of samples, as `load` takes it.
     """
     return known_task(spec, image_size, **treatment) or load(spec, image_size, **treatment).task
+
+
+def sample_notes(data: Data) -> list[str]:
+    """What readers of results should know of a dataset's samples: left out, cut, resized, shared."""
+    return [*data.notes, *shared_note(data.arrays)]
+
+
+def task_and_notes(
+    dataset: str, image_size: int | None = None, **treatment: Any
+) -> tuple[AnyTask, list[str]]:
+    """What a dataset asks of a network, and the notes on its samples where it has to be read to tell.
+
+    Args:
+        dataset: As in a study: `digits`, `folder:DIR`.
+        image_size: Pixels a side to which images are resized.
+        treatment: More of what becomes of samples, as `load_data` takes it.
+
+    Raises:
+        DatasetError: It cannot be read, or not so.
+    """
+    if task := known_task(dataset, image_size, **treatment):
+        return task, []
+    data = load(dataset, image_size, **treatment)
+    return data.task, sample_notes(data)
 
 
 def known_task(spec: str, image_size: int | None = None, **treatment: Any) -> AnyTask | None:

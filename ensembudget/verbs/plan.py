@@ -1,14 +1,9 @@
 """Plans a study from its dataset."""
 
-from typing import TYPE_CHECKING, Any
-
 import numpy as np
 
-from ..records import AnyTask, Plan, Study
+from ..records import Plan, Study
 from ..store import Store
-
-if TYPE_CHECKING:
-    from ..datasets._data import Data
 
 
 def plan_study(study: Study, store: Store | None = None) -> Plan:
@@ -18,7 +13,8 @@ def plan_study(study: Study, store: Store | None = None) -> Plan:
         study: The study.
         store: Where the choices of a study with `tune` are kept; None, and none is made yet.
     """
-    from ..datasets._load import study_data  # these import torch, which a stored plan does without
+    # These import torch, which a stored plan does without.
+    from ..datasets._load import sample_notes, study_data
     from ..planning.faults import refuse
     from ..planning.plan import plan
     from ..planning.probes import unserved_probes
@@ -39,34 +35,6 @@ def plan_study(study: Study, store: Store | None = None) -> Plan:
     refuse(study, list(unserved_probes(study, data.arrays)))
     notes = [*sample_notes(data), *scored_notes(study, data.task, data.arrays)]
     return made.model_copy(update={"class_names": list(data.class_names), "notes": notes})
-
-
-def sample_notes(data: "Data") -> list[str]:
-    """What readers of results should know of a dataset's samples: left out, cut, resized, shared."""
-    from ..datasets._shared import shared_note
-
-    return [*data.notes, *shared_note(data.arrays)]
-
-
-def task_and_notes(
-    dataset: str, image_size: int | None = None, **treatment: Any
-) -> tuple[AnyTask, list[str]]:
-    """What a dataset asks of a network, and the notes on its samples where it has to be read to tell.
-
-    Args:
-        dataset: As in a study: `digits`, `folder:DIR`.
-        image_size: Pixels a side to which images are resized.
-        treatment: More of what becomes of samples, as `load_data` takes it.
-
-    Raises:
-        DatasetError: It cannot be read, or not so.
-    """
-    from ..datasets._load import known_task, load
-
-    if task := known_task(dataset, image_size, **treatment):
-        return task, []
-    data = load(dataset, image_size, **treatment)
-    return data.task, sample_notes(data)
 
 
 def stored_plan(study: Study, store: Store) -> Plan:

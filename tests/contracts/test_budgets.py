@@ -242,7 +242,7 @@ def test_a_prefix_is_a_power_of_a_thousand(number, prefix, unit):
         ("nan", None, ["'nan'", "not a number"]),
         ("1.2.3", None, ["'1.2.3'", "not a number"]),
         ("36.8m", None, ["unknown unit 'm'"]),
-        ("40MB", "parameters", ["'40MB'", "bytes", "'parameters'", "ask for kind 'bytes'", "--budget-kind"]),
+        ("40MB", "parameters", ["'40MB'", "bytes", "'parameters'", "choose kind 'bytes'", "--budget-kind"]),
         ("5GFLOP", "bytes", ["FLOP", "'bytes'"]),
         ("0.2", None, ["0.2", "is 0 parameters", "at least 1"]),
         ("0", None, ["is 0 parameters"]),
