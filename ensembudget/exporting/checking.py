@@ -1,5 +1,6 @@
 """Compares what an exported file says of the test samples with what the store has."""
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 import numpy as np
@@ -49,15 +50,17 @@ class StoredAnswers(NamedTuple):
     tolerance: float
 
 
-def stored_answers(logits: Tensor, temperature: float, kept_in: str = FLOAT32) -> StoredAnswers:
+def stored_answers(
+    logits: Tensor, temperature: float, kept_in: Collection[str] = (FLOAT32,)
+) -> StoredAnswers:
     """What members' logits say.
 
     Args:
         logits: (member, answer, class).
         temperature: Of the ensemble.
-        kept_in: The dtype in which they are stored.
+        kept_in: The dtypes in which they are stored; the coarsest sets the tolerance.
     """
-    tolerance = TOLERANCES[kept_in]
+    tolerance = max(TOLERANCES[one] for one in kept_in)
     averages = pooled(logits, group_matrix(len(logits), [slice(None)]))[0]
     first, second = logits.topk(2).values.unbind(-1)
     return StoredAnswers(

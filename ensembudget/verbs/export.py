@@ -85,7 +85,7 @@ def export(
     names = state_shapes(blueprint)
     weights = [store.weights(one.member.run.trained.key) for one in choice.members]
     stored = [dtype.encode(state_of(one, names)) for one in weights]
-    kept_in = min(one.kept_in for one in choice.members)  # float16 before float32, as the coarser
+    kept_in = {one.kept_in for one in choice.members}
     answers = stored_answers(_logits(choice, "test"), blueprint.temperature, kept_in)
 
     def card_of(files: dict[str, WrittenFile]) -> Card:
